@@ -171,7 +171,8 @@ pub enum SeriesError {
     },
     /// A value that is neither a number nor missing.
     #[error(
-        "the value at step {step} of variate {variate} is {value}, expected a finite number or NaN for a missing one"
+        "the value at step {step} of variate {variate} is {value}, expected a finite number or NaN \
+         for a missing one"
     )]
     Infinite {
         /// Time step, counted from 0.
@@ -229,8 +230,8 @@ pub enum SeriesError {
     },
     /// A sample of a class that no training sample belongs to.
     #[error(
-        "sample {id} of `{dataset}` has the class `{class}`, which training never saw, expected one \
-         of: {}",
+        "sample {id} of `{dataset}` has the class `{class}`, which training never saw, expected \
+         one of: {}",
         known.join(", ")
     )]
     UnseenClass {
@@ -253,7 +254,8 @@ pub enum SeriesError {
     },
     /// Too few samples to have one of each class.
     #[error(
-        "`{dataset}` has {n_samples} samples for {n_classes} classes, expected at least one sample a class"
+        "`{dataset}` has {n_samples} samples for {n_classes} classes, expected at least one \
+         sample a class"
     )]
     FewerSamplesThanClasses {
         /// Name of the data set.
