@@ -1,0 +1,186 @@
+//! The image cache: coverage masks of every sample, drawn once and read many times.
+//!
+//! [`CachedImageDataset`] is what the rest of the crate, and downstream code, reads pictures
+//! from. [`InMemoryImages`] draws all pictures beforehand and keeps them coded (a few KB each),
+//! [`UncachedImages`] draws on every read. They differ in cost only.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use crate::raster::RasterError;
+use crate::series::LabeledSeries;
+
+mod build;
+pub mod codec;
+mod key;
+mod memory;
+mod pool;
+mod uncached;
+
+pub use build::{BuildCost, BuildOptions, BuildPhase, BuildProgress};
+pub use key::ImageKey;
+pub use memory::InMemoryImages;
+pub use uncached::UncachedImages;
+
+use codec::CodecError;
+
+/// Labelled series with the pictures of their variates.
+///
+/// Object safe; reads take `&self` and may come from several threads at once. Whatever the
+/// implementation, the masks of an index are those of drawing the very series that
+/// [`sample`](Self::sample) returns for it, in any order of reading.
+pub trait CachedImageDataset: Send + Sync {
+    /// Number of samples.
+    fn n_samples(&self) -> usize;
+
+    /// Number of variates of every sample, and so of pictures.
+    fn n_variates(&self) -> usize;
+
+    /// Width and height of a picture in pixels.
+    fn side_px(&self) -> usize;
+
+    /// The labelled series of the sample at `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::IndexOutOfRange`]; whatever an implementation meets while it reads.
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError>;
+
+    /// Writes the coverage masks of the sample at `index`; what `masks` held before is gone.
+    ///
+    /// # Shapes
+    ///
+    /// - `masks`: `[n_variates, side_px, side_px]`, rows from the top, 0 is paper, 255 is ink
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::IndexOutOfRange`], [`CacheError::BufferLength`] if `masks` has another
+    /// length; whatever an implementation meets while it reads. `masks` holds no picture then.
+    fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError>;
+
+    /// Identity of the pictures: equal keys, equal pictures.
+    fn key(&self) -> ImageKey;
+
+    /// What the cache holds and has done so far.
+    fn stats(&self) -> CacheStats;
+}
+
+/// What an image cache holds, and what it cost and saved until now.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct CacheStats {
+    /// What it is: `memory`, `disk`, `none`, or the name of another implementation.
+    pub kind: &'static str,
+    /// Pictures it stands for: samples times variates.
+    pub images: usize,
+    /// Bytes it takes where it keeps them, memory or disk; 0 if it keeps none.
+    pub bytes: u64,
+    /// Wall seconds spent to draw and code pictures before the first read.
+    pub build_seconds: f64,
+    /// Pictures read without drawing them.
+    pub hits: u64,
+    /// Pictures drawn, before or during reading.
+    pub drawn: u64,
+}
+
+/// Why pictures cannot be cached or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// A sample that is not there was asked for.
+    #[error("sample index {index} was asked for, expected one below the {n_samples} samples")]
+    IndexOutOfRange {
+        /// The index.
+        index: usize,
+        /// Number of samples.
+        n_samples: usize,
+    },
+    /// The buffer for the masks of one sample has the wrong length.
+    #[error("the buffer for the masks holds {found} bytes, expected {expected}")]
+    BufferLength {
+        /// Bytes of the buffer.
+        found: usize,
+        /// Bytes of the masks: variates times the side squared.
+        expected: usize,
+    },
+    /// The style cannot be drawn.
+    #[error("the pictures cannot be drawn")]
+    Raster {
+        /// What is wrong with the style.
+        #[source]
+        source: RasterError,
+    },
+    /// The pictures take more room than the caller allows.
+    #[error("the pictures take about {needed} bytes, more than the budget of {budget} bytes")]
+    OverBudget {
+        /// Bytes that all pictures take, estimated.
+        needed: u64,
+        /// Bytes that are allowed.
+        budget: u64,
+    },
+    /// The progress callback stopped the building.
+    #[error("building the pictures was cancelled after {done} of {total}")]
+    Cancelled {
+        /// Pictures drawn until then.
+        done: usize,
+        /// Pictures in all.
+        total: usize,
+    },
+    /// A coded picture is damaged.
+    #[error("a coded picture of sample {id} is damaged")]
+    Codec {
+        /// Id of the sample.
+        id: u64,
+        /// What is wrong with the code.
+        #[source]
+        source: CodecError,
+    },
+    /// The system refused a file operation.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// An implementation outside this crate failed.
+    #[error("the image data set failed")]
+    Custom {
+        /// Its own error.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl CacheError {
+    /// Refuses an index that no sample has.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::IndexOutOfRange`] unless `index` is below `n_samples`.
+    pub fn check_index(index: usize, n_samples: usize) -> Result<(), Self> {
+        if index < n_samples {
+            Ok(())
+        } else {
+            Err(Self::IndexOutOfRange { index, n_samples })
+        }
+    }
+
+    /// Refuses a buffer that does not hold exactly `n_variates` masks.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::BufferLength`] unless `masks` has `n_variates * side_px * side_px` bytes.
+    pub fn check_masks(masks: &[u8], n_variates: usize, side_px: usize) -> Result<(), Self> {
+        let (found, expected) = (masks.len(), n_variates * side_px * side_px);
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Self::BufferLength { found, expected })
+        }
+    }
+}

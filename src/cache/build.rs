@@ -1,0 +1,304 @@
+//! Drawing and coding all pictures: what it costs, told beforehand, and how it is watched.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::{CacheError, codec, pool::Pool};
+use crate::raster::{PlotStyle, Rasterizer, Scratch};
+use crate::series::{LabeledSeries, Series, SeriesDataset};
+
+/// Samples, and variates of each, that an estimate draws.
+const TRIAL_SAMPLES: usize = 32;
+const TRIAL_VARIATES: usize = 8;
+/// Bytes of masks that the samples of one chunk stand for, at most (but for its first samples):
+/// bounds what is held besides the cache itself, whatever the pictures look like.
+const CHUNK_MASK_BYTES: usize = 16 << 20;
+/// Samples in a chunk, at most.
+const MAX_CHUNK_SAMPLES: usize = 256;
+
+/// What all pictures of a data set take, estimated from a few of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BuildCost {
+    /// Pictures: samples times variates. Exact.
+    pub images: usize,
+    /// Bytes of the coded pictures. An estimate; the same on every call.
+    pub bytes: u64,
+    /// Wall seconds to draw and code them on all threads of the current rayon pool. An estimate.
+    pub seconds: f64,
+}
+
+impl BuildCost {
+    /// Estimates the cost of `dataset` in `style`: draws and codes up to 256 pictures.
+    ///
+    /// The pictures are spread evenly over samples and variates.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Raster`] if the style cannot be drawn.
+    pub fn estimate(dataset: &SeriesDataset, style: &PlotStyle) -> Result<Self, CacheError> {
+        Ok(PictureCoder::new(dataset, style)?.estimate(dataset))
+    }
+}
+
+impl fmt::Display for BuildCost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, unit) = match self.bytes {
+            0..1_000_000 => (self.bytes as f64 / 1e3, "KB"),
+            1_000_000..1_000_000_000 => (self.bytes as f64 / 1e6, "MB"),
+            _ => (self.bytes as f64 / 1e9, "GB"),
+        };
+        let (images, seconds) = (self.images, self.seconds);
+        write!(
+            f,
+            "{images} pictures, about {bytes:.1} {unit}, about {seconds:.1} s"
+        )
+    }
+}
+
+/// What a build is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildPhase {
+    /// Waiting for another process that builds the same store.
+    Waiting,
+    /// Drawing and coding pictures.
+    Drawing,
+}
+
+/// How far a build has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildProgress {
+    /// What it is doing.
+    pub phase: BuildPhase,
+    /// Pictures that are done.
+    pub done: usize,
+    /// Pictures in all.
+    pub total: usize,
+}
+
+type OnProgress<'a> = Box<dyn FnMut(BuildProgress) -> ControlFlow<()> + 'a>;
+
+/// How a cache is built: the room it may take, and who watches.
+///
+/// # Examples
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use timesclip::cache::BuildOptions;
+///
+/// let options = BuildOptions::new().with_budget(2_000_000_000).with_progress(|progress| {
+///     // Draw a bar from `progress.done` and `progress.total`.
+///     ControlFlow::Continue(())
+/// });
+/// # let _ = options;
+/// ```
+#[derive(Default)]
+pub struct BuildOptions<'a> {
+    budget_bytes: Option<u64>,
+    on_progress: Option<OnProgress<'a>>,
+}
+
+impl<'a> BuildOptions<'a> {
+    /// No budget, nobody watching.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses, beforehand, to build a cache of more than `bytes`.
+    ///
+    /// The size is estimated first; should the estimate be too low, the building stops as soon as
+    /// the budget is used up.
+    #[must_use]
+    pub fn with_budget(mut self, bytes: u64) -> Self {
+        self.budget_bytes = Some(bytes);
+        self
+    }
+
+    /// Calls `on_progress` at the start, after every few samples, and at the end; on the calling
+    /// thread. `ControlFlow::Break` cancels the building.
+    #[must_use]
+    pub fn with_progress(
+        mut self,
+        on_progress: impl FnMut(BuildProgress) -> ControlFlow<()> + 'a,
+    ) -> Self {
+        self.on_progress = Some(Box::new(on_progress));
+        self
+    }
+
+    /// Tells how far the building is.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Cancelled`] if the callback says so.
+    pub(super) fn report(
+        &mut self,
+        phase: BuildPhase,
+        done: usize,
+        total: usize,
+    ) -> Result<(), CacheError> {
+        let progress = BuildProgress { phase, done, total };
+        match self
+            .on_progress
+            .as_mut()
+            .map(|on_progress| on_progress(progress))
+        {
+            Some(ControlFlow::Break(())) => Err(CacheError::Cancelled { done, total }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds `needed` bytes against the budget.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::OverBudget`].
+    pub(super) fn check_budget(&self, needed: u64) -> Result<(), CacheError> {
+        match self.budget_bytes {
+            Some(budget) if needed > budget => Err(CacheError::OverBudget { needed, budget }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for BuildOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildOptions")
+            .field("budget_bytes", &self.budget_bytes)
+            .field("watched", &self.on_progress.is_some())
+            .finish()
+    }
+}
+
+/// A rasteriser that can draw every series of `n_variates` variates.
+pub(super) fn rasterizer(style: &PlotStyle, n_variates: usize) -> Result<Rasterizer, CacheError> {
+    let checked = style.validate_variates(n_variates);
+    let made = checked.and_then(|()| Rasterizer::new(style.clone()));
+    made.map_err(|source| CacheError::Raster { source })
+}
+
+/// Draws pictures and codes them, one at a time for each thread.
+#[derive(Debug)]
+pub(super) struct PictureCoder {
+    rasterizer: Rasterizer,
+    workers: Pool<Worker>,
+}
+
+/// What a thread needs to draw: never more than one mask.
+#[derive(Debug)]
+struct Worker {
+    scratch: Scratch,
+    mask: Vec<u8>,
+}
+
+impl PictureCoder {
+    pub(super) fn new(dataset: &SeriesDataset, style: &PlotStyle) -> Result<Self, CacheError> {
+        Ok(Self {
+            rasterizer: rasterizer(style, dataset.n_variates())?,
+            workers: Pool::new(),
+        })
+    }
+
+    /// Draws every sample and hands its code to `store`, in order, on the calling thread.
+    ///
+    /// Holds the codes of one chunk at a time.
+    pub(super) fn encode_all(
+        &self,
+        samples: &[LabeledSeries],
+        mut store: impl FnMut(&[LabeledSeries], &[Vec<u8>]) -> Result<(), CacheError>,
+    ) -> Result<(), CacheError> {
+        let Some(first) = samples.first() else {
+            return Ok(());
+        };
+        let dense_bytes = first.series.n_variates() * self.rasterizer.style().side_px.pow(2);
+        let most = MAX_CHUNK_SAMPLES.max(rayon::current_num_threads());
+        let chunk_samples =
+            (CHUNK_MASK_BYTES / dense_bytes.max(1)).clamp(rayon::current_num_threads(), most);
+        for chunk in samples.chunks(chunk_samples) {
+            let codes: Vec<_> = chunk
+                .par_iter()
+                .map(|sample| self.encode(&sample.series))
+                .collect();
+            store(chunk, &codes)?;
+        }
+        Ok(())
+    }
+
+    /// The codes of all pictures of one series, one behind the other.
+    fn encode(&self, series: &Series) -> Vec<u8> {
+        let mut coded = Vec::new();
+        self.with_worker(|worker| {
+            for variate in 0..series.n_variates() {
+                self.encode_picture(worker, series, variate, &mut coded);
+            }
+        });
+        coded
+    }
+
+    fn encode_picture(
+        &self,
+        worker: &mut Worker,
+        series: &Series,
+        variate: usize,
+        coded: &mut Vec<u8>,
+    ) -> usize {
+        let Worker { scratch, mask } = worker;
+        self.rasterizer.draw(scratch, series, variate, mask);
+        codec::encode(mask, self.rasterizer.style().side_px, coded)
+    }
+
+    fn with_worker<R>(&self, work: impl FnOnce(&mut Worker) -> R) -> R {
+        let make = || Worker {
+            scratch: self.rasterizer.scratch(),
+            mask: vec![0; self.rasterizer.style().side_px.pow(2)],
+        };
+        self.workers.with(make, work)
+    }
+
+    pub(super) fn estimate(&self, dataset: &SeriesDataset) -> BuildCost {
+        let n_variates = dataset.n_variates();
+        let images = dataset.len() * n_variates;
+        let mut coded = Vec::new();
+        let mut bytes = 0;
+        let mut trials = 0;
+        let start = self.with_worker(|worker| {
+            let first = &dataset.samples()[0].series;
+            // The first picture fills the buffers; only those after it are timed.
+            self.encode_picture(worker, first, 0, &mut coded);
+            let start = Instant::now();
+            for sample in spread(dataset.len(), TRIAL_SAMPLES) {
+                let series = &dataset.samples()[sample].series;
+                for variate in spread(n_variates, TRIAL_VARIATES) {
+                    coded.clear();
+                    bytes += self.encode_picture(worker, series, variate, &mut coded);
+                    trials += 1;
+                }
+            }
+            start
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        let scale = images as f64 / f64::from(trials);
+        BuildCost {
+            images,
+            bytes: whole_bytes(bytes as f64 * scale),
+            seconds: seconds * scale / rayon::current_num_threads() as f64,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the mean size of a picture times their number is far from the limits of a u64"
+)]
+fn whole_bytes(bytes: f64) -> u64 {
+    bytes.ceil() as u64
+}
+
+/// At most `most` numbers below `len`, spread evenly.
+fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let n = len.min(most);
+    (0..n).map(move |i| i * len / n)
+}
