@@ -4,9 +4,15 @@
 //! series of one shape family: the same variates everywhere, lengths that may differ. Both are
 //! checked when they are made, so that code behind them need not check again.
 
+mod classes;
+pub mod csv;
 mod dataset;
+mod read;
+mod text;
+pub mod ts;
 
 pub use dataset::SeriesDataset;
+pub use read::{Field, ReadError, read_dataset};
 
 /// One multivariate series: 32-bit values, time-major `[n_steps, n_variates]`.
 ///

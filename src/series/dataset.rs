@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::classes::find_class;
 use super::{LabeledSeries, SeriesError};
 
 /// Labelled series that share their variates and their classes.
@@ -256,16 +257,6 @@ impl SeriesDataset {
     }
 }
 
-/// Index of the class called `name`: spelt alike, or else the only one that differs in case.
-pub(super) fn find_class(class_names: &[String], name: &str) -> Option<usize> {
-    let same = class_names.iter().position(|class| class == name);
-    same.or_else(|| {
-        let name = name.to_lowercase();
-        let mut alike = (0..class_names.len()).filter(|&i| class_names[i].to_lowercase() == name);
-        alike.next().filter(|_| alike.next().is_none())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,17 +457,5 @@ mod tests {
                 n_classes: 3
             })
         );
-    }
-
-    #[test]
-    fn names_that_differ_only_in_case_stay_distinct() {
-        let classes = names(&["a", "A", "Walk"]);
-
-        assert_eq!(find_class(&classes, "A"), Some(1));
-        assert_eq!(find_class(&classes, "a"), Some(0));
-        assert_eq!(find_class(&classes, "WALK"), Some(2));
-        assert_eq!(find_class(&names(&["b", "B"]), "b"), Some(0));
-        assert_eq!(find_class(&names(&["xy", "Xy"]), "XY"), None);
-        assert_eq!(find_class(&classes, "run"), None);
     }
 }
