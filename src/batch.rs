@@ -1,0 +1,240 @@
+//! The seam: the only place where host data becomes tensors.
+//!
+//! A [`TimesClipBatcher`] gathers samples on the host (their values normalised, their pictures
+//! read from a cache, all in parallel) into a [`HostBatch`], which moves to a device in one step.
+//! Values, pictures, target and id of a row all come from one read of one sample.
+
+use std::borrow::Cow;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::cache::{CacheError, CachedImageDataset};
+use crate::input::{SeriesInput, TimesClipInput, VisionInput};
+use crate::normalize::Normalizer;
+use crate::raster::{Palette, PixelStatistics, color_table};
+use crate::series::LabeledSeries;
+
+/// Which views of its samples a batch carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchViews {
+    /// The normalised values.
+    pub series: bool,
+    /// The pictures.
+    pub pictures: bool,
+}
+
+impl BatchViews {
+    /// Values and pictures.
+    pub const ALL: Self = Self { series: true, pictures: true };
+}
+
+/// Gathers samples into batches.
+#[derive(Clone, Debug)]
+pub struct TimesClipBatcher {
+    normalizer: Normalizer,
+    views: BatchViews,
+    palette: Palette,
+    statistics: PixelStatistics,
+}
+
+impl TimesClipBatcher {
+    /// A batcher that normalises values with `normalizer` and paints pictures in the default
+    /// palette, shifted and scaled by CLIP's pixel statistics.
+    pub fn new(normalizer: Normalizer, views: BatchViews) -> Self {
+        let (palette, statistics) = (Palette::default(), PixelStatistics::default());
+        Self { normalizer, views, palette, statistics }
+    }
+
+    /// The same batcher with other ink and other pixel statistics.
+    pub fn with_colors(self, palette: Palette, statistics: PixelStatistics) -> Self {
+        Self { palette, statistics, ..self }
+    }
+
+    /// Reads the samples at `indices`, in that order.
+    ///
+    /// # Errors
+    /// [`BatchError`] if a sample cannot be read.
+    ///
+    /// # Panics
+    /// If `indices` is empty.
+    pub fn gather(
+        &self,
+        images: &dyn CachedImageDataset,
+        indices: &[usize],
+    ) -> Result<HostBatch, BatchError> {
+        assert!(!indices.is_empty(), "a batch of 0 samples");
+        let read = |&index: &usize| {
+            images.sample(index).map_err(|source| BatchError::Sample { index, source })
+        };
+        let samples = indices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(HostBatch {
+            ids: samples.iter().map(|sample| sample.id).collect(),
+            targets: samples.iter().map(|sample| sample.label).collect(),
+            series: self.views.series.then(|| self.gather_series(&samples)),
+            pictures: match self.views.pictures {
+                true => Some(self.gather_pictures(images, indices)?),
+                false => None,
+            },
+        })
+    }
+
+    fn gather_series(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostSeries {
+        let normalized: Vec<_> =
+            samples.par_iter().map(|sample| self.normalizer.apply(&sample.series)).collect();
+        let n_variates = samples[0].series.n_variates();
+        let n_steps = samples.iter().map(|sample| sample.series.n_steps()).max().unwrap_or(0);
+        let row = n_steps * n_variates;
+        let mut values = vec![0.0; samples.len() * row];
+        let mut valid = vec![false; samples.len() * row];
+        for (i, series) in normalized.iter().enumerate() {
+            let start = i * row;
+            values[start..start + series.values.len()].copy_from_slice(&series.values);
+            valid[start..start + series.valid.len()].copy_from_slice(&series.valid);
+        }
+        let statistics: Option<Vec<Vec<f32>>> =
+            normalized.into_iter().map(|series| series.statistics).collect();
+        HostSeries {
+            n_steps,
+            n_variates,
+            values,
+            valid: (!valid.iter().all(|valid| *valid)).then_some(valid),
+            statistics: statistics.map(|rows| rows.concat()),
+        }
+    }
+
+    fn gather_pictures(
+        &self,
+        images: &dyn CachedImageDataset,
+        indices: &[usize],
+    ) -> Result<HostPictures, BatchError> {
+        let (n_variates, side_px) = (images.n_variates(), images.side_px());
+        let row = n_variates * side_px * side_px;
+        let mut masks = vec![0; indices.len() * row];
+        masks.par_chunks_mut(row).zip(indices).try_for_each(|(masks, &index)| {
+            images
+                .masks_into(index, masks)
+                .map_err(|source| BatchError::Pictures { index, source })
+        })?;
+        let colors = color_table(&self.palette, n_variates, &self.statistics);
+        Ok(HostPictures { n_variates, side_px, masks, colors })
+    }
+}
+
+/// A batch in host memory; row `i` of every field is one sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostBatch {
+    ids: Vec<u64>,
+    targets: Vec<usize>,
+    series: Option<HostSeries>,
+    pictures: Option<HostPictures>,
+}
+
+/// Values in host memory; layouts as in [`SeriesInput`].
+#[derive(Clone, Debug, PartialEq)]
+struct HostSeries {
+    n_steps: usize,
+    n_variates: usize,
+    values: Vec<f32>,
+    valid: Option<Vec<bool>>,
+    statistics: Option<Vec<f32>>,
+}
+
+/// Masks and colours in host memory; layouts as in [`VisionInput::Masks`].
+#[derive(Clone, Debug, PartialEq)]
+struct HostPictures {
+    n_variates: usize,
+    side_px: usize,
+    masks: Vec<u8>,
+    colors: Vec<f32>,
+}
+
+impl HostBatch {
+    /// Ids of the samples.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
+    /// Class indices of the samples.
+    pub fn targets(&self) -> &[usize] {
+        &self.targets
+    }
+
+    /// Moves the batch to a device.
+    pub fn to_device<B: Backend>(self, device: &B::Device) -> TimesClipBatch<B> {
+        let batch = self.ids.len();
+        let targets: Vec<i64> = self.targets.iter().map(|target| *target as i64).collect();
+        let series = self.series.map(|series| series.to_device(batch, device));
+        let vision = self.pictures.map(|pictures| pictures.to_device(batch, device));
+        TimesClipBatch {
+            ids: self.ids,
+            input: TimesClipInput { series, vision },
+            targets: Tensor::from_data(TensorData::new(targets, [batch]), device),
+        }
+    }
+}
+
+impl HostSeries {
+    fn to_device<B: Backend>(self, batch: usize, device: &B::Device) -> SeriesInput<B> {
+        let Self { n_steps, n_variates, .. } = self;
+        let shape = [batch, n_steps, n_variates];
+        SeriesInput {
+            values: Tensor::from_data(TensorData::new(self.values, shape), device),
+            valid: self.valid.map(|valid| {
+                Tensor::<B, 3, Bool>::from_data(TensorData::new(valid, shape), device)
+            }),
+            statistics: self.statistics.map(|statistics| {
+                Tensor::from_data(TensorData::new(statistics, [batch, n_variates, 2]), device)
+            }),
+        }
+    }
+}
+
+impl HostPictures {
+    fn to_device<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
+        let Self { n_variates, side_px, .. } = self;
+        let masks = TensorData::new(self.masks, [batch, n_variates, side_px, side_px]);
+        let colors = TensorData::new(self.colors, [n_variates, 256, 3]);
+        // Plain WGPU takes u8 without an error and computes with garbage.
+        let masks = match B::supports_dtype(device, DType::U8) {
+            true => Tensor::<B, 4, Int>::from_data(masks, (device, DType::U8)),
+            false => Tensor::<B, 4, Int>::from_data(masks.convert::<i32>(), (device, DType::I32)),
+        };
+        VisionInput::Masks { masks, colors: Tensor::from_data(colors, device) }
+    }
+}
+
+/// A batch on a device; row `i` of every field is one sample.
+#[derive(Clone, Debug)]
+pub struct TimesClipBatch<B: Backend> {
+    /// Ids of the samples.
+    pub ids: Vec<u64>,
+    /// What the classifier takes.
+    pub input: TimesClipInput<B>,
+    /// Class indices, `[batch]`.
+    pub targets: Tensor<B, 1, Int>,
+}
+
+/// A batch cannot be gathered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The series of a sample cannot be read.
+    #[error("the series of sample {index} cannot be read")]
+    Sample {
+        /// Position of the sample in its set.
+        index: usize,
+        /// What the set says.
+        source: CacheError,
+    },
+    /// The pictures of a sample cannot be read.
+    #[error("the pictures of sample {index} cannot be read")]
+    Pictures {
+        /// Position of the sample in its set.
+        index: usize,
+        /// What the set says.
+        source: CacheError,
+    },
+}

@@ -1,0 +1,48 @@
+//! One error for programs that do not care which part failed.
+
+use thiserror::Error;
+
+/// Any error of this crate.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Series that cannot be.
+    #[error(transparent)]
+    Series(#[from] crate::series::SeriesError),
+    /// A file of series.
+    #[error(transparent)]
+    Read(#[from] crate::series::ReadError),
+    /// A split into training, validation and test samples.
+    #[error(transparent)]
+    Split(#[from] crate::split::SplitError),
+    /// Normalisation.
+    #[error(transparent)]
+    Normalize(#[from] crate::normalize::NormalizeError),
+    /// A style of pictures.
+    #[error(transparent)]
+    Raster(#[from] crate::raster::RasterError),
+    /// An image cache.
+    #[error(transparent)]
+    Cache(#[from] crate::cache::CacheError),
+    /// A batch.
+    #[error(transparent)]
+    Batch(#[from] crate::batch::BatchError),
+    /// A classifier's configuration.
+    #[error(transparent)]
+    Config(#[from] crate::model::ConfigError),
+    /// A backend.
+    #[error(transparent)]
+    Backend(#[from] crate::backend::BackendError),
+    /// Training.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] crate::train::TrainError),
+    /// A checkpoint.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Checkpoint(#[from] crate::train::CheckpointError),
+    /// A run's directory.
+    #[cfg(feature = "report")]
+    #[error(transparent)]
+    Report(#[from] crate::report::ReportError),
+}

@@ -1,0 +1,163 @@
+//! The two branches: an encoder each, and the map into the space both share.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, Tensor};
+
+use crate::input::{SeriesInput, VisionInput};
+use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
+use super::transformer::{Transformer, TransformerConfig, flat_linear};
+use super::vision::VisionEncoder;
+
+/// Linear map and layer norm from an encoder's width to the shared width.
+#[derive(Module, Debug)]
+pub struct Projection<B: Backend> {
+    /// The map.
+    pub linear: Linear<B>,
+    /// The norm of what it gives.
+    pub norm: LayerNorm<B>,
+}
+
+impl<B: Backend> Projection<B> {
+    pub(super) fn new(d_input: usize, d_output: usize, device: &B::Device) -> Self {
+        let linear = LinearConfig::new(d_input, d_output).with_initializer(torch_linear());
+        Self { linear: linear.init(device), norm: LayerNormConfig::new(d_output).init(device) }
+    }
+
+    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        self.norm.forward(flat_linear(&self.linear, x))
+    }
+}
+
+/// Sees: pictures of the variates to one embedding a variate.
+#[derive(Module, Debug)]
+pub struct VisionBranch<B: Backend> {
+    /// CLIP's vision transformer.
+    pub vision_model: VisionEncoder<B>,
+    /// Into the shared space.
+    pub projection: Projection<B>,
+}
+
+impl<B: Backend> VisionBranch<B> {
+    /// Embeds pictures, or features that the encoder gave before.
+    ///
+    /// # Shapes
+    /// - input: as the variants of [`VisionInput`] say
+    /// - output: `[batch, n_variates, d_model]`
+    pub fn forward(&self, input: VisionInput<B>) -> Tensor<B, 3> {
+        let features = match input {
+            VisionInput::Masks { masks, colors } => self.vision_model.forward(masks, colors),
+            VisionInput::Features(features) => features,
+        };
+        self.projection.forward(features)
+    }
+}
+
+/// Sizes of a [`LanguageBranch`].
+#[derive(Config, Debug)]
+pub struct LanguageConfig {
+    /// How series become tokens.
+    pub tokenizer: SeriesTokenizerConfig,
+    /// The CLIP-Text blocks.
+    pub transformer: TransformerConfig,
+    /// Whether a token attends only to itself and those before it, as CLIP-Text was trained. The
+    /// class token comes first here, so it would see nothing but itself: off by default.
+    #[config(default = false)]
+    pub causal: bool,
+}
+
+impl LanguageConfig {
+    pub(super) fn problem(&self) -> Option<String> {
+        self.tokenizer.problem().or_else(|| self.transformer.problem())
+    }
+
+    pub(super) fn init<B: Backend>(
+        &self,
+        n_variates: usize,
+        d_model: usize,
+        device: &B::Device,
+    ) -> LanguageBranch<B> {
+        let width = self.transformer.d_model;
+        let norm = LayerNormConfig::new(width).with_epsilon(self.transformer.layer_norm_eps);
+        LanguageBranch {
+            tokenizer: self.tokenizer.init(n_variates, width, device),
+            text_model: TextEncoder {
+                encoder: self.transformer.init(device),
+                final_layer_norm: norm.init(device),
+                causal: self.causal,
+            },
+            projection: (width != d_model).then(|| Projection::new(width, d_model, device)),
+        }
+    }
+}
+
+/// CLIP's text transformer over given token embeddings.
+#[derive(Module, Debug)]
+pub struct TextEncoder<B: Backend> {
+    /// The blocks.
+    pub encoder: Transformer<B>,
+    /// Norm of what leaves the blocks.
+    pub final_layer_norm: LayerNorm<B>,
+    causal: bool,
+}
+
+impl<B: Backend> TextEncoder<B> {
+    /// Runs the blocks and the last norm.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, d_model]`, positions already added
+    /// - masked: `[batch, seq]`, true where a token must not be attended to
+    /// - output: `[batch, seq, d_model]`
+    pub fn forward(&self, tokens: Tensor<B, 3>, masked: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
+        let [batch, seq, _] = tokens.dims();
+        let padded = masked.map(|masked| masked.reshape([batch, 1, 1, seq]));
+        let masked = match (padded, self.causal) {
+            (padded, false) => padded,
+            (padded, true) => {
+                // `tril_mask` is true above the diagonal: the tokens that come later
+                let later = Tensor::<B, 2, Bool>::tril_mask([seq, seq], 0, &tokens.device());
+                let later = later.reshape([1, 1, seq, seq]);
+                Some(match padded {
+                    Some(padded) => {
+                        let shape = [batch, 1, seq, seq];
+                        padded.expand(shape).bool_or(later.expand(shape))
+                    }
+                    None => later,
+                })
+            }
+        };
+        self.final_layer_norm.forward(self.encoder.forward(tokens, masked.as_ref()))
+    }
+}
+
+/// Reads: values of the variates to one embedding a variate.
+#[derive(Module, Debug)]
+pub struct LanguageBranch<B: Backend> {
+    /// Values to tokens.
+    pub tokenizer: SeriesTokenizer<B>,
+    /// CLIP's text transformer.
+    pub text_model: TextEncoder<B>,
+    /// Into the shared space, where the widths differ.
+    pub projection: Option<Projection<B>>,
+}
+
+impl<B: Backend> LanguageBranch<B> {
+    /// Embeds a batch of series.
+    ///
+    /// # Shapes
+    /// - input: as the fields of [`SeriesInput`] say
+    /// - output: `[batch, n_variates, d_model]`
+    pub fn forward(&self, input: &SeriesInput<B>) -> Tensor<B, 3> {
+        let [batch, _, n_variates] = input.values.dims();
+        let tokens = self.tokenizer.forward(input);
+        let x = self.text_model.forward(tokens.tokens, tokens.masked);
+        let [rows, _, width] = x.dims();
+        let class = x.slice([0..rows, 0..1]).reshape([batch, n_variates, width]);
+        match &self.projection {
+            Some(projection) => projection.forward(class),
+            None => class,
+        }
+    }
+}

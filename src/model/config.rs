@@ -1,0 +1,200 @@
+//! Sizes and choices of a classifier, and its presets.
+
+use burn::config::Config;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::branch::LanguageConfig;
+use super::head::{ClassifierHeadConfig, HeadNorm, VariatePooling};
+use super::selection::VariateSelectionConfig;
+use super::tokenizer::SeriesTokenizerConfig;
+use super::transformer::TransformerConfig;
+use super::vision::VisionEncoderConfig;
+use crate::loss::TimesClipLoss;
+
+/// Which views of a series a classifier has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelMode {
+    /// Sees the pictures and reads the values.
+    Dual,
+    /// Only reads the values.
+    LanguageOnly,
+    /// Only sees the pictures.
+    VisionOnly,
+}
+
+impl ModelMode {
+    /// Whether pictures are needed.
+    pub fn sees(self) -> bool {
+        self != Self::LanguageOnly
+    }
+
+    /// Whether values are needed.
+    pub fn reads(self) -> bool {
+        self != Self::VisionOnly
+    }
+}
+
+/// Sizes and choices of a [`TimesClipClassifier`](super::TimesClipClassifier).
+///
+/// `new(n_variates, n_classes)` is the small preset: it trains from scratch on a CPU in minutes.
+///
+/// # Examples
+/// ```
+/// use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+///
+/// let config = TimesClipClassifierConfig::new(12, 9).with_mode(ModelMode::LanguageOnly);
+/// config.validate()?;
+/// # Ok::<(), timesclip::model::ConfigError>(())
+/// ```
+#[derive(Config, Debug)]
+pub struct TimesClipClassifierConfig {
+    /// Number of variates of a series.
+    pub n_variates: usize,
+    /// Number of classes.
+    pub n_classes: usize,
+    /// Views.
+    #[config(default = "ModelMode::Dual")]
+    pub mode: ModelMode,
+    /// Width of the space that both views share.
+    #[config(default = 64)]
+    pub d_model: usize,
+    /// The vision encoder.
+    #[config(default = "small_vision()")]
+    pub vision: VisionEncoderConfig,
+    /// The language encoder.
+    #[config(default = "small_language()")]
+    pub language: LanguageConfig,
+    /// Selection among the variates, in dual mode.
+    #[config(default = "VariateSelectionConfig::new()")]
+    pub selection: VariateSelectionConfig,
+    /// How the variates become one vector in front of the head.
+    #[config(default = "VariatePooling::Concat")]
+    pub pooling: VariatePooling,
+    /// The classifier head.
+    #[config(default = "small_head()")]
+    pub head: ClassifierHeadConfig,
+    /// What is minimised.
+    #[config(default = "TimesClipLoss::new()")]
+    pub loss: TimesClipLoss,
+}
+
+fn small_vision() -> VisionEncoderConfig {
+    VisionEncoderConfig::new(64, 16, TransformerConfig::new(64, 256, 4, 2).with_dropout(0.1))
+}
+
+fn small_language() -> LanguageConfig {
+    let transformer = TransformerConfig::new(64, 256, 4, 2).with_dropout(0.1);
+    LanguageConfig::new(SeriesTokenizerConfig::new(), transformer)
+}
+
+fn small_head() -> ClassifierHeadConfig {
+    ClassifierHeadConfig::new(vec![128]).with_norm(HeadNorm::Layer)
+}
+
+impl TimesClipClassifierConfig {
+    /// The reference's architecture around CLIP ViT-B/16 and CLIP-Text's 512-wide blocks.
+    ///
+    /// # Source
+    /// The research code this crate replaces: no padding of the last patch, positions of
+    /// deviation 1, variates told apart by colour alone, means over the variates, batch norm.
+    pub fn reference_vit_b_16(n_variates: usize, n_classes: usize) -> Self {
+        let tokenizer = SeriesTokenizerConfig::new()
+            .with_pad_end(false)
+            .with_init_std(1.0)
+            .with_variate_embedding(false);
+        Self::new(n_variates, n_classes)
+            .with_d_model(512)
+            .with_vision(VisionEncoderConfig::clip_vit_b_16())
+            .with_language(LanguageConfig::new(
+                tokenizer,
+                TransformerConfig::new(512, 2048, 8, 12),
+            ))
+            .with_pooling(VariatePooling::Mean)
+            .with_head(ClassifierHeadConfig::new(vec![512, 256]))
+    }
+
+    /// The reference's architecture around CLIP ViT-B/32: a quarter of the tokens of B/16.
+    pub fn reference_vit_b_32(n_variates: usize, n_classes: usize) -> Self {
+        Self::reference_vit_b_16(n_variates, n_classes)
+            .with_vision(VisionEncoderConfig::clip_vit_b_32())
+    }
+
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] says which do not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let problem = if self.n_variates == 0 || self.n_classes < 2 || self.d_model == 0 {
+            let Self { n_variates, n_classes, d_model, .. } = self;
+            Some(format!("{n_variates} variates, {n_classes} classes, a width of {d_model}"))
+        } else {
+            self.head.problem().or_else(|| self.loss.problem(self.n_classes))
+        };
+        let problem = problem
+            .or_else(|| self.vision.problem().filter(|_| self.mode.sees()))
+            .or_else(|| self.language.problem().filter(|_| self.mode.reads()))
+            .or_else(|| {
+                let dual = self.mode == ModelMode::Dual;
+                self.selection.problem(self.d_model).filter(|_| dual)
+            });
+        problem.map_or(Ok(()), |problem| Err(ConfigError::Invalid { problem }))
+    }
+
+    /// Checks that series of `shortest..=longest` steps can be read.
+    ///
+    /// # Errors
+    /// [`ConfigError::TooShort`] where a series would not fill a patch, [`ConfigError::TooLong`]
+    /// where one makes more tokens than there are positions.
+    pub fn check_steps(&self, shortest: usize, longest: usize) -> Result<(), ConfigError> {
+        if !self.mode.reads() {
+            return Ok(());
+        }
+        let tokenizer = &self.language.tokenizer;
+        let too_short = |n_steps| {
+            let patch_len = tokenizer.patch_len;
+            ConfigError::TooShort { n_steps, patch_len }
+        };
+        tokenizer.n_tokens(shortest).ok_or_else(|| too_short(shortest))?;
+        let n_tokens = tokenizer.n_tokens(longest).ok_or_else(|| too_short(longest))?;
+        if n_tokens > tokenizer.max_tokens {
+            let max_tokens = tokenizer.max_tokens;
+            return Err(ConfigError::TooLong { n_steps: longest, n_tokens, max_tokens });
+        }
+        Ok(())
+    }
+}
+
+/// A classifier cannot be built as configured, or cannot read the series at hand.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Sizes do not fit together.
+    #[error("the model cannot be built: {problem}")]
+    Invalid {
+        /// Which, with their values.
+        problem: String,
+    },
+    /// A series is shorter than a patch, and patches are not padded.
+    #[error(
+        "a series of {n_steps} steps is shorter than a patch of {patch_len}, and patches are not \
+         padded"
+    )]
+    TooShort {
+        /// Steps of the shortest series.
+        n_steps: usize,
+        /// Steps of a patch.
+        patch_len: usize,
+    },
+    /// A series makes more tokens than the tokenizer has positions.
+    #[error("a series of {n_steps} steps makes {n_tokens} tokens, but there are {max_tokens} positions")]
+    TooLong {
+        /// Steps of the longest series.
+        n_steps: usize,
+        /// Tokens it makes.
+        n_tokens: usize,
+        /// Positions there are.
+        max_tokens: usize,
+    },
+}

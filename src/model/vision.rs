@@ -1,0 +1,207 @@
+//! The CLIP vision encoder: a line plot as a coverage mask in, one class token out.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, IntDType, Tensor};
+
+use super::transformer::{Transformer, TransformerConfig, normal};
+
+/// Number of levels of a coverage mask, and of entries in a colour table.
+pub(super) const N_LEVELS: usize = 256;
+
+/// Sizes of a [`VisionEncoder`].
+#[derive(Config, Debug)]
+pub struct VisionEncoderConfig {
+    /// Width and height of a picture in pixels.
+    pub side_px: usize,
+    /// Width and height of the square patches a picture is cut into; divides `side_px`.
+    pub image_patch_size: usize,
+    /// The blocks.
+    pub transformer: TransformerConfig,
+    /// Whether a layer norm precedes the blocks, as in CLIP; plain ViTs have none.
+    #[config(default = true)]
+    pub pre_norm: bool,
+}
+
+impl VisionEncoderConfig {
+    /// CLIP ViT-B/16, 224 px: 85,799,424 parameters.
+    pub fn clip_vit_b_16() -> Self {
+        Self::new(224, 16, TransformerConfig::new(768, 3072, 12, 12))
+    }
+
+    /// CLIP ViT-B/32, 224 px: 87,456,000 parameters.
+    pub fn clip_vit_b_32() -> Self {
+        Self::new(224, 32, TransformerConfig::new(768, 3072, 12, 12))
+    }
+
+    /// Number of patches of a picture.
+    pub fn n_patches(&self) -> usize {
+        (self.side_px / self.image_patch_size).pow(2)
+    }
+
+    /// Says what is wrong with these sizes, if anything.
+    pub(super) fn problem(&self) -> Option<String> {
+        let (side, patch) = (self.side_px, self.image_patch_size);
+        if patch == 0 || side == 0 || side % patch != 0 {
+            return Some(format!("image patches of {patch} px do not tile a side of {side} px"));
+        }
+        self.transformer.problem()
+    }
+
+    /// Creates the encoder with CLIP's initialisation.
+    ///
+    /// # Panics
+    /// If `image_patch_size` does not divide `side_px`, or `n_heads` does not divide `d_model`.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> VisionEncoder<B> {
+        let (side, patch) = (self.side_px, self.image_patch_size);
+        assert!(patch > 0 && side % patch == 0, "patches of {patch} px do not tile {side} px");
+        let d = self.transformer.d_model;
+        let norm = || {
+            LayerNormConfig::new(d).with_epsilon(self.transformer.layer_norm_eps).init(device)
+        };
+        VisionEncoder {
+            embeddings: VisionEmbeddings {
+                class_embedding: normal([d], (d as f64).powf(-0.5), device),
+                patch_embedding: PatchEmbedding { weight: normal([d, 3, patch, patch], 0.02, device) },
+                position_embedding: PositionEmbedding {
+                    weight: normal([self.n_patches() + 1, d], 0.02, device),
+                },
+            },
+            pre_layrnorm: self.pre_norm.then(norm),
+            encoder: self.transformer.init(device),
+            post_layernorm: norm(),
+        }
+    }
+}
+
+/// CLIP's vision transformer.
+#[derive(Module, Debug)]
+pub struct VisionEncoder<B: Backend> {
+    /// Patches, class token and positions.
+    pub embeddings: VisionEmbeddings<B>,
+    /// Norm in front of the blocks (Hugging Face's spelling); plain ViTs have none.
+    pub pre_layrnorm: Option<LayerNorm<B>>,
+    /// The blocks.
+    pub encoder: Transformer<B>,
+    /// Norm of the class token that leaves the encoder.
+    pub post_layernorm: LayerNorm<B>,
+}
+
+/// What turns pixels into tokens.
+#[derive(Module, Debug)]
+pub struct VisionEmbeddings<B: Backend> {
+    /// The class token, `[d_model]`.
+    pub class_embedding: Param<Tensor<B, 1>>,
+    /// Linear map of a patch's pixels.
+    pub patch_embedding: PatchEmbedding<B>,
+    /// One learnable vector a token.
+    pub position_embedding: PositionEmbedding<B>,
+}
+
+/// Weights of the patch embedding, in the layout of a convolution without bias.
+#[derive(Module, Debug)]
+pub struct PatchEmbedding<B: Backend> {
+    /// `[d_model, channels, image_patch_size, image_patch_size]`
+    pub weight: Param<Tensor<B, 4>>,
+}
+
+/// Learnable positions of the class token (first) and the patches in row-major order.
+#[derive(Module, Debug)]
+pub struct PositionEmbedding<B: Backend> {
+    /// `[n_patches + 1, d_model]`
+    pub weight: Param<Tensor<B, 2>>,
+}
+
+impl<B: Backend> VisionEncoder<B> {
+    /// Encodes coverage masks, painted by a colour table.
+    ///
+    /// # Shapes
+    /// - masks: `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
+    /// - colors: `[n_variates, 256, 3]`, the normalised pixel of every level of coverage
+    /// - output: `[batch, n_variates, d_model]`, the class token after the last norm
+    ///
+    /// # Panics
+    /// If the masks are not of the configured side, or the variates of masks and colours differ.
+    pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [batch, n_variates, ..] = masks.dims();
+        let rows = self.paint(masks, colors);
+        let pooled = self.encode_rows(rows, batch * n_variates);
+        let d_model = pooled.dims()[1];
+        pooled.reshape([batch, n_variates, d_model])
+    }
+
+    /// Encodes normalised RGB pictures, as CLIP's own interface takes them.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, side, side]`
+    /// - output: `[batch, d_model]`, Hugging Face's `pooler_output`
+    ///
+    /// # Panics
+    /// If the pictures are not of the configured side.
+    pub fn forward_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+        let [batch, channels, height, width] = pixels.dims();
+        let patch = self.image_patch_size();
+        let (rows, columns) = (height / patch, width / patch);
+        // [B, C, H, W] -> [B, rows, columns, p, p, C]: the order in which masks are painted
+        let patches = pixels
+            .reshape([batch, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 3, 5, 1])
+            .reshape([batch * rows * columns, patch * patch * channels]);
+        self.encode_rows(patches, batch)
+    }
+
+    fn image_patch_size(&self) -> usize {
+        self.embeddings.patch_embedding.weight.dims()[3]
+    }
+
+    /// Cuts masks into patches and looks every pixel up in the colour table of its variate.
+    ///
+    /// The table makes a painted picture exact by definition, whatever computed it; rows of
+    /// three channels keep the look-up contiguous.
+    fn paint(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
+        let [batch, n_variates, height, width] = masks.dims();
+        let [n_colors, n_levels, channels] = colors.dims();
+        assert_eq!(n_variates, n_colors, "{n_variates} variates, but colours of {n_colors}");
+        assert_eq!(n_levels, N_LEVELS, "{n_levels} levels in the colour table, not {N_LEVELS}");
+        let patch = self.image_patch_size();
+        let (rows, columns) = (height / patch, width / patch);
+        // [B, V, H, W] -> [B * V, rows, columns, p, p]
+        let levels = masks
+            .reshape([batch * n_variates, rows, patch, columns, patch])
+            .swap_dims(2, 3)
+            .reshape([batch, n_variates, height * width])
+            .cast(IntDType::I32);
+        let table_size = (n_variates * n_levels) as i64;
+        let first = Tensor::<B, 1, Int>::arange_step(0..table_size, n_levels, &levels.device())
+            .cast(IntDType::I32);
+        let index = levels + first.reshape([1, n_variates, 1]);
+        let table = colors.reshape([n_variates * n_levels, channels]);
+        table
+            .select(0, index.reshape([batch * n_variates * height * width]))
+            .reshape([batch * n_variates * rows * columns, patch * patch * channels])
+    }
+
+    /// `[n * n_patches, p * p * 3]` -> `[n, d_model]`
+    fn encode_rows(&self, rows: Tensor<B, 2>, n: usize) -> Tensor<B, 2> {
+        let weight = self.embeddings.patch_embedding.weight.val();
+        let [d_model, channels, patch, _] = weight.dims();
+        let positions = self.embeddings.position_embedding.weight.val();
+        let seq = positions.dims()[0];
+        let found = rows.dims()[0] / n;
+        assert_eq!(found + 1, seq, "pictures of {found} patches, encoder of {}", seq - 1);
+        // [D, C, p, p] -> [p * p * C, D]
+        let kernel = weight.permute([2, 3, 1, 0]).reshape([patch * patch * channels, d_model]);
+        let tokens = rows.matmul(kernel).reshape([n, seq - 1, d_model]);
+        let class = self.embeddings.class_embedding.val();
+        let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);
+        let mut x = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
+        if let Some(norm) = &self.pre_layrnorm {
+            x = norm.forward(x);
+        }
+        let x = self.encoder.forward(x, None);
+        let class = x.slice([0..n, 0..1]).reshape([n, d_model]);
+        self.post_layernorm.forward(class)
+    }
+}

@@ -1,0 +1,439 @@
+//! The training loop: seeded, resumable, and exact where convenience would not be.
+//!
+//! Metrics are of the whole set, not means over batches; clipping is of the gradient's global
+//! norm; the best epoch's weights are what a run returns; a resumed run equals one that was never
+//! stopped.
+
+mod checkpoint;
+mod evaluate;
+mod loader;
+mod optimizer;
+mod schedule;
+mod state;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use burn::config::Config;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::ElementConversion;
+use thiserror::Error;
+
+pub use checkpoint::{CheckpointError, Checkpoints};
+pub use evaluate::{Evaluation, Prediction, evaluate};
+pub use loader::BatchSource;
+pub use schedule::Schedule;
+pub use state::{EpochRecord, StopReason};
+
+use crate::batch::BatchError;
+use crate::model::TimesClipClassifier;
+use evaluate::{argmax, rows};
+use optimizer::GroupedAdamW;
+use state::RunState;
+
+/// How a classifier is trained.
+#[derive(Config, Debug, PartialEq)]
+pub struct TrainingConfig {
+    /// Passes over the training samples.
+    #[config(default = 100)]
+    pub epochs: usize,
+    /// Samples of a step at most; the batches of an epoch are made as equal as can be.
+    #[config(default = 64)]
+    pub batch_size: usize,
+    /// Learning rate that the schedule starts from or rises to.
+    #[config(default = 1e-4)]
+    pub learning_rate: f64,
+    /// Decoupled weight decay of matrices; biases, norms and class tokens have none.
+    #[config(default = 1e-4)]
+    pub weight_decay: f32,
+    /// The gradient is scaled down to this global norm where it is larger.
+    pub max_grad_norm: Option<f64>,
+    /// How the learning rate changes.
+    #[config(default = "Schedule::Plateau { factor: 0.5, patience: 5 }")]
+    pub schedule: Schedule,
+    /// Training ends when the validation accuracy has not risen for this many epochs.
+    pub early_stopping: Option<usize>,
+    /// Decides the order of the samples and every random number of the backend.
+    #[config(default = 42)]
+    pub seed: u64,
+}
+
+impl TrainingConfig {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] says which cannot be.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let Self { epochs, batch_size, learning_rate, weight_decay, .. } = *self;
+        let problem = if epochs == 0 || batch_size == 0 {
+            Some(format!("{epochs} epochs with a batch size of {batch_size}"))
+        } else if !(learning_rate > 0.0 && learning_rate.is_finite()) {
+            Some(format!("a learning rate of {learning_rate} is not a positive number"))
+        } else if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+            Some(format!("a weight decay of {weight_decay} is not a number from zero up"))
+        } else if self.max_grad_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
+            Some(format!("a gradient norm of {:?} is not a positive number", self.max_grad_norm))
+        } else {
+            self.schedule.problem()
+        };
+        problem.map_or(Ok(()), |problem| Err(TrainError::Config { problem }))
+    }
+}
+
+/// Samples to learn from and samples to judge by.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingData<'a> {
+    /// Where both come from.
+    pub source: BatchSource<'a>,
+    /// Positions of the training samples.
+    pub train: &'a [usize],
+    /// Positions of the validation samples; may be none.
+    pub valid: &'a [usize],
+}
+
+/// A step that was just taken.
+#[derive(Clone, Copy, Debug)]
+pub struct StepEvent {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Steps taken in this epoch.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub n_steps: usize,
+    /// Total loss of the step's batch.
+    pub loss: f64,
+}
+
+/// Watches a run, and may stop it.
+pub trait TrainingObserver {
+    /// Called after every step. A run stopped here goes on from the last whole epoch.
+    fn on_step(&mut self, _event: StepEvent) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// Called after every epoch.
+    fn on_epoch(&mut self, _record: &EpochRecord) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Watches nothing.
+impl TrainingObserver for () {}
+
+/// What training gives.
+#[derive(Debug)]
+pub struct Trained<B: AutodiffBackend> {
+    /// The classifier of the best epoch, without autodiff: ready to predict.
+    pub model: TimesClipClassifier<B::InnerBackend>,
+    /// The best epoch, counted from 1; `None` if not one was completed.
+    pub best_epoch: Option<usize>,
+    /// All epochs.
+    pub history: Vec<EpochRecord>,
+    /// Wall seconds of each epoch, validation included.
+    pub epoch_seconds: Vec<f64>,
+    /// Why it ended.
+    pub stopped: StopReason,
+}
+
+/// Trains classifiers on one device.
+#[derive(Debug)]
+pub struct Trainer<'a, B: AutodiffBackend> {
+    config: &'a TrainingConfig,
+    data: TrainingData<'a>,
+    device: &'a B::Device,
+    checkpoints: Option<&'a Checkpoints>,
+}
+
+impl<'a, B: AutodiffBackend> Trainer<'a, B> {
+    /// A trainer without checkpoints.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] if a number of the configuration cannot be,
+    /// [`TrainError::NoSamples`] if there is nothing to learn from.
+    pub fn new(
+        config: &'a TrainingConfig,
+        data: TrainingData<'a>,
+        device: &'a B::Device,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        if data.train.is_empty() {
+            return Err(TrainError::NoSamples);
+        }
+        Ok(Self { config, data, device, checkpoints: None })
+    }
+
+    /// Writes a checkpoint after every epoch, and goes on from the last one if there is one.
+    pub fn with_checkpoints(self, checkpoints: &'a Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// Trains `model` to the end.
+    ///
+    /// # Errors
+    /// [`TrainError`] if a sample cannot be read, the loss stops being a number, or a checkpoint
+    /// cannot be written or read.
+    pub fn fit(
+        &self,
+        model: TimesClipClassifier<B>,
+        observer: &mut dyn TrainingObserver,
+    ) -> Result<Trained<B>, TrainError> {
+        let mut run = self.start(model)?;
+        let mut stopped = StopReason::Finished;
+        while run.state.next_epoch() <= self.config.epochs {
+            if self.config.early_stopping.is_some_and(|patience| run.state.is_stale(patience)) {
+                stopped = StopReason::EarlyStopping;
+                break;
+            }
+            let flow = self.run_epoch(&mut run, observer)?;
+            let asked = flow.is_break()
+                || run.state.history.last().is_some_and(|last| observer.on_epoch(last).is_break());
+            if asked && run.state.next_epoch() <= self.config.epochs {
+                stopped = StopReason::Interrupted;
+                break;
+            }
+        }
+        Ok(Trained {
+            model: run.best,
+            best_epoch: run.state.best().map(|best| best.epoch),
+            history: run.state.history,
+            epoch_seconds: run.state.epoch_seconds,
+            stopped,
+        })
+    }
+
+    /// A run at its beginning, or where its last checkpoint left it.
+    fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<B>, TrainError> {
+        let config = self.config;
+        let optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
+        let Some(checkpoints) = self.checkpoints else {
+            let best = model.valid();
+            return Ok(Run { model: Some(model), optimizer, state: RunState::default(), best });
+        };
+        if !checkpoints.has_last() {
+            checkpoints.save_best(&model.valid())?;
+            checkpoints.save_last(&model, &optimizer, &RunState::default())?;
+        }
+        // Loading also what was just written makes the first start and a resumed one alike.
+        let best = checkpoints.load_best(model.valid(), self.device)?;
+        let (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device)?;
+        Ok(Run { model: Some(model), optimizer, state, best })
+    }
+
+    /// One pass over the training samples and the validation that follows it. A pass that is
+    /// stopped half-way leaves the run as the epoch before had left it, but for the weights.
+    fn run_epoch(
+        &self,
+        run: &mut Run<B>,
+        observer: &mut dyn TrainingObserver,
+    ) -> Result<ControlFlow<()>, TrainError> {
+        let started = Instant::now();
+        let epoch = run.state.next_epoch();
+        // The backend's generator has no state one could save, so every epoch starts it anew.
+        B::seed(self.device, epoch_seed(self.config.seed, epoch));
+        let Some(sums) = self.train_epoch(run, epoch, observer)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        let model = run.model().valid();
+        let (valid_loss, valid_accuracy) = self.validate(&model)?;
+        let schedule = self.config.schedule;
+        run.state.schedule.epoch_done(schedule, valid_loss.unwrap_or(sums.loss));
+        let record = EpochRecord {
+            epoch,
+            train_loss: sums.loss,
+            train_accuracy: sums.accuracy,
+            train_contrastive: sums.contrastive,
+            valid_loss,
+            valid_accuracy,
+            learning_rate: sums.learning_rate,
+        };
+        let is_best = run.state.push(record, started.elapsed().as_secs_f64());
+        if let Some(checkpoints) = self.checkpoints {
+            if is_best {
+                checkpoints.save_best(&model)?;
+            }
+            checkpoints.save_last(run.model(), &run.optimizer, &run.state)?;
+        }
+        if is_best {
+            run.best = model;
+        }
+        B::memory_cleanup(self.device);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The steps of one epoch; `None` if the observer stopped them.
+    fn train_epoch(
+        &self,
+        run: &mut Run<B>,
+        epoch: usize,
+        observer: &mut dyn TrainingObserver,
+    ) -> Result<Option<EpochMeans>, TrainError> {
+        let TrainingConfig { batch_size, seed, .. } = *self.config;
+        let order = loader::shuffled(self.data.train, seed, epoch);
+        let n_steps = loader::n_batches(order.len(), batch_size);
+        let (mut sums, mut step) = (EpochSums::default(), 0);
+        let result = self.data.source.for_each(&order, batch_size, |batch| {
+            let progress = (epoch - 1) as f64 + (step + 1) as f64 / n_steps as f64;
+            step += 1;
+            let factor = run.state.schedule.factor(
+                self.config.schedule,
+                progress,
+                self.config.epochs,
+            );
+            sums.learning_rate = self.config.learning_rate * factor;
+            let targets = batch.targets().to_vec();
+            let batch = batch.to_device::<B>(self.device);
+            let model = run.take_model();
+            let forward = model.forward_classification(batch.input, batch.targets);
+            let loss = forward.loss.total.clone().into_scalar().elem::<f64>();
+            if !loss.is_finite() {
+                return Err(Stop::Failed(TrainError::NonFiniteLoss { epoch, step, loss }));
+            }
+            let gradients = forward.loss.total.backward();
+            run.model = Some(run.optimizer.step(sums.learning_rate, model, gradients));
+            let contrastive =
+                forward.loss.contrastive.map(|loss| loss.into_scalar().elem::<f64>());
+            sums.add(loss, contrastive, &targets, &rows(forward.output.logits));
+            match observer.on_step(StepEvent { epoch, step, n_steps, loss }) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(Stop::Asked),
+            }
+        });
+        match result {
+            Ok(()) => Ok(Some(sums.means())),
+            Err(Stop::Asked) => Ok(None),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Loss and accuracy on the validation samples, if there are any.
+    fn validate(
+        &self,
+        model: &TimesClipClassifier<B::InnerBackend>,
+    ) -> Result<(Option<f64>, Option<f64>), TrainError> {
+        if self.data.valid.is_empty() {
+            return Ok((None, None));
+        }
+        let TrainingData { source, valid, .. } = self.data;
+        let evaluation = evaluate(model, source, valid, self.config.batch_size, self.device)?;
+        Ok((Some(evaluation.loss), evaluation.accuracy()))
+    }
+}
+
+/// A run in progress. The model is absent only while a step is being taken.
+struct Run<B: AutodiffBackend> {
+    model: Option<TimesClipClassifier<B>>,
+    optimizer: GroupedAdamW<B, TimesClipClassifier<B>>,
+    state: RunState,
+    best: TimesClipClassifier<B::InnerBackend>,
+}
+
+impl<B: AutodiffBackend> Run<B> {
+    fn model(&self) -> &TimesClipClassifier<B> {
+        self.model.as_ref().expect("every step puts the model back")
+    }
+
+    fn take_model(&mut self) -> TimesClipClassifier<B> {
+        self.model.take().expect("every step puts the model back")
+    }
+}
+
+/// Why the steps of an epoch ended early.
+enum Stop {
+    Asked,
+    Failed(TrainError),
+}
+
+impl From<BatchError> for Stop {
+    fn from(source: BatchError) -> Self {
+        Self::Failed(source.into())
+    }
+}
+
+/// Sums over the samples of an epoch.
+#[derive(Default)]
+struct EpochSums {
+    n: usize,
+    right: usize,
+    loss: f64,
+    contrastive: Option<f64>,
+    learning_rate: f64,
+}
+
+/// Means over the samples of an epoch.
+struct EpochMeans {
+    loss: f64,
+    accuracy: f64,
+    contrastive: Option<f64>,
+    learning_rate: f64,
+}
+
+impl EpochSums {
+    fn add(&mut self, loss: f64, contrastive: Option<f64>, targets: &[usize], logits: &[Vec<f32>]) {
+        let n = targets.len();
+        self.n += n;
+        self.loss += loss * n as f64;
+        if let Some(contrastive) = contrastive {
+            *self.contrastive.get_or_insert(0.0) += contrastive * n as f64;
+        }
+        self.right += targets.iter().zip(logits).filter(|(t, row)| argmax(row) == **t).count();
+    }
+
+    fn means(&self) -> EpochMeans {
+        let n = self.n as f64;
+        EpochMeans {
+            loss: self.loss / n,
+            accuracy: self.right as f64 / n,
+            contrastive: self.contrastive.map(|sum| sum / n),
+            learning_rate: self.learning_rate,
+        }
+    }
+}
+
+/// A seed for one epoch of a run; neighbouring seeds and epochs give unrelated values.
+fn epoch_seed(seed: u64, epoch: usize) -> u64 {
+    // SplitMix64's increment and finaliser (Steele, Lea, Flood 2014).
+    let mut z = seed.wrapping_add((epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Training cannot start or go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A number of the configuration cannot be.
+    #[error("training cannot be configured like this: {problem}")]
+    Config {
+        /// Which, with its value.
+        problem: String,
+    },
+    /// There are no training samples.
+    #[error("there are no training samples")]
+    NoSamples,
+    /// A batch cannot be gathered.
+    #[error("a batch cannot be gathered")]
+    Batch {
+        /// What failed.
+        #[from]
+        source: BatchError,
+    },
+    /// The loss stopped being a number.
+    #[error("the loss became {loss} in step {step} of epoch {epoch}")]
+    NonFiniteLoss {
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1.
+        step: usize,
+        /// Infinite or not a number.
+        loss: f64,
+    },
+    /// A checkpoint cannot be written or read.
+    #[error("a checkpoint failed")]
+    Checkpoint {
+        /// What failed.
+        #[from]
+        source: CheckpointError,
+    },
+}

@@ -1,0 +1,158 @@
+//! Checkpoints: everything a run needs to go on as if it had never stopped.
+//!
+//! A folder holds `last.mpk` (weights, optimiser moments, state of the run) and `best.mpk` (the
+//! weights of the best epoch so far). Each is written beside its place and then renamed into it,
+//! so that a crash leaves the old one or the new one. The best is published first: if the run
+//! dies between the two, the epoch is run again and gives the same weights.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::record::{FullPrecisionSettings, NamedMpkFileRecorder, Record, Recorder, RecorderError};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use thiserror::Error;
+
+use super::optimizer::GroupedAdamW;
+use super::state::RunState;
+use crate::model::TimesClipClassifier;
+
+/// Full precision: half-precision records would not resume bit for bit.
+type FileRecorder = NamedMpkFileRecorder<FullPrecisionSettings>;
+
+/// The optimiser of a classifier.
+type Optimizer<B> = GroupedAdamW<B, TimesClipClassifier<B>>;
+
+/// The folder of a run's checkpoints.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    /// Uses `folder`, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`] if it cannot be made.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder)
+            .map_err(|source| CheckpointError::Io { path: folder.clone(), source })?;
+        Ok(Self { folder })
+    }
+
+    /// Whether there is a checkpoint to go on from.
+    pub fn has_last(&self) -> bool {
+        self.last().is_file()
+    }
+
+    /// The weights of the best epoch so far.
+    pub fn best(&self) -> PathBuf {
+        self.folder.join("best.mpk")
+    }
+
+    fn last(&self) -> PathBuf {
+        self.folder.join("last.mpk")
+    }
+
+    /// Publishes the weights of the best epoch.
+    pub(super) fn save_best<B: Backend>(
+        &self,
+        model: &TimesClipClassifier<B>,
+    ) -> Result<(), CheckpointError> {
+        write::<B, _>(&self.best(), model.clone().into_record())
+    }
+
+    /// Loads the weights of the best epoch into a model of the same configuration.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Record`] if there are none, or they are damaged.
+    pub fn load_best<B: Backend>(
+        &self,
+        model: TimesClipClassifier<B>,
+        device: &B::Device,
+    ) -> Result<TimesClipClassifier<B>, CheckpointError> {
+        Ok(model.load_record(read(&self.best(), device)?))
+    }
+
+    /// Publishes where the run stands.
+    pub(super) fn save_last<B: AutodiffBackend>(
+        &self,
+        model: &TimesClipClassifier<B>,
+        optimizer: &Optimizer<B>,
+        state: &RunState,
+    ) -> Result<(), CheckpointError> {
+        let state = serde_json::to_string(state)
+            .map_err(|source| CheckpointError::State { path: self.last(), source })?;
+        let [matrices, vectors] = optimizer.to_records();
+        let weights = model.clone().into_record();
+        write::<B, _>(&self.last(), (state, weights, matrices, vectors))
+    }
+
+    /// Restores where the run stood.
+    pub(super) fn load_last<B: AutodiffBackend>(
+        &self,
+        model: TimesClipClassifier<B>,
+        optimizer: Optimizer<B>,
+        device: &B::Device,
+    ) -> Result<(TimesClipClassifier<B>, Optimizer<B>, RunState), CheckpointError> {
+        let (state, weights, matrices, vectors): (String, _, _, _) =
+            read::<B, _>(&self.last(), device)?;
+        let state = serde_json::from_str(&state)
+            .map_err(|source| CheckpointError::State { path: self.last(), source })?;
+        let model = model.load_record(weights);
+        Ok((model, optimizer.load_records([matrices, vectors]), state))
+    }
+}
+
+/// Writes a record beside `path` and renames it into place.
+fn write<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<(), CheckpointError> {
+    // The recorder sets the extension itself.
+    let beside = path.with_extension("partial.mpk");
+    FileRecorder::new()
+        .record(record, beside.clone())
+        .map_err(|source| CheckpointError::Record { path: beside.clone(), source })?;
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckpointError::Io { path, source }
+    };
+    File::open(&beside).and_then(|file| file.sync_all()).map_err(io(&beside))?;
+    fs::rename(&beside, path).map_err(io(path))
+}
+
+fn read<B: Backend, R: Record<B>>(path: &Path, device: &B::Device) -> Result<R, CheckpointError> {
+    FileRecorder::new()
+        .load(path.to_owned(), device)
+        .map_err(|source| CheckpointError::Record { path: path.to_owned(), source })
+}
+
+/// A checkpoint cannot be written or read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A file operation failed.
+    #[error("cannot write {path}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A record cannot be written, or is missing, damaged or of another model.
+    #[error("cannot use the checkpoint {path}", path = path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What the recorder says.
+        source: RecorderError,
+    },
+    /// The state of the run inside a checkpoint cannot be written or understood.
+    #[error("cannot use the state in the checkpoint {path}", path = path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+}

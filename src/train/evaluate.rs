@@ -1,0 +1,88 @@
+//! A classifier's predictions and loss on a set.
+
+use burn::tensor::activation::softmax;
+use burn::tensor::backend::Backend;
+use burn::tensor::{ElementConversion, Tensor};
+use serde::Serialize;
+
+use super::TrainError;
+use super::loader::BatchSource;
+use crate::model::TimesClipClassifier;
+
+/// What a classifier says of one sample.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// Id of the sample.
+    pub id: u64,
+    /// Its class.
+    pub target: usize,
+    /// The class of highest probability.
+    pub predicted: usize,
+    /// Probability of every class; they sum to one.
+    pub probabilities: Vec<f32>,
+}
+
+/// Loss and predictions on a set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Mean of the total loss over the samples.
+    pub loss: f64,
+    /// One a sample, in the order asked for.
+    pub predictions: Vec<Prediction>,
+}
+
+impl Evaluation {
+    /// Share of samples whose class is predicted; `None` of no samples.
+    pub fn accuracy(&self) -> Option<f64> {
+        let n = self.predictions.len();
+        let right = self.predictions.iter().filter(|p| p.predicted == p.target).count();
+        (n > 0).then(|| right as f64 / n as f64)
+    }
+}
+
+/// Runs a classifier over the samples at `indices`.
+///
+/// `B` must be a backend without autodiff: with it, dropout would be active and batch norm would
+/// learn from what it evaluates. Get such a model by `valid()`.
+///
+/// # Errors
+/// [`TrainError::Batch`] if a sample cannot be read.
+pub fn evaluate<B: Backend>(
+    model: &TimesClipClassifier<B>,
+    source: BatchSource<'_>,
+    indices: &[usize],
+    batch_size: usize,
+    device: &B::Device,
+) -> Result<Evaluation, TrainError> {
+    let mut loss = 0.0;
+    let mut predictions = Vec::with_capacity(indices.len());
+    source.for_each(indices, batch_size, |batch| {
+        let targets = batch.targets().to_vec();
+        let batch = batch.to_device::<B>(device);
+        let step = model.forward_classification(batch.input, batch.targets);
+        loss += step.loss.total.into_scalar().elem::<f64>() * targets.len() as f64;
+        let probabilities = rows(softmax(step.output.logits, 1));
+        let samples = batch.ids.into_iter().zip(targets).zip(probabilities);
+        predictions.extend(samples.map(|((id, target), probabilities)| Prediction {
+            id,
+            target,
+            predicted: argmax(&probabilities),
+            probabilities,
+        }));
+        Ok::<(), TrainError>(())
+    })?;
+    Ok(Evaluation { loss: loss / indices.len().max(1) as f64, predictions })
+}
+
+/// The rows of a matrix, on the host.
+pub(super) fn rows<B: Backend>(matrix: Tensor<B, 2>) -> Vec<Vec<f32>> {
+    let [_, width] = matrix.dims();
+    let values: Vec<f32> = matrix.into_data().iter::<f32>().collect();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+/// Index of the largest value, the first of equals.
+pub(super) fn argmax(row: &[f32]) -> usize {
+    let first_larger = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
+    (0..row.len()).fold(0, first_larger)
+}
