@@ -6,14 +6,21 @@
 //! form  name    follows
 //! 0     blank   nothing: no ink anywhere
 //! 1     dense   side * side bytes: the mask itself
-//! 2     narrow  first row u8, rows - 1 u8, then for each of these rows:
-//!                 spans u8, and for each span: start u8, length - 1 u8, its bytes
-//! 3     wide    the same with every u8 but the bytes of a span replaced by a u16
+//! 2     narrow  first row u8, number of spans n u16,
+//!               n heads of two bytes: start u8, (length - 1) u7, row step u1 (the top bit)
+//!               the pixels of all spans, one byte each
+//! 3     wide    the same with first row u16, n u32, start u16, (length - 1) u15
 //! ```
 //!
-//! Numbers are little-endian. Spans of a row go from left to right and do not overlap; what lies
-//! outside of them is 0. Up to 256 pixels a side are coded narrow, up to [`MAX_SIDE_PX`] wide.
-//! A picture is coded dense as soon as its spans would take more room.
+//! Numbers are little-endian. A span lies in the row of the span before it, to the right of it, or,
+//! if its row step is 1, in the next row; the first span lies in the first row. What lies outside of
+//! all spans is 0. A row of paper between rows of ink has a span of one pixel without ink, and a
+//! run that is longer than the length field can say is cut into several spans. Up to 256 pixels a
+//! side are coded narrow, up to [`MAX_SIDE_PX`] wide. A picture is coded dense as soon as its spans
+//! would take more room.
+//!
+//! Heads and pixels are apart so that a reader knows where the next head is before it has read
+//! this one: that is what makes decoding fast.
 
 /// Longest side that can be coded, in pixels.
 pub const MAX_SIDE_PX: usize = 1 << 16;
@@ -39,19 +46,15 @@ const WIDE: u8 = 3;
 pub fn encode(mask: &[u8], side_px: usize, coded: &mut Vec<u8>) -> usize {
     assert_mask(mask, side_px);
     let start = coded.len();
-    let Some(first_ink) = mask.iter().position(|&pixel| pixel != 0) else {
+    let first_ink = next_ink(mask, 0);
+    if first_ink == mask.len() {
         coded.push(BLANK);
         return 1;
-    };
-    let last_ink = mask
-        .iter()
-        .rposition(|&pixel| pixel != 0)
-        .unwrap_or(first_ink);
-    let (first_row, last_row) = (first_ink / side_px, last_ink / side_px);
+    }
     let fits = if side_px <= MAX_NARROW_SIDE_PX {
-        encode_spans::<1>(mask, side_px, first_row, last_row, coded)
+        encode_spans::<1>(mask, side_px, first_ink / side_px, coded)
     } else {
-        encode_spans::<2>(mask, side_px, first_row, last_row, coded)
+        encode_spans::<2>(mask, side_px, first_ink / side_px, coded)
     };
     if !fits {
         coded.truncate(start);
@@ -146,19 +149,13 @@ pub enum CodecError {
         /// Side of the picture in pixels.
         side_px: usize,
     },
-    /// The rows with ink do not lie inside the picture.
-    #[error("{rows} rows from row {first} on do not fit in {side_px} pixels")]
-    RowsOutOfRange {
-        /// First row with ink.
-        first: usize,
-        /// Number of rows.
-        rows: usize,
-        /// Side of the picture in pixels.
-        side_px: usize,
-    },
-    /// A span overlaps the one before it, or does not end inside its row.
-    #[error("a span of {len} pixels at {start} does not fit between {free} and {side_px}")]
+    /// A span overlaps the one before it, or does not end inside the picture.
+    #[error(
+        "a span of {len} pixels at {start} in row {row} does not fit between {free} and {side_px}"
+    )]
     SpanOutOfRange {
+        /// Row of the span.
+        row: usize,
         /// First pixel of the span.
         start: usize,
         /// Pixels of the span.
@@ -183,50 +180,108 @@ fn assert_mask(mask: &[u8], side_px: usize) {
     );
 }
 
-/// Codes the rows that have ink with coordinates of `N` bytes; false if dense is smaller.
+/// Codes the spans with coordinates of `N` bytes; false if dense is smaller.
 fn encode_spans<const N: usize>(
     mask: &[u8],
     side_px: usize,
     first_row: usize,
-    last_row: usize,
     coded: &mut Vec<u8>,
 ) -> bool {
-    // A gap is worth a new span only if it is longer than what starting a span costs.
-    let worth = 2 * N;
-    let end = coded.len() + mask.len();
+    let start = coded.len();
     coded.push(if N == 1 { NARROW } else { WIDE });
     push::<N>(coded, first_row);
-    push::<N>(coded, last_row - first_row);
-    let rows = &mask[first_row * side_px..(last_row + 1) * side_px];
+    let heads_at = coded.len() + 2 * N;
+    coded.resize(heads_at, 0);
+    let n_spans = push_heads::<N>(&mask[first_row * side_px..], side_px, coded);
+    let count = n_spans.to_le_bytes();
+    coded[heads_at - 2 * N..heads_at].copy_from_slice(&count[..2 * N]);
+
+    let mut row = first_row;
+    for span in 0..n_spans {
+        let head = Head::read::<N>(&coded[heads_at + span * 2 * N..]);
+        row += head.row_step;
+        let at = row * side_px + head.start;
+        coded.extend_from_slice(&mask[at..at + head.len]);
+    }
+    coded.len() - start <= mask.len()
+}
+
+/// Appends the heads of all spans in `rows`; returns their number.
+fn push_heads<const N: usize>(rows: &[u8], side_px: usize, coded: &mut Vec<u8>) -> usize {
+    // A gap is worth a new span only if it is longer than what a head costs.
+    let worth = 2 * N;
+    let longest = 1 << (8 * N - 1);
+    let start = coded.len();
+    let mut row_step = 0;
+    let mut last_ink = start;
     for row in rows.chunks_exact(side_px) {
-        let count_at = coded.len();
-        push::<N>(coded, 0);
-        let mut spans = 0;
         let mut from = next_ink(row, 0);
+        if from == side_px {
+            Head {
+                start: 0,
+                len: 1,
+                row_step,
+            }
+            .push::<N>(coded);
+            row_step = 1;
+            continue;
+        }
         while from < side_px {
             let (to, next) = span_end(row, from, worth);
-            push::<N>(coded, from);
-            push::<N>(coded, to - from - 1);
-            coded.extend_from_slice(&row[from..to]);
-            spans += 1;
+            while from < to {
+                let len = (to - from).min(longest);
+                Head {
+                    start: from,
+                    len,
+                    row_step,
+                }
+                .push::<N>(coded);
+                row_step = 0;
+                from += len;
+            }
             from = next;
         }
-        coded[count_at..count_at + N].copy_from_slice(&bytes::<N>(spans));
-        if coded.len() > end {
-            return false;
+        last_ink = coded.len();
+        row_step = 1;
+    }
+    coded.truncate(last_ink);
+    (last_ink - start) / (2 * N)
+}
+
+/// Where a span lies.
+#[derive(Clone, Copy)]
+struct Head {
+    start: usize,
+    len: usize,
+    /// Rows below the span before: 0 or 1.
+    row_step: usize,
+}
+
+impl Head {
+    #[inline]
+    fn push<const N: usize>(self, coded: &mut Vec<u8>) {
+        push::<N>(coded, self.start);
+        push::<N>(coded, (self.len - 1) | self.row_step << (8 * N - 1));
+    }
+
+    /// Reads a head from its `2 * N` bytes.
+    #[inline]
+    fn read<const N: usize>(bytes: &[u8]) -> Self {
+        let word = number(&bytes[N..2 * N]);
+        let top = 8 * N - 1;
+        Self {
+            start: number(&bytes[..N]),
+            len: (word & ((1 << top) - 1)) + 1,
+            row_step: word >> top,
         }
     }
-    true
 }
 
 /// Where the span that starts at `from` ends, and where the next one starts.
 fn span_end(row: &[u8], from: usize, worth: usize) -> (usize, usize) {
     let mut to = from;
     loop {
-        to += row[to..]
-            .iter()
-            .position(|&pixel| pixel == 0)
-            .unwrap_or(row.len() - to);
+        to = next_paper(row, to);
         let next = next_ink(row, to);
         if next == row.len() || next - to > worth {
             return (to, next);
@@ -235,28 +290,54 @@ fn span_end(row: &[u8], from: usize, worth: usize) -> (usize, usize) {
     }
 }
 
-/// First pixel with ink from `from` on, or the length of the row.
-fn next_ink(row: &[u8], from: usize) -> usize {
+/// First pixel with ink from `from` on, or the end of `pixels`.
+fn next_ink(pixels: &[u8], from: usize) -> usize {
+    find(pixels, from, |word| word, |pixel| pixel != 0)
+}
+
+/// First pixel without ink from `from` on, or the end of `pixels`.
+fn next_paper(pixels: &[u8], from: usize) -> usize {
+    // The lowest bit that is set lies in the first byte that is zero.
+    let zero_bytes = |word: u64| word.wrapping_sub(0x0101_0101_0101_0101) & !word & HIGH_BITS;
+    find(pixels, from, zero_bytes, |pixel| pixel == 0)
+}
+
+/// The highest bit of each byte.
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// First pixel from `from` on that is looked for: `hits` has its lowest bit in the first such
+/// byte of a word, `is_hit` tells for one.
+#[inline]
+fn find(
+    pixels: &[u8],
+    from: usize,
+    hits: impl Fn(u64) -> u64,
+    is_hit: impl Fn(u8) -> bool,
+) -> usize {
     let mut at = from;
-    while let Some(word) = row.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*word);
-        if word != 0 {
-            return at + word.trailing_zeros() as usize / 8;
+    while let Some(word) = pixels.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let hits = hits(u64::from_le_bytes(*word));
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let rest = row[at..].iter().position(|&pixel| pixel != 0);
-    rest.map_or(row.len(), |offset| at + offset)
+    let rest = pixels[at..].iter().position(|&pixel| is_hit(pixel));
+    rest.map_or(pixels.len(), |offset| at + offset)
 }
 
+/// Appends the low `N` bytes of a number that fits in them.
+#[inline]
 fn push<const N: usize>(coded: &mut Vec<u8>, number: usize) {
-    coded.extend_from_slice(&bytes::<N>(number));
+    coded.extend_from_slice(&number.to_le_bytes()[..N]);
 }
 
-/// The low `N` bytes of a number that fits in them.
-fn bytes<const N: usize>(number: usize) -> [u8; N] {
-    let all = number.to_le_bytes();
-    std::array::from_fn(|i| all[i])
+/// The number that a few bytes are.
+#[inline]
+fn number(bytes: &[u8]) -> usize {
+    let mut all = [0; size_of::<usize>()];
+    all[..bytes.len()].copy_from_slice(bytes);
+    usize::from_le_bytes(all)
 }
 
 fn decode_spans<const N: usize>(
@@ -264,68 +345,63 @@ fn decode_spans<const N: usize>(
     side_px: usize,
     mask: &mut [u8],
 ) -> Result<usize, CodecError> {
+    let truncated = CodecError::Truncated { len: coded.len() };
     mask.fill(0);
-    let mut at = 1;
-    let first = take::<N>(coded, &mut at)?;
-    let rows = take::<N>(coded, &mut at)? + 1;
-    if first + rows > side_px {
-        return Err(CodecError::RowsOutOfRange {
-            first,
-            rows,
-            side_px,
-        });
-    }
-    for row in first..first + rows {
-        let spans = take::<N>(coded, &mut at)?;
-        let mut free = 0;
-        for _ in 0..spans {
-            let start = take::<N>(coded, &mut at)?;
-            let len = take::<N>(coded, &mut at)? + 1;
-            if start < free || start + len > side_px {
-                return Err(CodecError::SpanOutOfRange {
-                    start,
-                    len,
-                    free,
-                    side_px,
-                });
-            }
-            free = start + len;
-            write_span(coded, at, len, &mut mask[row * side_px + start..])?;
-            at += len;
+    let heads_at = 1 + 3 * N;
+    let fixed = coded.get(1..heads_at).ok_or(truncated)?;
+    let mut row_at = number(&fixed[..N]) * side_px;
+    let heads_len = number(&fixed[N..]) * 2 * N;
+    let (heads, pixels) = coded[heads_at..]
+        .split_at_checked(heads_len)
+        .ok_or(truncated)?;
+    let mut at = 0;
+    let mut free = 0;
+    for head in heads.chunks_exact(2 * N) {
+        let Head {
+            start,
+            len,
+            row_step,
+        } = Head::read::<N>(head);
+        row_at += row_step * side_px;
+        free *= 1 - row_step;
+        let end = start + len;
+        if start < free || end > side_px || row_at >= mask.len() {
+            let row = row_at / side_px;
+            return Err(CodecError::SpanOutOfRange {
+                row,
+                start,
+                len,
+                free,
+                side_px,
+            });
         }
+        free = end;
+        if !write_span(&pixels[at..], len, &mut mask[row_at + start..]) {
+            return Err(truncated);
+        }
+        at += len;
     }
-    Ok(at)
+    Ok(heads_at + heads_len + at)
 }
 
-/// Copies the `len` bytes at `at` to the start of `mask`.
+/// Copies the first `len` of `pixels` to the start of `mask`; false if there are fewer.
 ///
 /// Spans are short: one masked word does for most. It also clears what follows the span in its
 /// word; that is still paper, because spans come in the order of their pixels.
 #[inline]
-fn write_span(coded: &[u8], at: usize, len: usize, mask: &mut [u8]) -> Result<(), CodecError> {
-    if len <= 8
-        && let Some(word) = coded.get(at..).and_then(<[u8]>::first_chunk::<8>)
-        && let Some(pixels) = mask.first_chunk_mut::<8>()
+fn write_span(pixels: &[u8], len: usize, mask: &mut [u8]) -> bool {
+    if len <= 16
+        && let Some(word) = pixels.first_chunk::<16>()
+        && let Some(target) = mask.first_chunk_mut::<16>()
     {
-        let keep = u64::MAX >> (64 - 8 * len);
-        *pixels = (u64::from_le_bytes(*word) & keep).to_le_bytes();
-        return Ok(());
+        let keep = u128::MAX >> (128 - 8 * len);
+        *target = (u128::from_le_bytes(*word) & keep).to_le_bytes();
+        return true;
     }
-    let span = coded.get(at..at + len);
-    let span = span.ok_or(CodecError::Truncated { len: coded.len() })?;
-    mask[..len].copy_from_slice(span);
-    Ok(())
-}
-
-/// Reads a number of `N` bytes at `at` and steps over it.
-#[inline]
-fn take<const N: usize>(coded: &[u8], at: &mut usize) -> Result<usize, CodecError> {
-    let found = coded.get(*at..).and_then(<[u8]>::first_chunk::<N>);
-    let number = found.ok_or(CodecError::Truncated { len: coded.len() })?;
-    *at += N;
-    let mut all = [0; size_of::<usize>()];
-    all[..N].copy_from_slice(number);
-    Ok(usize::from_le_bytes(all))
+    pixels.get(..len).is_some_and(|span| {
+        mask[..len].copy_from_slice(span);
+        true
+    })
 }
 
 #[cfg(test)]
@@ -365,7 +441,9 @@ mod tests {
         mask[3 * 6 + 2] = 10;
 
         // Rows 2 and 3. Row 2: a gap of 3 parts two spans. Row 3: a gap of 1 is kept in the span.
-        let coded = [NARROW, 2, 1, 2, 1, 0, 7, 5, 0, 8, 1, 0, 2, 9, 0, 10];
+        let heads = [1, 0, 5, 0, 0, 0x80 | 2];
+        let pixels = [7, 8, 9, 0, 10];
+        let coded = [&[NARROW, 2, 3, 0][..], &heads, &pixels].concat();
 
         assert_eq!(encoded(&mask, 6), coded);
         assert_eq!(decoded(&coded, 6).unwrap(), mask);
@@ -377,7 +455,7 @@ mod tests {
         mask[299 * 300 + 298] = 1;
         mask[299 * 300 + 299] = 2;
 
-        let coded = [WIDE, 43, 1, 0, 0, 1, 0, 42, 1, 1, 0, 1, 2];
+        let coded = [WIDE, 43, 1, 1, 0, 0, 0, 42, 1, 1, 0, 1, 2];
 
         assert_eq!(encoded(&mask, 300), coded);
         assert_eq!(decoded(&coded, 300).unwrap(), mask);
@@ -427,17 +505,26 @@ mod tests {
     fn every_defect_has_its_error() {
         let mut mask = [0; 36];
         let mut fails = |coded: &[u8]| decode(coded, 6, &mut mask).unwrap_err();
-        let span = |start, len, free| CodecError::SpanOutOfRange {
-            start,
-            len,
-            free,
-            side_px: 6,
+        let span = |row, start, len, free| {
+            let side_px = 6;
+            CodecError::SpanOutOfRange {
+                row,
+                start,
+                len,
+                free,
+                side_px,
+            }
         };
 
         assert_eq!(fails(&[]), CodecError::Truncated { len: 0 });
         assert_eq!(fails(&[DENSE, 1, 2]), CodecError::Truncated { len: 3 });
+        assert_eq!(fails(&[NARROW, 0, 1]), CodecError::Truncated { len: 3 });
         assert_eq!(
-            fails(&[NARROW, 0, 0, 1, 0, 3, 1, 2]),
+            fails(&[NARROW, 0, 1, 0, 0]),
+            CodecError::Truncated { len: 5 }
+        );
+        assert_eq!(
+            fails(&[NARROW, 0, 1, 0, 0, 3, 1, 2]),
             CodecError::Truncated { len: 8 }
         );
         assert_eq!(
@@ -454,17 +541,21 @@ mod tests {
                 side_px: 6
             }
         );
-        let rows = CodecError::RowsOutOfRange {
-            first: 4,
-            rows: 3,
-            side_px: 6,
-        };
-        assert_eq!(fails(&[NARROW, 4, 2, 0, 0, 0]), rows);
-        assert_eq!(fails(&[NARROW, 0, 0, 1, 5, 1, 7, 7]), span(5, 2, 0));
+        assert_eq!(fails(&[NARROW, 6, 1, 0, 0, 0, 7]), span(6, 0, 1, 0));
+        assert_eq!(fails(&[NARROW, 5, 1, 0, 0, 0x80, 7]), span(6, 0, 1, 0));
+        assert_eq!(fails(&[NARROW, 0, 1, 0, 5, 1, 7, 7]), span(0, 5, 2, 0));
         assert_eq!(
-            fails(&[NARROW, 0, 0, 2, 2, 1, 7, 7, 3, 0, 9]),
-            span(3, 1, 4)
+            fails(&[NARROW, 0, 2, 0, 2, 1, 3, 0, 7, 7, 9]),
+            span(0, 3, 1, 4)
         );
+    }
+
+    #[test]
+    fn rows_of_paper_between_rows_of_ink_come_back() {
+        let mut mask = [0; 36];
+        (mask[7], mask[30]) = (1, 2);
+
+        assert_eq!(decoded(&encoded(&mask, 6), 6).unwrap(), mask);
     }
 
     #[test]
