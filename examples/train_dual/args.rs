@@ -1,0 +1,280 @@
+//! The flags, and the run they describe.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Parser, ValueEnum};
+use timesclip::backend::BackendKind;
+use timesclip::batch::BatchViews;
+use timesclip::loss::TimesClipLoss;
+use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::normalize::{Normalization, Normalizer};
+use timesclip::raster::{PixelStatistics, PlotStyle, XSpan, YScale};
+use timesclip::report::RunConfig;
+use timesclip::series::csv::{CsvFormat, Layout};
+use timesclip::train::{Schedule, TrainingConfig};
+
+use crate::data::Data;
+
+/// Learns to classify multivariate time series by seeing and reading them.
+#[derive(Debug, Parser)]
+pub struct Args {
+    /// Training series: a UEA/UCR `.ts` file or a table (`.csv`, `.tsv`). Default: JapaneseVowels
+    #[arg(long, value_name = "FILE", requires = "test_data")]
+    pub data: Option<PathBuf>,
+    /// Test series, in the same format; looked at once, after training
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub test_data: Option<PathBuf>,
+    /// Variates of a series in a table
+    #[arg(long, value_name = "N")]
+    pub variates: Option<usize>,
+    /// Order of the value columns of a table
+    #[arg(long, value_enum, default_value = "time-major")]
+    pub layout: LayoutFlag,
+    /// Name of the label column of a table [default: the last column]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+
+    /// Views of a series
+    #[arg(long, value_enum, default_value = "dual")]
+    pub model_type: ModelType,
+    /// Sizes of the encoders; the CLIP presets are the reference's architecture
+    #[arg(long, value_enum, default_value = "small")]
+    pub preset: Preset,
+    /// What values are measured against
+    #[arg(long, value_enum, default_value = "dataset")]
+    pub normalization: NormalizationFlag,
+    /// Vertical axis of the plots: of each series, or of the training samples
+    #[arg(long, value_enum, default_value = "training")]
+    pub y_scale: YScaleFlag,
+    /// Horizontal axis of the plots: of each series, or of the longest training series
+    #[arg(long, value_enum, default_value = "training")]
+    pub x_span: XSpanFlag,
+
+    /// Passes over the training samples
+    #[arg(long, default_value_t = 60)]
+    pub epochs: usize,
+    /// Samples of a step at most
+    #[arg(long, default_value_t = 64)]
+    pub batch_size: usize,
+    /// Learning rate [default: 1e-3 for the small preset, 1e-4 for the others]
+    #[arg(long)]
+    pub lr: Option<f64>,
+    /// Weight of InfoNCE in the loss
+    #[arg(long, default_value_t = 0.1)]
+    pub contrastive_weight: f64,
+    /// Share of the target probability spread over all classes
+    #[arg(long, default_value_t = 0.1)]
+    pub label_smoothing: f32,
+    /// Weight decay of matrices
+    #[arg(long, default_value_t = 0.05)]
+    pub weight_decay: f32,
+    /// Share of the training samples set aside to choose the best epoch
+    #[arg(long, default_value_t = 0.2)]
+    pub valid_fraction: f64,
+    /// Epochs without a higher validation accuracy before training ends [default: never]
+    #[arg(long, value_name = "EPOCHS")]
+    pub early_stopping: Option<usize>,
+    /// Decides split, weights, order and dropout
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+
+    /// Where pictures are kept
+    #[arg(long, value_enum, default_value = "memory", conflicts_with = "no_cache")]
+    pub cache: CacheFlag,
+    /// Draw every picture anew in every epoch; the same as `--cache none`
+    #[arg(long)]
+    pub no_cache: bool,
+    /// What to compute on: cpu, wgpu or cuda
+    #[arg(long, default_value = "cpu")]
+    pub backend: BackendKind,
+    /// Number of the device, from 0
+    #[arg(long, default_value_t = 0)]
+    pub device: usize,
+    /// Directory of the run [default: the first free runs/NAME-MODE-N]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in `--out` from its last checkpoint
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Only print how it ends
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Views of a series.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum ModelType {
+    /// Sees and reads
+    Dual,
+    /// Only reads
+    LanguageOnly,
+    /// Only sees
+    VisionOnly,
+}
+
+/// Sizes of the encoders.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Preset {
+    /// Trains from scratch on a CPU in minutes
+    Small,
+    /// CLIP ViT-B/32
+    #[value(name = "clip-vit-b-32")]
+    ClipVitB32,
+    /// CLIP ViT-B/16
+    #[value(name = "clip-vit-b-16")]
+    ClipVitB16,
+}
+
+/// Order of value columns.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LayoutFlag {
+    /// All variates of the first step, then of the second
+    TimeMajor,
+    /// All steps of the first variate, then of the second
+    VariateMajor,
+}
+
+/// What values are measured against.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NormalizationFlag {
+    /// The same variate of the same series
+    Instance,
+    /// The variate over the training samples
+    Dataset,
+    /// As instance, with level and scale as a token
+    InstanceWithStatistics,
+}
+
+/// Vertical axis of the plots.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum YScaleFlag {
+    /// Of each series, as the reference
+    Series,
+    /// Of the variate over the training samples
+    Training,
+}
+
+/// Horizontal axis of the plots.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum XSpanFlag {
+    /// Of each series, as the reference
+    Series,
+    /// Of the longest training series
+    Training,
+}
+
+/// Where pictures are kept.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum CacheFlag {
+    /// In memory
+    Memory,
+    /// Nowhere
+    None,
+}
+
+impl Args {
+    /// The format of a table.
+    pub fn csv_format(&self) -> Result<Option<CsvFormat>> {
+        let Some(n_variates) = self.variates else {
+            return Ok(None);
+        };
+        let mut format = CsvFormat::new(n_variates);
+        format.layout = match self.layout {
+            LayoutFlag::TimeMajor => Layout::TimeMajor,
+            LayoutFlag::VariateMajor => Layout::VariateMajor,
+        };
+        format.label_column = self.label_column.clone();
+        Ok(Some(format))
+    }
+
+    /// Where pictures are kept, whichever flag says so.
+    pub fn cache(&self) -> CacheFlag {
+        if self.no_cache { CacheFlag::None } else { self.cache }
+    }
+
+    /// What batches carry.
+    pub fn views(&self) -> BatchViews {
+        let mode = self.mode();
+        BatchViews { series: mode.reads(), pictures: mode.sees() }
+    }
+
+    fn mode(&self) -> ModelMode {
+        match self.model_type {
+            ModelType::Dual => ModelMode::Dual,
+            ModelType::LanguageOnly => ModelMode::LanguageOnly,
+            ModelType::VisionOnly => ModelMode::VisionOnly,
+        }
+    }
+
+    /// Everything that decides what the run does.
+    pub fn run_config(&self, data: &Data) -> Result<RunConfig> {
+        let normalization = match self.normalization {
+            NormalizationFlag::Instance => Normalization::Instance,
+            NormalizationFlag::Dataset => Normalization::Dataset,
+            NormalizationFlag::InstanceWithStatistics => Normalization::InstanceWithStatistics,
+        };
+        let fitted_on = || data.split.train.iter().map(|i| &data.train.samples()[*i].series);
+        let training = data.train.subset(&data.split.train)?;
+        let model = self.model_config(data);
+        let style = PlotStyle {
+            side_px: model.vision.side_px,
+            y_scale: match self.y_scale {
+                YScaleFlag::Series => YScale::Series,
+                YScaleFlag::Training => YScale::fitted(&training),
+            },
+            x_span: match self.x_span {
+                XSpanFlag::Series => XSpan::Finite,
+                XSpanFlag::Training => XSpan::Steps(training.max_steps()),
+            },
+            ..PlotStyle::default()
+        };
+        if !(0.0..1.0).contains(&self.valid_fraction) {
+            bail!("--valid-fraction {} is outside 0..1", self.valid_fraction);
+        }
+        Ok(RunConfig {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dataset: data.train.name().to_owned(),
+            class_names: data.train.class_names().to_vec(),
+            valid_fraction: self.valid_fraction,
+            normalizer: Normalizer::fit(normalization, fitted_on())?,
+            style,
+            pixels: PixelStatistics::default(),
+            model,
+            training: self.training_config(),
+        })
+    }
+
+    fn model_config(&self, data: &Data) -> TimesClipClassifierConfig {
+        let (n_variates, n_classes) = (data.train.n_variates(), data.train.n_classes());
+        let mut config = match self.preset {
+            Preset::Small => TimesClipClassifierConfig::new(n_variates, n_classes),
+            Preset::ClipVitB32 => {
+                TimesClipClassifierConfig::reference_vit_b_32(n_variates, n_classes)
+            }
+            Preset::ClipVitB16 => {
+                TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes)
+            }
+        };
+        config.language.tokenizer.statistics =
+            matches!(self.normalization, NormalizationFlag::InstanceWithStatistics);
+        let loss = TimesClipLoss::new()
+            .with_contrastive_weight(self.contrastive_weight)
+            .with_label_smoothing(self.label_smoothing);
+        config.with_mode(self.mode()).with_loss(loss)
+    }
+
+    fn training_config(&self) -> TrainingConfig {
+        let small = self.preset == Preset::Small;
+        TrainingConfig::new()
+            .with_epochs(self.epochs)
+            .with_batch_size(self.batch_size)
+            .with_learning_rate(self.lr.unwrap_or(if small { 1e-3 } else { 1e-4 }))
+            .with_weight_decay(self.weight_decay)
+            .with_max_grad_norm(Some(1.0))
+            .with_schedule(Schedule::Cosine { warmup_epochs: (self.epochs / 10).min(5) })
+            .with_early_stopping(self.early_stopping)
+            .with_seed(self.seed)
+    }
+}
