@@ -1,0 +1,102 @@
+//! The import rules of `docs/design.md`, held by reading the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Room, and the rooms it may import from. A room is a file of `src` and the folder beside it.
+const RULES: &[(&str, &[&str])] = &[
+    ("series", &[]),
+    ("metrics", &[]),
+    ("split", &[]),
+    ("normalize", &["series"]),
+    ("raster", &["series"]),
+    ("cache", &["series", "raster"]),
+    ("input", &[]),
+    ("loss", &[]),
+    ("model", &["input", "loss"]),
+    ("batch", &["series", "normalize", "raster", "cache", "input"]),
+    ("backend", &[]),
+    ("train", &["batch", "cache", "model"]),
+    ("report", &["train", "model", "metrics", "cache", "normalize", "raster"]),
+];
+/// Rooms of the host: no tensor may enter.
+const HOST: &[&str] = &["series", "metrics", "split", "normalize", "raster", "cache"];
+/// Rooms of the tensors: no thread, rasteriser or file may enter.
+const TENSOR: &[&str] = &["input", "loss", "model"];
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry of a folder").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a source");
+                let inside = path.strip_prefix(&root).expect("inside src").with_extension("");
+                let room = inside.iter().next().expect("a name").to_string_lossy().into_owned();
+                found.push((room, path, text));
+            }
+        }
+    }
+    found
+}
+
+/// Lines of code that are neither comments nor unit tests.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    let end = text.find("#[cfg(test)]").unwrap_or(text.len());
+    text[..end].lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn rooms_import_only_from_where_they_may() {
+    for (room, path, text) in sources() {
+        if ["lib", "error"].contains(&room.as_str()) {
+            continue;
+        }
+        let (_, allowed) = RULES
+            .iter()
+            .find(|(name, _)| *name == room)
+            .unwrap_or_else(|| panic!("{room} has no rule: give it one"));
+        for line in code(&text) {
+            for part in line.split("crate::").skip(1) {
+                let target: String =
+                    part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let known = RULES.iter().any(|(name, _)| *name == target);
+                assert!(
+                    target == room || !known || allowed.contains(&target.as_str()),
+                    "{} imports from {target}, which {room} may not",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rings_hold_and_only_one_file_names_backends() {
+    for (room, path, text) in sources() {
+        let refuse = |what: &str| {
+            let line = code(&text).find(|line| line.contains(what));
+            assert!(line.is_none(), "{} has {what}: {line:?}", path.display());
+        };
+        if HOST.contains(&room.as_str()) {
+            refuse("burn::");
+        }
+        if TENSOR.contains(&room.as_str()) {
+            ["rayon", "tiny_skia", "std::fs", "std::thread"].iter().for_each(|what| refuse(what));
+        }
+        if room != "backend" {
+            ["burn_flex", "burn_wgpu", "burn_cuda"].iter().for_each(|what| refuse(what));
+        }
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    for (_, path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} does not", path.display());
+    }
+}

@@ -1,0 +1,7 @@
+//! All integration tests in one binary: every further one would link Burn again.
+
+mod classifier_parity;
+mod downstream;
+mod layering;
+mod support;
+mod training;

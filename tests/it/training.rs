@@ -1,0 +1,178 @@
+//! The training loop: it learns, it repeats itself, it resumes, and the cache changes nothing.
+
+use std::ops::ControlFlow;
+
+use burn::module::AutodiffModule;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
+use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::train::{
+    BatchSource, Checkpoints, EpochRecord, Schedule, StopReason, TrainError, Trained, Trainer,
+    TrainingConfig, TrainingData, TrainingObserver, evaluate,
+};
+
+use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+
+fn in_memory(n_samples: usize) -> InMemoryImages {
+    InMemoryImages::build(sines(n_samples), &tiny_style(), BuildOptions::new()).expect("built")
+}
+
+fn training(epochs: usize) -> TrainingConfig {
+    TrainingConfig::new()
+        .with_epochs(epochs)
+        .with_batch_size(8)
+        .with_learning_rate(3e-3)
+        .with_max_grad_norm(Some(1.0))
+        .with_schedule(Schedule::Plateau { factor: 0.5, patience: 1 })
+}
+
+/// Trains on the first 18 of 24 sines and judges by the rest.
+fn fit(
+    images: &dyn CachedImageDataset,
+    model: &TimesClipClassifierConfig,
+    config: &TrainingConfig,
+    checkpoints: Option<&Checkpoints>,
+    observer: &mut dyn TrainingObserver,
+) -> Result<Trained<AutodiffCpu>, TrainError> {
+    let (device, batcher) = (Default::default(), batcher(&sines(24)));
+    let (train, valid) = ((0..18).collect::<Vec<_>>(), (18..24).collect::<Vec<_>>());
+    let source = BatchSource { images, batcher: &batcher };
+    let data = TrainingData { source, train: &train, valid: &valid };
+    AutodiffCpu::seed(&device, config.seed);
+    let model = model.init::<AutodiffCpu>(&device);
+    let trainer = Trainer::<AutodiffCpu>::new(config, data, &device)?;
+    match checkpoints {
+        Some(checkpoints) => trainer.with_checkpoints(checkpoints).fit(model, observer),
+        None => trainer.fit(model, observer),
+    }
+}
+
+fn logits(trained: &Trained<AutodiffCpu>, images: &dyn CachedImageDataset) -> Vec<f32> {
+    let batch = batcher(&sines(24)).gather(images, &[0, 5, 20]).expect("a batch");
+    let batch = batch.to_device::<Cpu>(&Default::default());
+    trained.model.forward(batch.input).logits.into_data().iter::<f32>().collect()
+}
+
+#[test]
+fn every_mode_overfits_a_small_set() {
+    let _turn = lock_generator();
+    for mode in [ModelMode::Dual, ModelMode::LanguageOnly, ModelMode::VisionOnly] {
+        let config = training(100).with_schedule(Schedule::Constant);
+        let trained = fit(&in_memory(24), &tiny_model(mode), &config, None, &mut ()).unwrap();
+        let best = trained.history.iter().map(|e| e.train_accuracy).fold(0.0, f64::max);
+        assert!(best >= 0.99, "{mode:?} only reaches {best}");
+    }
+}
+
+#[test]
+fn cached_and_uncached_training_have_the_same_history() {
+    let _turn = lock_generator();
+    let model = tiny_model(ModelMode::Dual);
+    let cached = fit(&in_memory(24), &model, &training(3), None, &mut ()).unwrap();
+    let drawn = UncachedImages::new(sines(24), &tiny_style()).unwrap();
+    let uncached = fit(&drawn, &model, &training(3), None, &mut ()).unwrap();
+    assert_eq!(cached.history, uncached.history);
+    assert_eq!(logits(&cached, &drawn), logits(&uncached, &drawn));
+}
+
+#[test]
+fn another_seed_trains_differently() {
+    let _turn = lock_generator();
+    let (images, model) = (in_memory(24), tiny_model(ModelMode::LanguageOnly));
+    let one = fit(&images, &model, &training(2), None, &mut ()).unwrap();
+    let other = fit(&images, &model, &training(2).with_seed(7), None, &mut ()).unwrap();
+    assert_ne!(one.history, other.history);
+}
+
+/// Stops in some step of some epoch.
+struct StopAt {
+    epoch: usize,
+    step: usize,
+}
+
+impl TrainingObserver for StopAt {
+    fn on_step(&mut self, event: timesclip::train::StepEvent) -> ControlFlow<()> {
+        match event.epoch == self.epoch && event.step == self.step {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+#[test]
+fn a_run_stopped_in_an_epoch_and_resumed_equals_one_never_stopped() {
+    let _turn = lock_generator();
+    let images = in_memory(24);
+    for head_norm in [timesclip::model::HeadNorm::Layer, timesclip::model::HeadNorm::Batch] {
+        let mut model = tiny_model(ModelMode::Dual);
+        model.head.norm = head_norm;
+        let straight = fit(&images, &model, &training(5), None, &mut ()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path().join("checkpoints")).unwrap();
+        let mut stop = StopAt { epoch: 3, step: 2 };
+        let stopped = fit(&images, &model, &training(5), Some(&checkpoints), &mut stop).unwrap();
+        assert_eq!(stopped.stopped, StopReason::Interrupted);
+        assert_eq!(stopped.history.len(), 2);
+        let resumed = fit(&images, &model, &training(5), Some(&checkpoints), &mut ()).unwrap();
+        assert_eq!(resumed.stopped, StopReason::Finished);
+        assert_eq!(resumed.history, straight.history, "{head_norm:?}");
+        assert_eq!(resumed.best_epoch, straight.best_epoch);
+        assert_eq!(logits(&resumed, &images), logits(&straight, &images), "{head_norm:?}");
+    }
+}
+
+#[test]
+fn the_model_returned_is_the_one_of_the_best_epoch() {
+    let _turn = lock_generator();
+    let images = in_memory(24);
+    let model = tiny_model(ModelMode::Dual);
+    // A rate this high makes the last epoch a bad one.
+    let config = training(8).with_learning_rate(5e-2).with_schedule(Schedule::Constant);
+    let trained = fit(&images, &model, &config, None, &mut ()).unwrap();
+    let best: &EpochRecord = &trained.history[trained.best_epoch.unwrap() - 1];
+    let (batcher, valid) = (batcher(&sines(24)), (18..24).collect::<Vec<_>>());
+    let source = BatchSource { images: &images, batcher: &batcher };
+    let again = evaluate(&trained.model, source, &valid, 8, &Default::default()).unwrap();
+    assert_eq!(Some(again.loss), best.valid_loss);
+    assert_eq!(again.accuracy(), best.valid_accuracy);
+    let ids: Vec<u64> = again.predictions.iter().map(|prediction| prediction.id).collect();
+    assert_eq!(ids, (1018..1024).collect::<Vec<_>>());
+}
+
+#[test]
+fn early_stopping_ends_a_run_that_does_not_get_better() {
+    let _turn = lock_generator();
+    let config = training(30).with_learning_rate(1e-12).with_early_stopping(Some(3));
+    let model = tiny_model(ModelMode::LanguageOnly);
+    let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
+    assert_eq!(trained.stopped, StopReason::EarlyStopping);
+    assert_eq!(trained.history.len(), 4);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_with_its_place() {
+    let _turn = lock_generator();
+    let config = training(50).with_learning_rate(1e30).with_max_grad_norm(None);
+    let model = tiny_model(ModelMode::LanguageOnly);
+    let error = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap_err();
+    assert!(matches!(error, TrainError::NonFiniteLoss { epoch: 1.., step: 1.., .. }), "{error:?}");
+}
+
+#[test]
+fn padding_of_longer_neighbours_does_not_change_a_prediction() {
+    let _turn = lock_generator();
+    let images = in_memory(24);
+    let model = tiny_model(ModelMode::Dual).init::<AutodiffCpu>(&Default::default()).valid();
+    let predict = |indices: &[usize]| -> Vec<f32> {
+        let batch = batcher(&sines(24)).gather(&images, indices).expect("a batch");
+        let batch = batch.to_device::<Cpu>(&Default::default());
+        let logits: Tensor<Cpu, 2> = model.forward(batch.input).logits;
+        logits.slice([0..1, 0..3]).into_data().iter::<f32>().collect()
+    };
+    // Sample 0 has 12 steps, sample 7 has 19.
+    let (alone, beside) = (predict(&[0]), predict(&[0, 7]));
+    for (a, b) in alone.iter().zip(&beside) {
+        assert!((a - b).abs() < 1e-5, "{alone:?} alone, {beside:?} beside a longer series");
+    }
+}
