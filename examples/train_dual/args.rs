@@ -18,94 +18,94 @@ use crate::data::Data;
 
 /// Learns to classify multivariate time series by seeing and reading them.
 #[derive(Debug, Parser)]
-pub struct Args {
+pub(crate) struct Args {
     /// Training series: a UEA/UCR `.ts` file or a table (`.csv`, `.tsv`). Default: JapaneseVowels
     #[arg(long, value_name = "FILE", requires = "test_data")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Test series, in the same format; looked at once, after training
     #[arg(long, value_name = "FILE", requires = "data")]
-    pub test_data: Option<PathBuf>,
+    pub(crate) test_data: Option<PathBuf>,
     /// Variates of a series in a table
     #[arg(long, value_name = "N")]
-    pub variates: Option<usize>,
+    pub(crate) variates: Option<usize>,
     /// Order of the value columns of a table
     #[arg(long, value_enum, default_value = "time-major")]
-    pub layout: LayoutFlag,
+    pub(crate) layout: LayoutFlag,
     /// Name of the label column of a table [default: the last column]
     #[arg(long, value_name = "NAME")]
-    pub label_column: Option<String>,
+    pub(crate) label_column: Option<String>,
 
     /// Views of a series
     #[arg(long, value_enum, default_value = "dual")]
-    pub model_type: ModelType,
+    pub(crate) model_type: ModelType,
     /// Sizes of the encoders; the CLIP presets are the reference's architecture
     #[arg(long, value_enum, default_value = "small")]
-    pub preset: Preset,
+    pub(crate) preset: Preset,
     /// What values are measured against
     #[arg(long, value_enum, default_value = "dataset")]
-    pub normalization: NormalizationFlag,
+    pub(crate) normalization: NormalizationFlag,
     /// Vertical axis of the plots: of each series, or of the training samples
     #[arg(long, value_enum, default_value = "training")]
-    pub y_scale: YScaleFlag,
+    pub(crate) y_scale: YScaleFlag,
     /// Horizontal axis of the plots: of each series, or of the longest training series
     #[arg(long, value_enum, default_value = "training")]
-    pub x_span: XSpanFlag,
+    pub(crate) x_span: XSpanFlag,
 
     /// Passes over the training samples
     #[arg(long, default_value_t = 60)]
-    pub epochs: usize,
+    pub(crate) epochs: usize,
     /// Samples of a step at most
     #[arg(long, default_value_t = 64)]
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// Learning rate [default: 1e-3 for the small preset, 1e-4 for the others]
     #[arg(long)]
-    pub lr: Option<f64>,
+    pub(crate) lr: Option<f64>,
     /// Weight of InfoNCE in the loss
     #[arg(long, default_value_t = 0.1)]
-    pub contrastive_weight: f64,
+    pub(crate) contrastive_weight: f64,
     /// Share of the target probability spread over all classes
     #[arg(long, default_value_t = 0.1)]
-    pub label_smoothing: f32,
+    pub(crate) label_smoothing: f32,
     /// Weight decay of matrices
     #[arg(long, default_value_t = 0.05)]
-    pub weight_decay: f32,
+    pub(crate) weight_decay: f32,
     /// Share of the training samples set aside to choose the best epoch
     #[arg(long, default_value_t = 0.2)]
-    pub valid_fraction: f64,
+    pub(crate) valid_fraction: f64,
     /// Epochs without a higher validation accuracy before training ends [default: never]
     #[arg(long, value_name = "EPOCHS")]
-    pub early_stopping: Option<usize>,
+    pub(crate) early_stopping: Option<usize>,
     /// Decides split, weights, order and dropout
     #[arg(long, default_value_t = 42)]
-    pub seed: u64,
+    pub(crate) seed: u64,
 
     /// Where pictures are kept
     #[arg(long, value_enum, default_value = "memory", conflicts_with = "no_cache")]
-    pub cache: CacheFlag,
+    pub(crate) cache: CacheFlag,
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]
-    pub no_cache: bool,
+    pub(crate) no_cache: bool,
     /// What to compute on: cpu, wgpu or cuda
     #[arg(long, default_value = "cpu")]
-    pub backend: BackendKind,
+    pub(crate) backend: BackendKind,
     /// Number of the device, from 0
     #[arg(long, default_value_t = 0)]
-    pub device: usize,
+    pub(crate) device: usize,
     /// Directory of the run [default: the first free runs/NAME-MODE-N]
     #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Go on with the run in `--out` from its last checkpoint
     #[arg(long, requires = "out")]
-    pub resume: bool,
+    pub(crate) resume: bool,
     /// Only print how it ends
     #[arg(long)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 /// Views of a series.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub enum ModelType {
+pub(crate) enum ModelType {
     /// Sees and reads
     Dual,
     /// Only reads
@@ -116,7 +116,7 @@ pub enum ModelType {
 
 /// Sizes of the encoders.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum Preset {
+pub(crate) enum Preset {
     /// Trains from scratch on a CPU in minutes
     Small,
     /// CLIP ViT-B/32
@@ -129,7 +129,7 @@ pub enum Preset {
 
 /// Order of value columns.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LayoutFlag {
+pub(crate) enum LayoutFlag {
     /// All variates of the first step, then of the second
     TimeMajor,
     /// All steps of the first variate, then of the second
@@ -138,7 +138,7 @@ pub enum LayoutFlag {
 
 /// What values are measured against.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum NormalizationFlag {
+pub(crate) enum NormalizationFlag {
     /// The same variate of the same series
     Instance,
     /// The variate over the training samples
@@ -149,7 +149,7 @@ pub enum NormalizationFlag {
 
 /// Vertical axis of the plots.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum YScaleFlag {
+pub(crate) enum YScaleFlag {
     /// Of each series, as the reference
     Series,
     /// Of the variate over the training samples
@@ -158,7 +158,7 @@ pub enum YScaleFlag {
 
 /// Horizontal axis of the plots.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum XSpanFlag {
+pub(crate) enum XSpanFlag {
     /// Of each series, as the reference
     Series,
     /// Of the longest training series
@@ -167,7 +167,7 @@ pub enum XSpanFlag {
 
 /// Where pictures are kept.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum CacheFlag {
+pub(crate) enum CacheFlag {
     /// In memory
     Memory,
     /// Nowhere
@@ -176,7 +176,7 @@ pub enum CacheFlag {
 
 impl Args {
     /// The format of a table.
-    pub fn csv_format(&self) -> Result<Option<CsvFormat>> {
+    pub(crate) fn csv_format(&self) -> Result<Option<CsvFormat>> {
         let Some(n_variates) = self.variates else {
             return Ok(None);
         };
@@ -190,12 +190,12 @@ impl Args {
     }
 
     /// Where pictures are kept, whichever flag says so.
-    pub fn cache(&self) -> CacheFlag {
+    pub(crate) fn cache(&self) -> CacheFlag {
         if self.no_cache { CacheFlag::None } else { self.cache }
     }
 
     /// What batches carry.
-    pub fn views(&self) -> BatchViews {
+    pub(crate) fn views(&self) -> BatchViews {
         let mode = self.mode();
         BatchViews { series: mode.reads(), pictures: mode.sees() }
     }
@@ -209,7 +209,7 @@ impl Args {
     }
 
     /// Everything that decides what the run does.
-    pub fn run_config(&self, data: &Data) -> Result<RunConfig> {
+    pub(crate) fn run_config(&self, data: &Data) -> Result<RunConfig> {
         let normalization = match self.normalization {
             NormalizationFlag::Instance => Normalization::Instance,
             NormalizationFlag::Dataset => Normalization::Dataset,
@@ -240,10 +240,19 @@ impl Args {
             valid_fraction: self.valid_fraction,
             normalizer: Normalizer::fit(normalization, fitted_on())?,
             style,
-            pixels: PixelStatistics::default(),
+            pixels: self.pixels(),
             model,
             training: self.training_config(),
         })
+    }
+
+    /// CLIP's weights expect CLIP's pixels. Weights drawn anew learn faster where paper is zero:
+    /// the positions are then not drowned by the white that all patches share.
+    fn pixels(&self) -> PixelStatistics {
+        match self.preset {
+            Preset::Small => PixelStatistics { mean: [1.0; 3], ..PixelStatistics::CLIP },
+            Preset::ClipVitB32 | Preset::ClipVitB16 => PixelStatistics::CLIP,
+        }
     }
 
     fn model_config(&self, data: &Data) -> TimesClipClassifierConfig {

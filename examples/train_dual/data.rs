@@ -17,15 +17,15 @@ use timesclip::split::{Split, SplitFractions};
 use crate::args::{Args, CacheFlag};
 
 /// A set to learn from, its split into training and validation samples, and a set to be tested on.
-pub struct Data {
-    pub train: SeriesDataset,
-    pub split: Split,
-    pub test: SeriesDataset,
+pub(crate) struct Data {
+    pub(crate) train: SeriesDataset,
+    pub(crate) split: Split,
+    pub(crate) test: SeriesDataset,
 }
 
 impl Data {
     /// Steps of the shortest and of the longest series of both sets.
-    pub fn steps(&self) -> (usize, usize) {
+    pub(crate) fn steps(&self) -> (usize, usize) {
         let samples = self.train.samples().iter().chain(self.test.samples());
         let steps = samples.map(|sample| sample.series.n_steps());
         steps.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)))
@@ -33,7 +33,7 @@ impl Data {
 }
 
 /// Reads both sets. The test set is only checked for fitting the training set.
-pub fn load(args: &Args) -> Result<Data> {
+pub(crate) fn load(args: &Args) -> Result<Data> {
     let shipped = |name: &str| {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(name)
     };
@@ -65,7 +65,7 @@ pub fn load(args: &Args) -> Result<Data> {
 
 /// The pictures of a set, kept as the flags say. A model that sees none gets a cache that draws
 /// on demand, which nobody demands.
-pub fn build_images(
+pub(crate) fn build_images(
     args: &Args,
     dataset: &SeriesDataset,
     style: &PlotStyle,
@@ -105,7 +105,7 @@ pub fn build_images(
 }
 
 /// A bar in a terminal, nothing elsewhere.
-pub fn progress_bar(total: usize, quiet: bool) -> ProgressBar {
+pub(crate) fn progress_bar(total: usize, quiet: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -11,7 +11,7 @@ use timesclip::train::{EpochRecord, StepEvent, TrainingConfig, TrainingObserver}
 use crate::data::progress_bar;
 
 /// Watches the training.
-pub struct Progress {
+pub(crate) struct Progress {
     epochs: usize,
     quiet: bool,
     bar: Option<ProgressBar>,
@@ -20,7 +20,7 @@ pub struct Progress {
 
 impl Progress {
     /// Starts to watch, and to listen to Ctrl-C.
-    pub fn new(config: &TrainingConfig, quiet: bool) -> Result<Self> {
+    pub(crate) fn new(config: &TrainingConfig, quiet: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
@@ -28,7 +28,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

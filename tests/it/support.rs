@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use timesclip::batch::{BatchViews, TimesClipBatcher};
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
 use timesclip::normalize::{Normalization, Normalizer};
-use timesclip::raster::PlotStyle;
+use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
 use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
 /// The backend of the tests.
@@ -61,5 +61,6 @@ pub(crate) fn tiny_style() -> PlotStyle {
 pub(crate) fn batcher(dataset: &SeriesDataset) -> TimesClipBatcher {
     let series = dataset.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
-    TimesClipBatcher::new(normalizer, BatchViews::ALL)
+    let pixels = PixelStatistics { mean: [1.0; 3], ..PixelStatistics::CLIP };
+    TimesClipBatcher::new(normalizer, BatchViews::ALL).with_colors(Palette::default(), pixels)
 }
