@@ -18,6 +18,7 @@ use crate::data::Data;
 
 /// Learns to classify multivariate time series by seeing and reading them.
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 pub(crate) struct Args {
     /// Training series: a UEA/UCR `.ts` file or a table (`.csv`, `.tsv`). Default: JapaneseVowels
     #[arg(long, value_name = "FILE", requires = "test_data")]

@@ -1,0 +1,62 @@
+//! Classifies series with a run of `train_dual`: `cargo run --release --example predict -- RUN FILE`.
+//!
+//! Prints one line a sample: its id, the predicted class, the probability of that class.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use burn::tensor::backend::AutodiffBackend;
+use clap::Parser;
+use timesclip::backend::{BackendJob, BackendKind, run_on};
+use timesclip::batch::{BatchViews, TimesClipBatcher};
+use timesclip::cache::{CachedImageDataset, UncachedImages};
+use timesclip::report::RunDirectory;
+use timesclip::series::{csv::CsvFormat, read_dataset};
+use timesclip::train::{BatchSource, evaluate};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Classifies series with a trained model.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Directory of a finished run
+    run: PathBuf,
+    /// Series to classify, in a format that `train_dual` reads; their labels are not looked at
+    file: PathBuf,
+    /// What to compute on: cpu, wgpu or cuda
+    #[arg(long, default_value = "cpu")]
+    backend: BackendKind,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    run_on(args.backend, 0, Predict(&args))?
+}
+
+struct Predict<'a>(&'a Args);
+
+impl BackendJob for Predict<'_> {
+    type Output = Result<()>;
+
+    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+        let (directory, config) = RunDirectory::open(&self.0.run)?;
+        let model = config.model.init::<B::InnerBackend>(&device);
+        let model = directory.checkpoints()?.load_best(model, &device)?;
+        let format = CsvFormat::new(config.model.n_variates);
+        let images = UncachedImages::new(read_dataset(&self.0.file, Some(&format))?, &config.style)?;
+        let mode = config.model.mode;
+        let views = BatchViews { series: mode.reads(), pictures: mode.sees() };
+        let batcher = TimesClipBatcher::new(config.normalizer, views)
+            .with_colors(config.style.palette.clone(), config.pixels);
+        let source = BatchSource { images: &images, batcher: &batcher };
+        let indices: Vec<usize> = (0..images.n_samples()).collect();
+        let size = config.training.batch_size;
+        for prediction in evaluate(&model, source, &indices, size, &device)?.predictions {
+            let probability = prediction.probabilities[prediction.predicted];
+            let name = &config.class_names[prediction.predicted];
+            println!("{}\t{name}\t{probability:.4}", prediction.id);
+        }
+        Ok(())
+    }
+}

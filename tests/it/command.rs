@@ -1,0 +1,173 @@
+//! `train_dual` as a user meets it: a whole run, and every kind of bad input.
+//!
+//! Cargo builds the example beside this binary for a whole `cargo test`; where it is not there
+//! (`cargo test --test it` on a clean clone), the tests say so and pass.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn example() -> Option<PathBuf> {
+    let deps = std::env::current_exe().ok()?;
+    let path = deps.parent()?.parent()?.join("examples/train_dual");
+    let path = path.with_extension(std::env::consts::EXE_EXTENSION);
+    if !path.is_file() {
+        println!("skipped: {} is not built; a whole `cargo test` builds it", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Sixteen series of one variate in two classes: rising and falling.
+fn table(rows: usize) -> String {
+    let row = |i: usize| {
+        let sign = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let values = (0..9).map(|step| format!("{}", sign * f64::from(step) + i as f64 * 0.1));
+        let label = if i.is_multiple_of(2) { "up" } else { "down" };
+        values.chain([label.to_owned()]).collect::<Vec<_>>().join(",")
+    };
+    let header = (0..9).map(|step| format!("t{step}")).collect::<Vec<_>>().join(",");
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    format!("{header},label\n{}\n", rows.join("\n"))
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { folder: tempfile::tempdir().expect("a folder for the test") };
+        bench.write("train.csv", &table(16));
+        bench.write("test.csv", &table(8));
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file for the test");
+    }
+
+    fn run(&self, example: &Path, train: &str, test: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(example);
+        command.arg("--data").arg(self.path(train)).arg("--test-data").arg(self.path(test));
+        command.args(["--epochs", "3", "--variates", "1"]);
+        command.arg("--out").arg(self.path("run")).args(more);
+        command.output().expect("the example starts")
+    }
+
+    fn report(&self, run: &str) -> Value {
+        let path = self.path(run).join("report.json");
+        let text = fs::read_to_string(path).expect("a report");
+        serde_json::from_str(&text).expect("a report in JSON")
+    }
+}
+
+#[test]
+fn a_whole_run_leaves_its_report_and_resumes() {
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    let output = bench.run(&example, "train.csv", "test.csv", &[]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("test      accuracy"), "{printed}");
+    let report = bench.report("run");
+    for key in ["dataset", "model", "cache", "timing", "history", "test"] {
+        assert!(!report[key].is_null(), "no {key} in {report}");
+    }
+    assert_eq!(report["dataset"]["n_test"], 8);
+    assert_eq!(report["cache"]["images"], 16);
+    assert_eq!(report["history"].as_array().map(Vec::len), Some(3));
+    let picture = fs::read(bench.path("run").join("confusion.png")).expect("a picture");
+    assert!(picture.starts_with(b"\x89PNG"), "no picture of the confusion matrix");
+
+    let again = bench.run(&example, "train.csv", "test.csv", &[]);
+    let error = String::from_utf8_lossy(&again.stderr);
+    assert!(error.contains("already holds a run"), "{error}");
+    let other = bench.run(&example, "train.csv", "test.csv", &["--resume", "--seed", "1"]);
+    let error = String::from_utf8_lossy(&other.stderr);
+    assert!(!other.status.success() && error.contains("another"), "{error}");
+    let resumed = bench.run(&example, "train.csv", "test.csv", &["--resume"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert_eq!(bench.report("run")["history"], report["history"]);
+}
+
+#[test]
+fn no_cache_gives_the_same_history_number_for_number() {
+    let Some(example) = example() else { return };
+    let (cached, drawn) = (Bench::new(), Bench::new());
+    cached.run(&example, "train.csv", "test.csv", &[]);
+    drawn.run(&example, "train.csv", "test.csv", &["--no-cache"]);
+    let (cached, drawn) = (cached.report("run"), drawn.report("run"));
+    assert_eq!(cached["history"], drawn["history"]);
+    assert_eq!(cached["test"], drawn["test"]);
+    assert_eq!([&cached["cache"]["kind"], &drawn["cache"]["kind"]], ["memory", "none"]);
+}
+
+#[test]
+fn bad_input_is_named_and_leaves_nothing_behind() {
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    let good = table(16);
+    bench.write("empty.csv", "");
+    bench.write("ragged.csv", &format!("{good}1,2,3,up\n"));
+    bench.write("text.csv", &good.replacen("0.1,", "zero,", 1));
+    bench.write("infinite.csv", &format!("{good}1,2,3,4,inf,6,7,8,9,up\n"));
+    bench.write("foreign.csv", &format!("{good}1,2,3,4,5,6,7,8,9,sideways\n"));
+    bench.write("one_class.csv", &good.replace("down", "up"));
+    bench.write("few.csv", &table(1));
+    let cases: &[(&str, &str, &[&str], &[&str])] = &[
+        ("missing.csv", "test.csv", &[], &["missing.csv"]),
+        ("empty.csv", "test.csv", &[], &["empty.csv"]),
+        ("ragged.csv", "test.csv", &[], &["ragged.csv", "18"]),
+        ("text.csv", "test.csv", &[], &["text.csv", "zero"]),
+        ("infinite.csv", "test.csv", &[], &["infinite.csv", "18", "inf"]),
+        ("train.csv", "foreign.csv", &[], &["foreign.csv", "sideways"]),
+        ("one_class.csv", "one_class.csv", &[], &["class"]),
+        ("few.csv", "test.csv", &[], &["class"]),
+        ("train.csv", "test.csv", &["--preset", "clip-vit-b-32", "--variates", "3"], &["3", "4"]),
+        ("train.csv", "test.csv", &["--variates", "0"], &["variate"]),
+        ("train.csv", "test.csv", &["--variates", "4"], &["9", "4"]),
+        ("train.csv", "test.csv", &["--out", "/dev/null/run"], &["/dev/null/run"]),
+        ("train.csv", "test.csv", &["--backend", "abacus"], &["abacus", "cpu, wgpu and cuda"]),
+        ("train.csv", "test.csv", &["--backend", "cpu", "--device", "1"], &["cpu device 1"]),
+        ("train.csv", "test.csv", &["--lr", "-1"], &["learning rate of -1"]),
+        ("train.csv", "test.csv", &["--epochs", "0"], &["0 epochs"]),
+        ("train.csv", "test.csv", &["--contrastive-weight", "-2"], &["-2"]),
+        ("train.csv", "test.csv", &["--valid-fraction", "1.5"], &["1.5"]),
+    ];
+    for (train, test, more, expected) in cases {
+        // The last of repeated flags counts.
+        let output = bench.run(&example, train, test, more);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{train} {test} {more:?} is accepted");
+        for part in *expected {
+            assert!(error.contains(part), "{train} {test} {more:?}: no {part:?} in {error}");
+        }
+        assert!(!error.contains("panicked"), "{train} {test} {more:?}: {error}");
+        assert!(!bench.path("run").exists(), "{train} {test} {more:?} leaves a run behind");
+    }
+}
+
+#[test]
+fn a_gpu_backend_that_is_not_there_is_named() {
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    for backend in ["wgpu", "cuda"] {
+        let output = bench.run(&example, "train.csv", "test.csv", &["--backend", backend]);
+        if output.status.success() {
+            println!("skipped: this machine has a {backend} device");
+            continue;
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        let not_compiled = error.contains(&format!("--features {backend}"));
+        let not_present = error.contains(&format!("{backend} device 0"));
+        assert!(not_compiled || not_present, "{backend}: {error}");
+        assert!(!error.contains("panicked"), "{backend}: {error}");
+    }
+}
