@@ -62,7 +62,7 @@ fn bench(criterion: &mut Criterion) {
         let mut adamw = AdamWConfig::new().init();
         group.bench_function(BenchmarkId::new("step", format!("{mode:?}/batch={BATCH}")), |b| {
             b.iter(|| {
-                let batch = host.clone().to_device::<AutodiffCpu>(&device);
+                let batch = host.clone().into_tensors::<AutodiffCpu>(&device);
                 let taken = model.take().expect("put back after every step");
                 let step = taken.forward_classification(batch.input, batch.targets);
                 let gradients = GradientsParams::from_grads(step.loss.total.backward(), &taken);
@@ -71,7 +71,7 @@ fn bench(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("predict", format!("{mode:?}/batch={BATCH}")), |b| {
             b.iter(|| {
-                let batch = host.clone().to_device::<Cpu>(&device);
+                let batch = host.clone().into_tensors::<Cpu>(&device);
                 black_box(plain.forward(batch.input).logits.into_data())
             });
         });

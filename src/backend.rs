@@ -60,6 +60,19 @@ impl BackendKind {
             kind => Err(BackendError::NotCompiled { kind }),
         }
     }
+
+    /// Refuses a device that is not there, before anything is started on it.
+    ///
+    /// # Errors
+    /// [`BackendError::NotCompiled`] if the feature is off, [`BackendError::NotPresent`] if there
+    /// is no device of that number.
+    pub fn check_device(self, index: usize) -> Result<(), BackendError> {
+        let found = self.devices()?.len();
+        if index < found {
+            return Ok(());
+        }
+        Err(BackendError::NotPresent { kind: self, index, found })
+    }
 }
 
 impl fmt::Display for BackendKind {
@@ -96,10 +109,7 @@ pub fn run_on<J: BackendJob>(
     index: usize,
     job: J,
 ) -> Result<J::Output, BackendError> {
-    let devices = kind.devices()?;
-    if index >= devices.len() {
-        return Err(BackendError::NotPresent { kind, index, found: devices.len() });
-    }
+    kind.check_device(index)?;
     match kind {
         #[cfg(feature = "cpu")]
         BackendKind::Cpu => {

@@ -163,11 +163,11 @@ impl HostBatch {
     }
 
     /// Moves the batch to a device.
-    pub fn to_device<B: Backend>(self, device: &B::Device) -> TimesClipBatch<B> {
+    pub fn into_tensors<B: Backend>(self, device: &B::Device) -> TimesClipBatch<B> {
         let batch = self.ids.len();
         let targets: Vec<i64> = self.targets.iter().map(|target| *target as i64).collect();
-        let series = self.series.map(|series| series.to_device(batch, device));
-        let vision = self.pictures.map(|pictures| pictures.to_device(batch, device));
+        let series = self.series.map(|series| series.into_tensors(batch, device));
+        let vision = self.pictures.map(|pictures| pictures.into_tensors(batch, device));
         TimesClipBatch {
             ids: self.ids,
             input: TimesClipInput { series, vision },
@@ -177,7 +177,7 @@ impl HostBatch {
 }
 
 impl HostSeries {
-    fn to_device<B: Backend>(self, batch: usize, device: &B::Device) -> SeriesInput<B> {
+    fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> SeriesInput<B> {
         let Self { n_steps, n_variates, .. } = self;
         let shape = [batch, n_steps, n_variates];
         SeriesInput {
@@ -193,7 +193,7 @@ impl HostSeries {
 }
 
 impl HostPictures {
-    fn to_device<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
+    fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
         let Self { n_variates, side_px, .. } = self;
         let masks = TensorData::new(self.masks, [batch, n_variates, side_px, side_px]);
         let colors = TensorData::new(self.colors, [n_variates, 256, 3]);
@@ -237,4 +237,64 @@ pub enum BatchError {
         /// What the set says.
         source: CacheError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::UncachedImages;
+    use crate::normalize::Normalization;
+    use crate::raster::PlotStyle;
+    use crate::series::{Series, SeriesDataset};
+
+    fn set() -> SeriesDataset {
+        let sample = |i: usize| {
+            let values = (0..4 + i).map(|step| (step * (i + 1)) as f32).collect();
+            let series = Series::new(values, 4 + i, 1).unwrap();
+            LabeledSeries { id: 70 + i as u64, series, label: i % 2 }
+        };
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        SeriesDataset::new("ramps", names, (0..5).map(sample).collect()).unwrap()
+    }
+
+    fn batcher(set: &SeriesDataset) -> TimesClipBatcher {
+        let series = set.samples().iter().map(|sample| &sample.series);
+        let normalizer = Normalizer::fit(Normalization::Instance, series).unwrap();
+        TimesClipBatcher::new(normalizer, BatchViews::ALL)
+    }
+
+    #[test]
+    fn every_row_is_its_own_sample_in_any_order() {
+        let style = PlotStyle { side_px: 16, ..PlotStyle::default() };
+        let images = UncachedImages::new(set(), &style).unwrap();
+        let batcher = batcher(&set());
+        let together = batcher.gather(&images, &[3, 0, 4]).unwrap();
+        assert_eq!(together.ids(), [73, 70, 74]);
+        assert_eq!(together.targets(), [1, 0, 0]);
+        for (row, index) in [3, 0, 4].into_iter().enumerate() {
+            let alone = batcher.gather(&images, &[index]).unwrap();
+            let (all, one) = (together.pictures.as_ref().unwrap(), alone.pictures.unwrap());
+            assert_eq!(&all.masks[row * 256..][..256], one.masks, "pictures of {index}");
+            let (all, one) = (together.series.as_ref().unwrap(), alone.series.unwrap());
+            let n = one.values.len();
+            assert_eq!(&all.values[row * all.n_steps..][..n], one.values, "values of {index}");
+        }
+    }
+
+    #[test]
+    fn padded_steps_are_invalid_and_full_batches_need_no_mask() {
+        let style = PlotStyle { side_px: 16, ..PlotStyle::default() };
+        let images = UncachedImages::new(set(), &style).unwrap();
+        let padded = batcher(&set()).gather(&images, &[0, 1]).unwrap().series.unwrap();
+        let valid = [[true, true, true, true, false], [true; 5]].concat();
+        assert_eq!(padded.valid, Some(valid));
+        assert_eq!(batcher(&set()).gather(&images, &[2]).unwrap().series.unwrap().valid, None);
+    }
+
+    #[test]
+    fn a_sample_that_is_not_there_is_named() {
+        let images = UncachedImages::new(set(), &PlotStyle::default()).unwrap();
+        let error = batcher(&set()).gather(&images, &[0, 9]).unwrap_err();
+        assert!(matches!(error, BatchError::Sample { index: 9, .. }), "{error:?}");
+    }
 }

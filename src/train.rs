@@ -4,6 +4,8 @@
 //! norm; the best epoch's weights are what a run returns; a resumed run equals one that was never
 //! stopped.
 
+#[cfg(feature = "burn-train")]
+mod adapter;
 mod checkpoint;
 mod evaluate;
 mod loader;
@@ -282,7 +284,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             );
             sums.learning_rate = self.config.learning_rate * factor;
             let targets = batch.targets().to_vec();
-            let batch = batch.to_device::<B>(self.device);
+            let batch = batch.into_tensors::<B>(self.device);
             let model = run.take_model();
             let forward = model.forward_classification(batch.input, batch.targets);
             let loss = forward.loss.total.clone().into_scalar().elem::<f64>();

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     // Everything that can be wrong is found out before anything is written.
-    args.backend.devices()?;
+    args.backend.check_device(args.device)?;
     let data = data::load(args)?;
     let config = args.run_config(&data)?;
     let (shortest, longest) = data.steps();

@@ -27,7 +27,7 @@ pub struct VariateSelectionConfig {
 impl VariateSelectionConfig {
     pub(super) fn problem(&self, d_model: usize) -> Option<String> {
         let n_heads = self.n_heads;
-        if n_heads == 0 || d_model % n_heads != 0 {
+        if !d_model.is_multiple_of(n_heads) {
             return Some(format!("{n_heads} selection heads do not divide a width of {d_model}"));
         }
         if !(0.0..1.0).contains(&self.dropout) || self.widening == 0 {

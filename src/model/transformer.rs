@@ -61,7 +61,7 @@ impl TransformerConfig {
     /// Says what is wrong with these sizes, if anything.
     pub(super) fn problem(&self) -> Option<String> {
         let Self { d_model, n_heads, n_layers, .. } = self;
-        if *n_heads == 0 || d_model % n_heads != 0 {
+        if !d_model.is_multiple_of(*n_heads) {
             return Some(format!("{n_heads} heads do not divide a width of {d_model}"));
         }
         if self.d_ff == 0 || *n_layers == 0 {
@@ -87,7 +87,7 @@ impl TransformerConfig {
 
     fn init_block<B: Backend>(&self, device: &B::Device) -> Block<B> {
         let (d, ff) = (self.d_model, self.d_ff);
-        assert!(d % self.n_heads == 0, "{} heads do not divide d_model {d}", self.n_heads);
+        assert!(d.is_multiple_of(self.n_heads), "{} heads do not divide d_model {d}", self.n_heads);
         let width = (d as f64).powf(-0.5);
         let depth = (2.0 * self.n_layers as f64).powf(-0.5);
         let norm = || LayerNormConfig::new(d).with_epsilon(self.layer_norm_eps).init(device);

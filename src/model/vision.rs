@@ -44,7 +44,7 @@ impl VisionEncoderConfig {
     /// Says what is wrong with these sizes, if anything.
     pub(super) fn problem(&self) -> Option<String> {
         let (side, patch) = (self.side_px, self.image_patch_size);
-        if patch == 0 || side == 0 || side % patch != 0 {
+        if side == 0 || !side.is_multiple_of(patch) {
             return Some(format!("image patches of {patch} px do not tile a side of {side} px"));
         }
         self.transformer.problem()
@@ -56,7 +56,7 @@ impl VisionEncoderConfig {
     /// If `image_patch_size` does not divide `side_px`, or `n_heads` does not divide `d_model`.
     pub fn init<B: Backend>(&self, device: &B::Device) -> VisionEncoder<B> {
         let (side, patch) = (self.side_px, self.image_patch_size);
-        assert!(patch > 0 && side % patch == 0, "patches of {patch} px do not tile {side} px");
+        assert!(side > 0 && side.is_multiple_of(patch), "patches of {patch} px do not tile {side} px");
         let d = self.transformer.d_model;
         let norm = || {
             LayerNormConfig::new(d).with_epsilon(self.transformer.layer_norm_eps).init(device)

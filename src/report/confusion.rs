@@ -38,13 +38,13 @@ pub fn draw_confusion(matrix: &[Vec<u64>], class_names: &[String]) -> Result<Vec
     let top = longest.max(GLYPH) + 3 * GAP + GLYPH;
     let side = n * CELL;
     let mut canvas = Canvas::new(left + side + GAP, top + side + GAP);
-    canvas.text(GAP, top - GAP - GLYPH, "true", false, false);
-    canvas.text(left, GAP, "predicted", false, false);
+    canvas.text((GAP, top - GAP - GLYPH), "true", Lettering::default());
+    canvas.text((left, GAP), "predicted", Lettering::default());
     for (i, name) in names.iter().enumerate() {
         let middle = i * CELL + (CELL - GLYPH) / 2;
         let indent = left - GAP - name.chars().count() * GLYPH;
-        canvas.text(indent, top + middle, name, false, false);
-        canvas.text(left + middle, top - GAP, name, false, true);
+        canvas.text((indent, top + middle), name, Lettering::default());
+        canvas.text((left + middle, top - GAP), name, Lettering { white: false, upwards: true });
     }
     for (i, row) in matrix.iter().enumerate() {
         let total: u64 = row.iter().sum();
@@ -55,7 +55,8 @@ pub fn draw_confusion(matrix: &[Vec<u64>], class_names: &[String]) -> Result<Vec
             if *count > 0 {
                 let text = shortened(&count.to_string(), MAX_COUNT);
                 let x = x + (CELL - text.chars().count() * GLYPH) / 2;
-                canvas.text(x, y + (CELL - GLYPH) / 2, &text, share > 0.6, false);
+                let style = Lettering { white: share > 0.6, upwards: false };
+                canvas.text((x, y + (CELL - GLYPH) / 2), &text, style);
             }
         }
     }
@@ -69,6 +70,13 @@ fn shortened(text: &str, max: usize) -> String {
     }
     let start: String = text.chars().take(max - 1).collect();
     start + "~"
+}
+
+/// How a line of text is set.
+#[derive(Clone, Copy, Default)]
+struct Lettering {
+    white: bool,
+    upwards: bool,
 }
 
 struct Canvas {
@@ -95,7 +103,8 @@ impl Canvas {
     }
 
     /// Writes a line whose first glyph's upper left corner is at (x, y); upwards, its lower left.
-    fn text(&mut self, x: usize, y: usize, text: &str, white: bool, upwards: bool) {
+    fn text(&mut self, (x, y): (usize, usize), text: &str, style: Lettering) {
+        let Lettering { white, upwards } = style;
         for (i, character) in text.chars().enumerate() {
             let glyph = BASIC_FONTS.get(character).or_else(|| LATIN_FONTS.get(character));
             let glyph = glyph.or_else(|| BASIC_FONTS.get('?')).unwrap_or_default();

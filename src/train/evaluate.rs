@@ -58,7 +58,7 @@ pub fn evaluate<B: Backend>(
     let mut predictions = Vec::with_capacity(indices.len());
     source.for_each(indices, batch_size, |batch| {
         let targets = batch.targets().to_vec();
-        let batch = batch.to_device::<B>(device);
+        let batch = batch.into_tensors::<B>(device);
         let step = model.forward_classification(batch.input, batch.targets);
         loss += step.loss.total.into_scalar().elem::<f64>() * targets.len() as f64;
         let probabilities = rows(softmax(step.output.logits, 1));

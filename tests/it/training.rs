@@ -50,7 +50,7 @@ fn fit(
 
 fn logits(trained: &Trained<AutodiffCpu>, images: &dyn CachedImageDataset) -> Vec<f32> {
     let batch = batcher(&sines(24)).gather(images, &[0, 5, 20]).expect("a batch");
-    let batch = batch.to_device::<Cpu>(&Default::default());
+    let batch = batch.into_tensors::<Cpu>(&Default::default());
     trained.model.forward(batch.input).logits.into_data().iter::<f32>().collect()
 }
 
@@ -166,7 +166,7 @@ fn padding_of_longer_neighbours_does_not_change_a_prediction() {
     let model = tiny_model(ModelMode::Dual).init::<AutodiffCpu>(&Default::default()).valid();
     let predict = |indices: &[usize]| -> Vec<f32> {
         let batch = batcher(&sines(24)).gather(&images, indices).expect("a batch");
-        let batch = batch.to_device::<Cpu>(&Default::default());
+        let batch = batch.into_tensors::<Cpu>(&Default::default());
         let logits: Tensor<Cpu, 2> = model.forward(batch.input).logits;
         logits.slice([0..1, 0..3]).into_data().iter::<f32>().collect()
     };
