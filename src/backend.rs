@@ -206,3 +206,34 @@ pub enum BackendError {
         found: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_kinds_belong_together() {
+        for kind in BackendKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        let unknown = BackendError::Unknown { name: "abacus".to_owned() };
+        assert_eq!("abacus".parse::<BackendKind>(), Err(unknown));
+    }
+
+    #[test]
+    fn a_backend_that_is_not_compiled_in_names_the_feature() {
+        for kind in BackendKind::ALL.into_iter().filter(|kind| !kind.is_compiled()) {
+            let error = kind.check_device(0).unwrap_err();
+            assert_eq!(error, BackendError::NotCompiled { kind });
+            assert!(error.to_string().contains(&format!("--features {kind}")), "{error}");
+        }
+    }
+
+    #[cfg(feature = "cpu")]
+    #[test]
+    fn the_processor_is_one_device() {
+        assert_eq!(BackendKind::Cpu.check_device(0), Ok(()));
+        let absent = BackendError::NotPresent { kind: BackendKind::Cpu, index: 1, found: 1 };
+        assert_eq!(BackendKind::Cpu.check_device(1), Err(absent));
+    }
+}

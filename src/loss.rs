@@ -160,3 +160,80 @@ pub struct LossParts<B: Backend> {
     /// InfoNCE before its weight; `None` without two views or with a weight of zero.
     pub contrastive: Option<Tensor<B, 1>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    type Cpu = burn_flex::Flex;
+
+    /// Single precision sums over a few hundred terms.
+    const TOLERANCE: f32 = 1e-5;
+
+    fn views(batch: usize) -> (Tensor<Cpu, 3>, Tensor<Cpu, 3>) {
+        let device = Default::default();
+        let draw = || Tensor::random([batch, 3, 8], Distribution::Normal(0.0, 1.0), &device);
+        (draw(), draw())
+    }
+
+    #[test]
+    fn info_nce_is_symmetric_in_its_views() {
+        for alignment in [Alignment::Mean, Alignment::PerVariate, Alignment::Concat] {
+            let (vision, language) = views(5);
+            let loss = InfoNceLoss::new().with_alignment(alignment);
+            let one = loss.forward(vision.clone(), language.clone()).into_scalar();
+            let other = loss.forward(language, vision).into_scalar();
+            assert!((one - other).abs() < TOLERANCE, "{alignment:?}: {one} and {other}");
+        }
+    }
+
+    #[test]
+    fn info_nce_of_views_that_all_look_alike_is_the_logarithm_of_the_batch() {
+        let ones = Tensor::<Cpu, 3>::ones([7, 2, 4], &Default::default());
+        let loss = InfoNceLoss::new().forward(ones.clone(), ones).into_scalar();
+        assert!((loss - 7f32.ln()).abs() < TOLERANCE, "{loss}");
+    }
+
+    #[test]
+    fn info_nce_of_equal_views_is_below_that_of_unrelated_ones_and_of_zeros_is_finite() {
+        let (vision, language) = views(6);
+        let loss = InfoNceLoss::new();
+        let equal = loss.forward(vision.clone(), vision.clone()).into_scalar();
+        let unrelated = loss.forward(vision.clone(), language).into_scalar();
+        assert!(equal < unrelated, "{equal} is not below {unrelated}");
+        let zeros = loss.forward(vision.zeros_like(), vision).into_scalar();
+        assert!(zeros.is_finite(), "{zeros}");
+    }
+
+    #[test]
+    fn total_is_the_weighted_sum_and_a_weight_of_zero_leaves_info_nce_out() {
+        let device = Default::default();
+        let logits = Tensor::<Cpu, 2>::from_floats([[1.0, 0.0], [0.5, 2.0]], &device);
+        let targets = Tensor::<Cpu, 1, Int>::from_ints([0, 1], &device);
+        let loss = TimesClipLoss::new().with_contrastive_weight(0.3);
+        let parts = loss.forward(logits.clone(), targets.clone(), Some(views(2)));
+        let contrastive = parts.contrastive.unwrap().into_scalar();
+        let expected = parts.classification.into_scalar() + 0.3 * contrastive;
+        let total = parts.total.into_scalar();
+        assert!((total - expected).abs() < TOLERANCE, "{total} is not {expected}");
+        let loss = TimesClipLoss::new().with_contrastive_weight(0.0);
+        assert!(loss.forward(logits, targets, Some(views(2))).contrastive.is_none());
+    }
+
+    #[test]
+    fn settings_that_cannot_be_are_named() {
+        let good = TimesClipLoss::new();
+        assert_eq!(good.problem(3), None);
+        for bad in [
+            good.clone().with_contrastive_weight(f64::NAN),
+            good.clone().with_contrastive(InfoNceLoss::new().with_temperature(0.0)),
+            good.clone().with_label_smoothing(1.0),
+            good.clone().with_class_weights(Some(vec![1.0, 2.0])),
+            good.clone().with_class_weights(Some(vec![1.0, 0.0, 2.0])),
+        ] {
+            assert!(bad.problem(3).is_some(), "{bad} is accepted");
+        }
+    }
+}

@@ -198,3 +198,82 @@ pub enum ConfigError {
         max_tokens: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ParameterCount, VisionEncoder};
+    use burn::module::Module;
+
+    type Cpu = burn_flex::Flex;
+
+    /// Counts without drawing the weights, which are made when first used.
+    fn count(config: &VisionEncoderConfig) -> usize {
+        let encoder: VisionEncoder<Cpu> = config.init(&Default::default());
+        let mut count = ParameterCount::default();
+        encoder.visit(&mut count);
+        count.total
+    }
+
+    #[test]
+    fn clip_vision_encoders_have_clips_number_of_weights() {
+        assert_eq!(count(&VisionEncoderConfig::clip_vit_b_16()), 85_799_424);
+        assert_eq!(count(&VisionEncoderConfig::clip_vit_b_32()), 87_456_000);
+    }
+
+    #[test]
+    fn presets_are_sound_and_the_reference_drops_the_last_step_of_37() {
+        let small = TimesClipClassifierConfig::new(14, 4);
+        let reference = TimesClipClassifierConfig::reference_vit_b_16(14, 4);
+        assert_eq!(small.validate(), Ok(()));
+        assert_eq!(reference.validate(), Ok(()));
+        assert_eq!(TimesClipClassifierConfig::reference_vit_b_32(14, 4).validate(), Ok(()));
+        assert_eq!(small.language.tokenizer.n_patches(37), Some(10));
+        assert_eq!(reference.language.tokenizer.n_patches(37), Some(9));
+    }
+
+    #[test]
+    fn series_that_cannot_be_read_are_named_with_both_numbers() {
+        let reference = TimesClipClassifierConfig::reference_vit_b_16(14, 4);
+        let too_short = ConfigError::TooShort { n_steps: 3, patch_len: 4 };
+        assert_eq!(reference.check_steps(3, 37), Err(too_short));
+        let unread = reference.clone().with_mode(ModelMode::VisionOnly);
+        assert_eq!(unread.check_steps(3, 37), Ok(()));
+        let too_long = ConfigError::TooLong { n_steps: 5000, n_tokens: 1251, max_tokens: 1024 };
+        assert_eq!(reference.check_steps(4, 5000), Err(too_long));
+        assert_eq!(TimesClipClassifierConfig::new(1, 2).check_steps(1, 37), Ok(()));
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_refused() {
+        let good = TimesClipClassifierConfig::new(3, 4);
+        let mut heads = good.clone();
+        heads.vision.transformer.n_heads = 5;
+        let mut tiles = good.clone();
+        tiles.vision.image_patch_size = 7;
+        let mut stride = good.clone();
+        stride.language.tokenizer.patch_stride = 9;
+        let mut selection = good.clone();
+        selection.selection.n_heads = 7;
+        for bad in [
+            TimesClipClassifierConfig::new(0, 4),
+            TimesClipClassifierConfig::new(3, 1),
+            heads.clone(),
+            tiles,
+            stride,
+            selection,
+        ] {
+            assert!(matches!(bad.validate(), Err(ConfigError::Invalid { .. })), "{bad}");
+        }
+        // A branch that is not there may be configured anyhow.
+        assert_eq!(heads.with_mode(ModelMode::LanguageOnly).validate(), Ok(()));
+    }
+
+    #[test]
+    fn survives_a_round_trip_through_json() {
+        let config = TimesClipClassifierConfig::reference_vit_b_32(14, 4);
+        let text = serde_json::to_string(&config).unwrap();
+        let back: TimesClipClassifierConfig = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), text);
+    }
+}
