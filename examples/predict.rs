@@ -44,12 +44,19 @@ impl BackendJob for Predict<'_> {
         let model = config.model.init::<B::InnerBackend>(&device);
         let model = directory.checkpoints()?.load_best(model, &device)?;
         let format = CsvFormat::new(config.model.n_variates);
-        let images = UncachedImages::new(read_dataset(&self.0.file, Some(&format))?, &config.style)?;
+        let images =
+            UncachedImages::new(read_dataset(&self.0.file, Some(&format))?, &config.style)?;
         let mode = config.model.mode;
-        let views = BatchViews { series: mode.reads(), pictures: mode.sees() };
+        let views = BatchViews {
+            series: mode.reads(),
+            pictures: mode.sees(),
+        };
         let batcher = TimesClipBatcher::new(config.normalizer, views)
             .with_colors(config.style.palette.clone(), config.pixels);
-        let source = BatchSource { images: &images, batcher: &batcher };
+        let source = BatchSource {
+            images: &images,
+            batcher: &batcher,
+        };
         let indices: Vec<usize> = (0..images.n_samples()).collect();
         let size = config.training.batch_size;
         for prediction in evaluate(&model, source, &indices, size, &device)?.predictions {

@@ -51,7 +51,10 @@ impl BackendKind {
     pub fn devices(self) -> Result<Vec<String>, BackendError> {
         match self {
             #[cfg(feature = "cpu")]
-            Self::Cpu => Ok(vec![format!("processor with {} threads", rayon::current_num_threads())]),
+            Self::Cpu => Ok(vec![format!(
+                "processor with {} threads",
+                rayon::current_num_threads()
+            )]),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(wgpu_devices()),
             #[cfg(feature = "cuda")]
@@ -71,7 +74,11 @@ impl BackendKind {
         if index < found {
             return Ok(());
         }
-        Err(BackendError::NotPresent { kind: self, index, found })
+        Err(BackendError::NotPresent {
+            kind: self,
+            index,
+            found,
+        })
     }
 }
 
@@ -86,7 +93,9 @@ impl FromStr for BackendKind {
 
     fn from_str(name: &str) -> Result<Self, BackendError> {
         let named = |kind: &Self| kind.name() == name;
-        let unknown = || BackendError::Unknown { name: name.to_owned() };
+        let unknown = || BackendError::Unknown {
+            name: name.to_owned(),
+        };
         Self::ALL.into_iter().find(named).ok_or_else(unknown)
     }
 }
@@ -147,15 +156,24 @@ fn wgpu_adapters() -> Vec<wgpu::AdapterInfo> {
 
 #[cfg(feature = "wgpu")]
 fn wgpu_devices() -> Vec<String> {
-    wgpu_adapters().into_iter().map(|info| format!("{} ({:?})", info.name, info.device_type)).collect()
+    wgpu_adapters()
+        .into_iter()
+        .map(|info| format!("{} ({:?})", info.name, info.device_type))
+        .collect()
 }
 
 /// Burn counts devices within their type, a user counts them all.
 #[cfg(feature = "wgpu")]
 fn wgpu_device(index: usize) -> burn_wgpu::WgpuDevice {
     use burn_wgpu::WgpuDevice;
-    let types: Vec<_> = wgpu_adapters().into_iter().map(|info| info.device_type).collect();
-    let within = types[..index].iter().filter(|kind| **kind == types[index]).count();
+    let types: Vec<_> = wgpu_adapters()
+        .into_iter()
+        .map(|info| info.device_type)
+        .collect();
+    let within = types[..index]
+        .iter()
+        .filter(|kind| **kind == types[index])
+        .count();
     match types[index] {
         wgpu::DeviceType::DiscreteGpu => WgpuDevice::DiscreteGpu(within),
         wgpu::DeviceType::IntegratedGpu => WgpuDevice::IntegratedGpu(within),
@@ -173,7 +191,9 @@ fn cuda_devices() -> Vec<String> {
     std::panic::set_hook(Box::new(|_| {}));
     let names = std::panic::catch_unwind(|| {
         let count = usize::try_from(CudaContext::device_count().unwrap_or(0)).unwrap_or(0);
-        (0..count).map(|index| format!("CUDA device {index}")).collect()
+        (0..count)
+            .map(|index| format!("CUDA device {index}"))
+            .collect()
     });
     std::panic::set_hook(hook);
     names.unwrap_or_default()
@@ -216,16 +236,24 @@ mod tests {
         for kind in BackendKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
         }
-        let unknown = BackendError::Unknown { name: "abacus".to_owned() };
+        let unknown = BackendError::Unknown {
+            name: "abacus".to_owned(),
+        };
         assert_eq!("abacus".parse::<BackendKind>(), Err(unknown));
     }
 
     #[test]
     fn a_backend_that_is_not_compiled_in_names_the_feature() {
-        for kind in BackendKind::ALL.into_iter().filter(|kind| !kind.is_compiled()) {
+        for kind in BackendKind::ALL
+            .into_iter()
+            .filter(|kind| !kind.is_compiled())
+        {
             let error = kind.check_device(0).unwrap_err();
             assert_eq!(error, BackendError::NotCompiled { kind });
-            assert!(error.to_string().contains(&format!("--features {kind}")), "{error}");
+            assert!(
+                error.to_string().contains(&format!("--features {kind}")),
+                "{error}"
+            );
         }
     }
 
@@ -233,7 +261,11 @@ mod tests {
     #[test]
     fn the_processor_is_one_device() {
         assert_eq!(BackendKind::Cpu.check_device(0), Ok(()));
-        let absent = BackendError::NotPresent { kind: BackendKind::Cpu, index: 1, found: 1 };
+        let absent = BackendError::NotPresent {
+            kind: BackendKind::Cpu,
+            index: 1,
+            found: 1,
+        };
         assert_eq!(BackendKind::Cpu.check_device(1), Err(absent));
     }
 }

@@ -28,7 +28,10 @@ pub struct BatchViews {
 
 impl BatchViews {
     /// Values and pictures.
-    pub const ALL: Self = Self { series: true, pictures: true };
+    pub const ALL: Self = Self {
+        series: true,
+        pictures: true,
+    };
 }
 
 /// Gathers samples into batches.
@@ -45,12 +48,21 @@ impl TimesClipBatcher {
     /// palette, shifted and scaled by CLIP's pixel statistics.
     pub fn new(normalizer: Normalizer, views: BatchViews) -> Self {
         let (palette, statistics) = (Palette::default(), PixelStatistics::default());
-        Self { normalizer, views, palette, statistics }
+        Self {
+            normalizer,
+            views,
+            palette,
+            statistics,
+        }
     }
 
     /// The same batcher with other ink and other pixel statistics.
     pub fn with_colors(self, palette: Palette, statistics: PixelStatistics) -> Self {
-        Self { palette, statistics, ..self }
+        Self {
+            palette,
+            statistics,
+            ..self
+        }
     }
 
     /// Reads the samples at `indices`, in that order.
@@ -67,7 +79,9 @@ impl TimesClipBatcher {
     ) -> Result<HostBatch, BatchError> {
         assert!(!indices.is_empty(), "a batch of 0 samples");
         let read = |&index: &usize| {
-            images.sample(index).map_err(|source| BatchError::Sample { index, source })
+            images
+                .sample(index)
+                .map_err(|source| BatchError::Sample { index, source })
         };
         let samples = indices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(HostBatch {
@@ -82,10 +96,16 @@ impl TimesClipBatcher {
     }
 
     fn gather_series(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostSeries {
-        let normalized: Vec<_> =
-            samples.par_iter().map(|sample| self.normalizer.apply(&sample.series)).collect();
+        let normalized: Vec<_> = samples
+            .par_iter()
+            .map(|sample| self.normalizer.apply(&sample.series))
+            .collect();
         let n_variates = samples[0].series.n_variates();
-        let n_steps = samples.iter().map(|sample| sample.series.n_steps()).max().unwrap_or(0);
+        let n_steps = samples
+            .iter()
+            .map(|sample| sample.series.n_steps())
+            .max()
+            .unwrap_or(0);
         let row = n_steps * n_variates;
         let mut values = vec![0.0; samples.len() * row];
         let mut valid = vec![false; samples.len() * row];
@@ -94,8 +114,10 @@ impl TimesClipBatcher {
             values[start..start + series.values.len()].copy_from_slice(&series.values);
             valid[start..start + series.valid.len()].copy_from_slice(&series.valid);
         }
-        let statistics: Option<Vec<Vec<f32>>> =
-            normalized.into_iter().map(|series| series.statistics).collect();
+        let statistics: Option<Vec<Vec<f32>>> = normalized
+            .into_iter()
+            .map(|series| series.statistics)
+            .collect();
         HostSeries {
             n_steps,
             n_variates,
@@ -113,13 +135,21 @@ impl TimesClipBatcher {
         let (n_variates, side_px) = (images.n_variates(), images.side_px());
         let row = n_variates * side_px * side_px;
         let mut masks = vec![0; indices.len() * row];
-        masks.par_chunks_mut(row).zip(indices).try_for_each(|(masks, &index)| {
-            images
-                .masks_into(index, masks)
-                .map_err(|source| BatchError::Pictures { index, source })
-        })?;
+        masks
+            .par_chunks_mut(row)
+            .zip(indices)
+            .try_for_each(|(masks, &index)| {
+                images
+                    .masks_into(index, masks)
+                    .map_err(|source| BatchError::Pictures { index, source })
+            })?;
         let colors = color_table(&self.palette, n_variates, &self.statistics);
-        Ok(HostPictures { n_variates, side_px, masks, colors })
+        Ok(HostPictures {
+            n_variates,
+            side_px,
+            masks,
+            colors,
+        })
     }
 }
 
@@ -167,7 +197,9 @@ impl HostBatch {
         let batch = self.ids.len();
         let targets: Vec<i64> = self.targets.iter().map(|target| *target as i64).collect();
         let series = self.series.map(|series| series.into_tensors(batch, device));
-        let vision = self.pictures.map(|pictures| pictures.into_tensors(batch, device));
+        let vision = self
+            .pictures
+            .map(|pictures| pictures.into_tensors(batch, device));
         TimesClipBatch {
             ids: self.ids,
             input: TimesClipInput { series, vision },
@@ -178,7 +210,11 @@ impl HostBatch {
 
 impl HostSeries {
     fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> SeriesInput<B> {
-        let Self { n_steps, n_variates, .. } = self;
+        let Self {
+            n_steps,
+            n_variates,
+            ..
+        } = self;
         let shape = [batch, n_steps, n_variates];
         SeriesInput {
             values: Tensor::from_data(TensorData::new(self.values, shape), device),
@@ -194,7 +230,11 @@ impl HostSeries {
 
 impl HostPictures {
     fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
-        let Self { n_variates, side_px, .. } = self;
+        let Self {
+            n_variates,
+            side_px,
+            ..
+        } = self;
         let masks = TensorData::new(self.masks, [batch, n_variates, side_px, side_px]);
         let colors = TensorData::new(self.colors, [n_variates, 256, 3]);
         // Plain WGPU takes u8 without an error and computes with garbage.
@@ -202,7 +242,10 @@ impl HostPictures {
             true => Tensor::<B, 4, Int>::from_data(masks, (device, DType::U8)),
             false => Tensor::<B, 4, Int>::from_data(masks.convert::<i32>(), (device, DType::I32)),
         };
-        VisionInput::Masks { masks, colors: Tensor::from_data(colors, device) }
+        VisionInput::Masks {
+            masks,
+            colors: Tensor::from_data(colors, device),
+        }
     }
 }
 
@@ -251,7 +294,11 @@ mod tests {
         let sample = |i: usize| {
             let values = (0..4 + i).map(|step| (step * (i + 1)) as f32).collect();
             let series = Series::new(values, 4 + i, 1).unwrap();
-            LabeledSeries { id: 70 + i as u64, series, label: i % 2 }
+            LabeledSeries {
+                id: 70 + i as u64,
+                series,
+                label: i % 2,
+            }
         };
         let names = vec!["a".to_owned(), "b".to_owned()];
         SeriesDataset::new("ramps", names, (0..5).map(sample).collect()).unwrap()
@@ -265,7 +312,10 @@ mod tests {
 
     #[test]
     fn every_row_is_its_own_sample_in_any_order() {
-        let style = PlotStyle { side_px: 16, ..PlotStyle::default() };
+        let style = PlotStyle {
+            side_px: 16,
+            ..PlotStyle::default()
+        };
         let images = UncachedImages::new(set(), &style).unwrap();
         let batcher = batcher(&set());
         let together = batcher.gather(&images, &[3, 0, 4]).unwrap();
@@ -274,27 +324,53 @@ mod tests {
         for (row, index) in [3, 0, 4].into_iter().enumerate() {
             let alone = batcher.gather(&images, &[index]).unwrap();
             let (all, one) = (together.pictures.as_ref().unwrap(), alone.pictures.unwrap());
-            assert_eq!(&all.masks[row * 256..][..256], one.masks, "pictures of {index}");
+            assert_eq!(
+                &all.masks[row * 256..][..256],
+                one.masks,
+                "pictures of {index}"
+            );
             let (all, one) = (together.series.as_ref().unwrap(), alone.series.unwrap());
             let n = one.values.len();
-            assert_eq!(&all.values[row * all.n_steps..][..n], one.values, "values of {index}");
+            assert_eq!(
+                &all.values[row * all.n_steps..][..n],
+                one.values,
+                "values of {index}"
+            );
         }
     }
 
     #[test]
     fn padded_steps_are_invalid_and_full_batches_need_no_mask() {
-        let style = PlotStyle { side_px: 16, ..PlotStyle::default() };
+        let style = PlotStyle {
+            side_px: 16,
+            ..PlotStyle::default()
+        };
         let images = UncachedImages::new(set(), &style).unwrap();
-        let padded = batcher(&set()).gather(&images, &[0, 1]).unwrap().series.unwrap();
+        let padded = batcher(&set())
+            .gather(&images, &[0, 1])
+            .unwrap()
+            .series
+            .unwrap();
         let valid = [[true, true, true, true, false], [true; 5]].concat();
         assert_eq!(padded.valid, Some(valid));
-        assert_eq!(batcher(&set()).gather(&images, &[2]).unwrap().series.unwrap().valid, None);
+        assert_eq!(
+            batcher(&set())
+                .gather(&images, &[2])
+                .unwrap()
+                .series
+                .unwrap()
+                .valid,
+            None
+        );
     }
 
     #[test]
     fn a_sample_that_is_not_there_is_named() {
         let images = UncachedImages::new(set(), &PlotStyle::default()).unwrap();
         let error = batcher(&set()).gather(&images, &[0, 9]).unwrap_err();
-        assert!(matches!(error, BatchError::Sample { index: 9, .. }), "{error:?}");
+        assert!(
+            matches!(error, BatchError::Sample { index: 9, .. }),
+            "{error:?}"
+        );
     }
 }

@@ -52,9 +52,16 @@ impl InfoNceLoss {
     ///
     /// # Panics
     /// If the shapes of the two views differ.
-    pub fn forward<B: Backend>(&self, vision: Tensor<B, 3>, language: Tensor<B, 3>) -> Tensor<B, 1> {
+    pub fn forward<B: Backend>(
+        &self,
+        vision: Tensor<B, 3>,
+        language: Tensor<B, 3>,
+    ) -> Tensor<B, 1> {
         let (seen, read) = (vision.dims(), language.dims());
-        assert_eq!(seen, read, "views of different shapes: {seen:?} and {read:?}");
+        assert_eq!(
+            seen, read,
+            "views of different shapes: {seen:?} and {read:?}"
+        );
         let vision = self.groups(vision);
         let language = self.groups(language);
         let [groups, batch, _] = vision.dims();
@@ -72,7 +79,11 @@ impl InfoNceLoss {
             Alignment::PerVariate => x.swap_dims(0, 1),
             Alignment::Concat => x.flatten::<2>(1, 2).unsqueeze(),
         };
-        let squared_norm = x.clone().powi_scalar(2).sum_dim(2).clamp_min(MIN_SQUARED_NORM);
+        let squared_norm = x
+            .clone()
+            .powi_scalar(2)
+            .sum_dim(2)
+            .clamp_min(MIN_SQUARED_NORM);
         x / squared_norm.sqrt()
     }
 }
@@ -99,18 +110,26 @@ impl TimesClipLoss {
         let weight = self.contrastive_weight;
         let temperature = self.contrastive.temperature;
         if !(weight >= 0.0 && weight.is_finite()) {
-            return Some(format!("a contrastive weight of {weight} is not a number from zero up"));
+            return Some(format!(
+                "a contrastive weight of {weight} is not a number from zero up"
+            ));
         }
         if !(temperature > 0.0 && temperature.is_finite()) {
-            return Some(format!("a temperature of {temperature} is not a positive number"));
+            return Some(format!(
+                "a temperature of {temperature} is not a positive number"
+            ));
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
-            return Some(format!("a label smoothing of {} is outside 0..1", self.label_smoothing));
+            return Some(format!(
+                "a label smoothing of {} is outside 0..1",
+                self.label_smoothing
+            ));
         }
         match &self.class_weights {
-            Some(weights) if weights.len() != n_classes => {
-                Some(format!("{} class weights for {n_classes} classes", weights.len()))
-            }
+            Some(weights) if weights.len() != n_classes => Some(format!(
+                "{} class weights for {n_classes} classes",
+                weights.len()
+            )),
             Some(weights) if !weights.iter().all(|w| *w > 0.0 && w.is_finite()) => {
                 Some("a class weight is not a positive number".to_owned())
             }
@@ -146,7 +165,11 @@ impl TimesClipLoss {
             }
             None => classification.clone(),
         };
-        LossParts { total, classification, contrastive }
+        LossParts {
+            total,
+            classification,
+            contrastive,
+        }
     }
 }
 
@@ -185,7 +208,10 @@ mod tests {
             let loss = InfoNceLoss::new().with_alignment(alignment);
             let one = loss.forward(vision.clone(), language.clone()).into_scalar();
             let other = loss.forward(language, vision).into_scalar();
-            assert!((one - other).abs() < TOLERANCE, "{alignment:?}: {one} and {other}");
+            assert!(
+                (one - other).abs() < TOLERANCE,
+                "{alignment:?}: {one} and {other}"
+            );
         }
     }
 
@@ -217,9 +243,16 @@ mod tests {
         let contrastive = parts.contrastive.unwrap().into_scalar();
         let expected = parts.classification.into_scalar() + 0.3 * contrastive;
         let total = parts.total.into_scalar();
-        assert!((total - expected).abs() < TOLERANCE, "{total} is not {expected}");
+        assert!(
+            (total - expected).abs() < TOLERANCE,
+            "{total} is not {expected}"
+        );
         let loss = TimesClipLoss::new().with_contrastive_weight(0.0);
-        assert!(loss.forward(logits, targets, Some(views(2))).contrastive.is_none());
+        assert!(
+            loss.forward(logits, targets, Some(views(2)))
+                .contrastive
+                .is_none()
+        );
     }
 
     #[test]
@@ -228,7 +261,8 @@ mod tests {
         assert_eq!(good.problem(3), None);
         for bad in [
             good.clone().with_contrastive_weight(f64::NAN),
-            good.clone().with_contrastive(InfoNceLoss::new().with_temperature(0.0)),
+            good.clone()
+                .with_contrastive(InfoNceLoss::new().with_temperature(0.0)),
             good.clone().with_label_smoothing(1.0),
             good.clone().with_class_weights(Some(vec![1.0, 2.0])),
             good.clone().with_class_weights(Some(vec![1.0, 0.0, 2.0])),

@@ -62,8 +62,10 @@ impl TimesClipClassifierConfig {
             vision_model: self.vision.init(device),
             projection: Projection::new(self.vision.transformer.d_model, d, device),
         });
-        let language =
-            self.mode.reads().then(|| self.language.init(self.n_variates, d, device));
+        let language = self
+            .mode
+            .reads()
+            .then(|| self.language.init(self.n_variates, d, device));
         let selection = (self.mode == ModelMode::Dual).then(|| self.selection.init(d, device));
         let n_views = if self.mode == ModelMode::Dual { 3 } else { 1 };
         let d_pooled = n_views * self.pooling.width(self.n_variates, d);
@@ -128,7 +130,12 @@ impl<B: Backend> TimesClipClassifier<B> {
         });
         let (pooled, attention) = self.fuse(seen.clone(), read.clone());
         let logits = self.head.forward(pooled);
-        TimesClipOutput { logits, vision: seen, language: read, attention }
+        TimesClipOutput {
+            logits,
+            vision: seen,
+            language: read,
+            attention,
+        }
     }
 
     /// Classifies a batch and computes the loss from the very same logits.

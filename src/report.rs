@@ -66,7 +66,11 @@ pub struct ModelReport {
 impl ModelReport {
     /// Sizes of a model of some mode.
     pub fn new(mode: ModelMode, count: ParameterCount) -> Self {
-        Self { mode, parameters: count.total, trainable: count.trainable }
+        Self {
+            mode,
+            parameters: count.total,
+            trainable: count.trainable,
+        }
     }
 }
 

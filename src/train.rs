@@ -18,8 +18,8 @@ use std::time::Instant;
 
 use burn::config::Config;
 use burn::module::AutodiffModule;
-use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ElementConversion;
+use burn::tensor::backend::AutodiffBackend;
 use thiserror::Error;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
@@ -67,15 +67,31 @@ impl TrainingConfig {
     /// # Errors
     /// [`TrainError::Config`] says which cannot be.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let Self { epochs, batch_size, learning_rate, weight_decay, .. } = *self;
+        let Self {
+            epochs,
+            batch_size,
+            learning_rate,
+            weight_decay,
+            ..
+        } = *self;
         let problem = if epochs == 0 || batch_size == 0 {
             Some(format!("{epochs} epochs with a batch size of {batch_size}"))
         } else if !(learning_rate > 0.0 && learning_rate.is_finite()) {
-            Some(format!("a learning rate of {learning_rate} is not a positive number"))
+            Some(format!(
+                "a learning rate of {learning_rate} is not a positive number"
+            ))
         } else if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
-            Some(format!("a weight decay of {weight_decay} is not a number from zero up"))
-        } else if self.max_grad_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
-            Some(format!("a gradient norm of {:?} is not a positive number", self.max_grad_norm))
+            Some(format!(
+                "a weight decay of {weight_decay} is not a number from zero up"
+            ))
+        } else if self
+            .max_grad_norm
+            .is_some_and(|norm| !(norm > 0.0 && norm.is_finite()))
+        {
+            Some(format!(
+                "a gradient norm of {:?} is not a positive number",
+                self.max_grad_norm
+            ))
         } else {
             self.schedule.problem()
         };
@@ -162,12 +178,20 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         if data.train.is_empty() {
             return Err(TrainError::NoSamples);
         }
-        Ok(Self { config, data, device, checkpoints: None })
+        Ok(Self {
+            config,
+            data,
+            device,
+            checkpoints: None,
+        })
     }
 
     /// Writes a checkpoint after every epoch, and goes on from the last one if there is one.
     pub fn with_checkpoints(self, checkpoints: &'a Checkpoints) -> Self {
-        Self { checkpoints: Some(checkpoints), ..self }
+        Self {
+            checkpoints: Some(checkpoints),
+            ..self
+        }
     }
 
     /// Trains `model` to the end.
@@ -183,13 +207,21 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let mut run = self.start(model)?;
         let mut stopped = StopReason::Finished;
         while run.state.next_epoch() <= self.config.epochs {
-            if self.config.early_stopping.is_some_and(|patience| run.state.is_stale(patience)) {
+            if self
+                .config
+                .early_stopping
+                .is_some_and(|patience| run.state.is_stale(patience))
+            {
                 stopped = StopReason::EarlyStopping;
                 break;
             }
             let flow = self.run_epoch(&mut run, observer)?;
             let asked = flow.is_break()
-                || run.state.history.last().is_some_and(|last| observer.on_epoch(last).is_break());
+                || run
+                    .state
+                    .history
+                    .last()
+                    .is_some_and(|last| observer.on_epoch(last).is_break());
             if asked && run.state.next_epoch() <= self.config.epochs {
                 stopped = StopReason::Interrupted;
                 break;
@@ -210,7 +242,12 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
         let Some(checkpoints) = self.checkpoints else {
             let best = model.valid();
-            return Ok(Run { model: Some(model), optimizer, state: RunState::default(), best });
+            return Ok(Run {
+                model: Some(model),
+                optimizer,
+                state: RunState::default(),
+                best,
+            });
         };
         if !checkpoints.has_last() {
             checkpoints.save_best(&model.valid())?;
@@ -219,7 +256,12 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         // Loading also what was just written makes the first start and a resumed one alike.
         let best = checkpoints.load_best(model.valid(), self.device)?;
         let (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device)?;
-        Ok(Run { model: Some(model), optimizer, state, best })
+        Ok(Run {
+            model: Some(model),
+            optimizer,
+            state,
+            best,
+        })
     }
 
     /// One pass over the training samples and the validation that follows it. A pass that is
@@ -239,7 +281,9 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let model = run.model().valid();
         let (valid_loss, valid_accuracy) = self.validate(&model)?;
         let schedule = self.config.schedule;
-        run.state.schedule.epoch_done(schedule, valid_loss.unwrap_or(sums.loss));
+        run.state
+            .schedule
+            .epoch_done(schedule, valid_loss.unwrap_or(sums.loss));
         let record = EpochRecord {
             epoch,
             train_loss: sums.loss,
@@ -270,18 +314,19 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         epoch: usize,
         observer: &mut dyn TrainingObserver,
     ) -> Result<Option<EpochMeans>, TrainError> {
-        let TrainingConfig { batch_size, seed, .. } = *self.config;
+        let TrainingConfig {
+            batch_size, seed, ..
+        } = *self.config;
         let order = loader::shuffled(self.data.train, seed, epoch);
         let n_steps = loader::n_batches(order.len(), batch_size);
         let (mut sums, mut step) = (EpochSums::default(), 0);
         let result = self.data.source.for_each(&order, batch_size, |batch| {
             let progress = (epoch - 1) as f64 + (step + 1) as f64 / n_steps as f64;
             step += 1;
-            let factor = run.state.schedule.factor(
-                self.config.schedule,
-                progress,
-                self.config.epochs,
-            );
+            let factor =
+                run.state
+                    .schedule
+                    .factor(self.config.schedule, progress, self.config.epochs);
             sums.learning_rate = self.config.learning_rate * factor;
             let targets = batch.targets().to_vec();
             let batch = batch.into_tensors::<B>(self.device);
@@ -289,14 +334,25 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             let forward = model.forward_classification(batch.input, batch.targets);
             let loss = forward.loss.total.clone().into_scalar().elem::<f64>();
             if !loss.is_finite() {
-                return Err(Stop::Failed(TrainError::NonFiniteLoss { epoch, step, loss }));
+                return Err(Stop::Failed(TrainError::NonFiniteLoss {
+                    epoch,
+                    step,
+                    loss,
+                }));
             }
             let gradients = forward.loss.total.backward();
             run.model = Some(run.optimizer.step(sums.learning_rate, model, gradients));
-            let contrastive =
-                forward.loss.contrastive.map(|loss| loss.into_scalar().elem::<f64>());
+            let contrastive = forward
+                .loss
+                .contrastive
+                .map(|loss| loss.into_scalar().elem::<f64>());
             sums.add(loss, contrastive, &targets, &rows(forward.output.logits));
-            match observer.on_step(StepEvent { epoch, step, n_steps, loss }) {
+            match observer.on_step(StepEvent {
+                epoch,
+                step,
+                n_steps,
+                loss,
+            }) {
                 ControlFlow::Continue(()) => Ok(()),
                 ControlFlow::Break(()) => Err(Stop::Asked),
             }
@@ -378,7 +434,11 @@ impl EpochSums {
         if let Some(contrastive) = contrastive {
             *self.contrastive.get_or_insert(0.0) += contrastive * n as f64;
         }
-        self.right += targets.iter().zip(logits).filter(|(t, row)| argmax(row) == **t).count();
+        self.right += targets
+            .iter()
+            .zip(logits)
+            .filter(|(t, row)| argmax(row) == **t)
+            .count();
     }
 
     fn means(&self) -> EpochMeans {

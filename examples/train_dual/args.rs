@@ -53,7 +53,7 @@ pub(crate) struct Args {
     pub(crate) x_span: XSpanFlag,
 
     /// Passes over the training samples
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 40)]
     pub(crate) epochs: usize,
     /// Samples of a step at most
     #[arg(long, default_value_t = 64)]
@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// Weight decay of matrices
     #[arg(long, default_value_t = 0.05)]
     pub(crate) weight_decay: f32,
+    /// Dropout of encoders, selection and head [default: the preset's]
+    #[arg(long)]
+    pub(crate) dropout: Option<f64>,
     /// Share of the training samples set aside to choose the best epoch
     #[arg(long, default_value_t = 0.2)]
     pub(crate) valid_fraction: f64,
@@ -81,7 +84,12 @@ pub(crate) struct Args {
     pub(crate) seed: u64,
 
     /// Where pictures are kept
-    #[arg(long, value_enum, default_value = "memory", conflicts_with = "no_cache")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "memory",
+        conflicts_with = "no_cache"
+    )]
     pub(crate) cache: CacheFlag,
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]
@@ -192,13 +200,20 @@ impl Args {
 
     /// Where pictures are kept, whichever flag says so.
     pub(crate) fn cache(&self) -> CacheFlag {
-        if self.no_cache { CacheFlag::None } else { self.cache }
+        if self.no_cache {
+            CacheFlag::None
+        } else {
+            self.cache
+        }
     }
 
     /// What batches carry.
     pub(crate) fn views(&self) -> BatchViews {
         let mode = self.mode();
-        BatchViews { series: mode.reads(), pictures: mode.sees() }
+        BatchViews {
+            series: mode.reads(),
+            pictures: mode.sees(),
+        }
     }
 
     fn mode(&self) -> ModelMode {
@@ -216,7 +231,12 @@ impl Args {
             NormalizationFlag::Dataset => Normalization::Dataset,
             NormalizationFlag::InstanceWithStatistics => Normalization::InstanceWithStatistics,
         };
-        let fitted_on = || data.split.train.iter().map(|i| &data.train.samples()[*i].series);
+        let fitted_on = || {
+            data.split
+                .train
+                .iter()
+                .map(|i| &data.train.samples()[*i].series)
+        };
         let training = data.train.subset(&data.split.train)?;
         let model = self.model_config(data);
         let style = PlotStyle {
@@ -251,7 +271,10 @@ impl Args {
     /// the positions are then not drowned by the white that all patches share.
     fn pixels(&self) -> PixelStatistics {
         match self.preset {
-            Preset::Small => PixelStatistics { mean: [1.0; 3], ..PixelStatistics::CLIP },
+            Preset::Small => PixelStatistics {
+                mean: [1.0; 3],
+                ..PixelStatistics::CLIP
+            },
             Preset::ClipVitB32 | Preset::ClipVitB16 => PixelStatistics::CLIP,
         }
     }
@@ -267,8 +290,16 @@ impl Args {
                 TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes)
             }
         };
-        config.language.tokenizer.statistics =
-            matches!(self.normalization, NormalizationFlag::InstanceWithStatistics);
+        config.language.tokenizer.statistics = matches!(
+            self.normalization,
+            NormalizationFlag::InstanceWithStatistics
+        );
+        if let Some(dropout) = self.dropout {
+            config.vision.transformer.dropout = dropout;
+            config.language.transformer.dropout = dropout;
+            config.selection.dropout = dropout;
+            config.head.dropout = dropout;
+        }
         let loss = TimesClipLoss::new()
             .with_contrastive_weight(self.contrastive_weight)
             .with_label_smoothing(self.label_smoothing);
@@ -283,7 +314,9 @@ impl Args {
             .with_learning_rate(self.lr.unwrap_or(if small { 1e-3 } else { 1e-4 }))
             .with_weight_decay(self.weight_decay)
             .with_max_grad_norm(Some(1.0))
-            .with_schedule(Schedule::Cosine { warmup_epochs: (self.epochs / 10).min(5) })
+            .with_schedule(Schedule::Cosine {
+                warmup_epochs: (self.epochs / 10).min(5),
+            })
             .with_early_stopping(self.early_stopping)
             .with_seed(self.seed)
     }

@@ -35,7 +35,9 @@ impl Data {
 /// Reads both sets. The test set is only checked for fitting the training set.
 pub(crate) fn load(args: &Args) -> Result<Data> {
     let shipped = |name: &str| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/data")
+            .join(name)
     };
     let path = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| shipped(name));
     let format = args.csv_format()?;
@@ -49,7 +51,10 @@ pub(crate) fn load(args: &Args) -> Result<Data> {
         .with_classes_of(&train)
         .with_context(|| format!("{} does not fit the training set", test_path.display()))?;
     let labels: Vec<usize> = train.samples().iter().map(|sample| sample.label).collect();
-    let fractions = SplitFractions { valid: args.valid_fraction, test: 0.0 };
+    let fractions = SplitFractions {
+        valid: args.valid_fraction,
+        test: 0.0,
+    };
     let split = Split::stratified(&labels, fractions, args.seed)?;
     println!(
         "data      {}: {} to learn from, {} to choose by, {} to be tested on; {} variates, {} classes",

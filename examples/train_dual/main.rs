@@ -18,7 +18,9 @@ use timesclip::batch::TimesClipBatcher;
 use timesclip::cache::CachedImageDataset;
 use timesclip::metrics::{ClassificationMetrics, ConfusionMatrix};
 use timesclip::model::ParameterCount;
-use timesclip::report::{DatasetReport, ModelReport, Report, RunConfig, RunDirectory, TimingReport};
+use timesclip::report::{
+    DatasetReport, ModelReport, Report, RunConfig, RunDirectory, TimingReport,
+};
 use timesclip::train::{BatchSource, StopReason, Trained, Trainer, TrainingData, evaluate};
 
 use args::Args;
@@ -54,7 +56,13 @@ fn run(args: &Args) -> Result<()> {
         true => RunDirectory::resume(path, &config)?,
         false => RunDirectory::create(path, &config)?,
     };
-    let job = Job { args, data, config, directory, started };
+    let job = Job {
+        args,
+        data,
+        config,
+        directory,
+        started,
+    };
     run_on(args.backend, args.device, job)?
 }
 
@@ -63,7 +71,9 @@ fn free_directory(config: &RunConfig) -> PathBuf {
     let mode = serde_json::to_value(config.model.mode).unwrap_or_default();
     let name = format!("{}-{}", config.dataset, mode.as_str().unwrap_or("run"));
     let free = (1..).map(|i| Path::new("runs").join(format!("{name}-{i}")));
-    free.into_iter().find(|path| !path.exists()).expect("one of all numbers is free")
+    free.into_iter()
+        .find(|path| !path.exists())
+        .expect("one of all numbers is free")
 }
 
 /// The part of a run that needs a device.
@@ -79,12 +89,21 @@ impl BackendJob for Job<'_> {
     type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
-        let Self { args, data, config, directory, .. } = &self;
+        let Self {
+            args,
+            data,
+            config,
+            directory,
+            ..
+        } = &self;
         let sees = config.model.mode.sees();
         let train_images = build_images(args, &data.train, &config.style, sees, "training")?;
         let batcher = TimesClipBatcher::new(config.normalizer.clone(), args.views())
             .with_colors(config.style.palette.clone(), config.pixels);
-        let source = BatchSource { images: &*train_images, batcher: &batcher };
+        let source = BatchSource {
+            images: &*train_images,
+            batcher: &batcher,
+        };
 
         B::seed(&device, config.training.seed);
         let model = config.model.init::<B>(&device);
@@ -95,7 +114,11 @@ impl BackendJob for Job<'_> {
         );
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;
         let split = &data.split;
-        let training = TrainingData { source, train: &split.train, valid: &split.valid };
+        let training = TrainingData {
+            source,
+            train: &split.train,
+            valid: &split.valid,
+        };
         let mut progress = Progress::new(&config.training, args.quiet)?;
         let trained = Trainer::<B>::new(&config.training, training, &device)?
             .with_checkpoints(&checkpoints)
@@ -121,14 +144,27 @@ impl Job<'_> {
         batcher: &TimesClipBatcher,
         device: &B::Device,
     ) -> Result<ClassificationMetrics> {
-        let Self { args, data, config, .. } = self;
-        let images =
-            build_images(args, &data.test, &config.style, config.model.mode.sees(), "test")?;
-        let source = BatchSource { images: &*images, batcher };
+        let Self {
+            args, data, config, ..
+        } = self;
+        let images = build_images(
+            args,
+            &data.test,
+            &config.style,
+            config.model.mode.sees(),
+            "test",
+        )?;
+        let source = BatchSource {
+            images: &*images,
+            batcher,
+        };
         let indices: Vec<usize> = (0..images.n_samples()).collect();
         let model = &trained.model;
         let evaluation = evaluate(model, source, &indices, config.training.batch_size, device)?;
-        let pairs = evaluation.predictions.iter().map(|p| (p.target, p.predicted));
+        let pairs = evaluation
+            .predictions
+            .iter()
+            .map(|p| (p.target, p.predicted));
         Ok(ConfusionMatrix::new(config.class_names.len(), pairs).summary(&config.class_names))
     }
 
@@ -139,7 +175,13 @@ impl Job<'_> {
         count: ParameterCount,
         images: &dyn CachedImageDataset,
     ) -> Result<()> {
-        let Self { data, config, directory, started, .. } = self;
+        let Self {
+            data,
+            config,
+            directory,
+            started,
+            ..
+        } = self;
         let percent = |score: Option<f64>| score.map_or("undefined".into(), |s| format!("{s:.4}"));
         println!(
             "test      accuracy {}, macro F1 {} (weights of epoch {})",
@@ -167,7 +209,11 @@ impl Job<'_> {
             test,
         };
         directory.write_report(&report, &config.class_names)?;
-        println!("run       {} in {:.0} s", directory.path().display(), report.timing.total_seconds);
+        println!(
+            "run       {} in {:.0} s",
+            directory.path().display(),
+            report.timing.total_seconds
+        );
         Ok(())
     }
 }

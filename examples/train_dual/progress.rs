@@ -24,7 +24,12 @@ impl Progress {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
-        Ok(Self { epochs: config.epochs, quiet, bar: None, stop })
+        Ok(Self {
+            epochs: config.epochs,
+            quiet,
+            bar: None,
+            stop,
+        })
     }
 
     /// Takes the bar away.
@@ -45,9 +50,14 @@ impl Progress {
 impl TrainingObserver for Progress {
     fn on_step(&mut self, event: StepEvent) -> ControlFlow<()> {
         let quiet = self.quiet;
-        let bar = self.bar.get_or_insert_with(|| progress_bar(event.n_steps, quiet));
+        let bar = self
+            .bar
+            .get_or_insert_with(|| progress_bar(event.n_steps, quiet));
         bar.set_position(event.step as u64);
-        bar.set_message(format!("epoch {}/{} loss {:.4}", event.epoch, self.epochs, event.loss));
+        bar.set_message(format!(
+            "epoch {}/{} loss {:.4}",
+            event.epoch, self.epochs, event.loss
+        ));
         self.flow()
     }
 

@@ -6,10 +6,10 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
-use crate::input::{SeriesInput, VisionInput};
 use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
 use super::transformer::{Transformer, TransformerConfig, flat_linear};
 use super::vision::VisionEncoder;
+use crate::input::{SeriesInput, VisionInput};
 
 /// Linear map and layer norm from an encoder's width to the shared width.
 #[derive(Module, Debug)]
@@ -23,7 +23,10 @@ pub struct Projection<B: Backend> {
 impl<B: Backend> Projection<B> {
     pub(super) fn new(d_input: usize, d_output: usize, device: &B::Device) -> Self {
         let linear = LinearConfig::new(d_input, d_output).with_initializer(torch_linear());
-        Self { linear: linear.init(device), norm: LayerNormConfig::new(d_output).init(device) }
+        Self {
+            linear: linear.init(device),
+            norm: LayerNormConfig::new(d_output).init(device),
+        }
     }
 
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
@@ -70,7 +73,9 @@ pub struct LanguageConfig {
 
 impl LanguageConfig {
     pub(super) fn problem(&self) -> Option<String> {
-        self.tokenizer.problem().or_else(|| self.transformer.problem())
+        self.tokenizer
+            .problem()
+            .or_else(|| self.transformer.problem())
     }
 
     pub(super) fn init<B: Backend>(
@@ -110,7 +115,11 @@ impl<B: Backend> TextEncoder<B> {
     /// - tokens: `[batch, seq, d_model]`, positions already added
     /// - masked: `[batch, seq]`, true where a token must not be attended to
     /// - output: `[batch, seq, d_model]`
-    pub fn forward(&self, tokens: Tensor<B, 3>, masked: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
+    pub fn forward(
+        &self,
+        tokens: Tensor<B, 3>,
+        masked: Option<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 3> {
         let [batch, seq, _] = tokens.dims();
         let padded = masked.map(|masked| masked.reshape([batch, 1, 1, seq]));
         let masked = match (padded, self.causal) {
@@ -128,7 +137,8 @@ impl<B: Backend> TextEncoder<B> {
                 })
             }
         };
-        self.final_layer_norm.forward(self.encoder.forward(tokens, masked.as_ref()))
+        self.final_layer_norm
+            .forward(self.encoder.forward(tokens, masked.as_ref()))
     }
 }
 

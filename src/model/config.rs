@@ -81,7 +81,11 @@ pub struct TimesClipClassifierConfig {
 }
 
 fn small_vision() -> VisionEncoderConfig {
-    VisionEncoderConfig::new(64, 16, TransformerConfig::new(64, 256, 4, 2).with_dropout(0.1))
+    VisionEncoderConfig::new(
+        64,
+        16,
+        TransformerConfig::new(64, 256, 4, 2).with_dropout(0.1),
+    )
 }
 
 fn small_language() -> LanguageConfig {
@@ -127,10 +131,19 @@ impl TimesClipClassifierConfig {
     /// [`ConfigError::Invalid`] says which do not.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let problem = if self.n_variates == 0 || self.n_classes < 2 || self.d_model == 0 {
-            let Self { n_variates, n_classes, d_model, .. } = self;
-            Some(format!("{n_variates} variates, {n_classes} classes, a width of {d_model}"))
+            let Self {
+                n_variates,
+                n_classes,
+                d_model,
+                ..
+            } = self;
+            Some(format!(
+                "{n_variates} variates, {n_classes} classes, a width of {d_model}"
+            ))
         } else {
-            self.head.problem().or_else(|| self.loss.problem(self.n_classes))
+            self.head
+                .problem()
+                .or_else(|| self.loss.problem(self.n_classes))
         };
         let problem = problem
             .or_else(|| self.vision.problem().filter(|_| self.mode.sees()))
@@ -156,11 +169,19 @@ impl TimesClipClassifierConfig {
             let patch_len = tokenizer.patch_len;
             ConfigError::TooShort { n_steps, patch_len }
         };
-        tokenizer.n_tokens(shortest).ok_or_else(|| too_short(shortest))?;
-        let n_tokens = tokenizer.n_tokens(longest).ok_or_else(|| too_short(longest))?;
+        tokenizer
+            .n_tokens(shortest)
+            .ok_or_else(|| too_short(shortest))?;
+        let n_tokens = tokenizer
+            .n_tokens(longest)
+            .ok_or_else(|| too_short(longest))?;
         if n_tokens > tokenizer.max_tokens {
             let max_tokens = tokenizer.max_tokens;
-            return Err(ConfigError::TooLong { n_steps: longest, n_tokens, max_tokens });
+            return Err(ConfigError::TooLong {
+                n_steps: longest,
+                n_tokens,
+                max_tokens,
+            });
         }
         Ok(())
     }
@@ -188,7 +209,9 @@ pub enum ConfigError {
         patch_len: usize,
     },
     /// A series makes more tokens than the tokenizer has positions.
-    #[error("a series of {n_steps} steps makes {n_tokens} tokens, but there are {max_tokens} positions")]
+    #[error(
+        "a series of {n_steps} steps makes {n_tokens} tokens, but there are {max_tokens} positions"
+    )]
     TooLong {
         /// Steps of the longest series.
         n_steps: usize,
@@ -227,7 +250,10 @@ mod tests {
         let reference = TimesClipClassifierConfig::reference_vit_b_16(14, 4);
         assert_eq!(small.validate(), Ok(()));
         assert_eq!(reference.validate(), Ok(()));
-        assert_eq!(TimesClipClassifierConfig::reference_vit_b_32(14, 4).validate(), Ok(()));
+        assert_eq!(
+            TimesClipClassifierConfig::reference_vit_b_32(14, 4).validate(),
+            Ok(())
+        );
         assert_eq!(small.language.tokenizer.n_patches(37), Some(10));
         assert_eq!(reference.language.tokenizer.n_patches(37), Some(9));
     }
@@ -235,13 +261,23 @@ mod tests {
     #[test]
     fn series_that_cannot_be_read_are_named_with_both_numbers() {
         let reference = TimesClipClassifierConfig::reference_vit_b_16(14, 4);
-        let too_short = ConfigError::TooShort { n_steps: 3, patch_len: 4 };
+        let too_short = ConfigError::TooShort {
+            n_steps: 3,
+            patch_len: 4,
+        };
         assert_eq!(reference.check_steps(3, 37), Err(too_short));
         let unread = reference.clone().with_mode(ModelMode::VisionOnly);
         assert_eq!(unread.check_steps(3, 37), Ok(()));
-        let too_long = ConfigError::TooLong { n_steps: 5000, n_tokens: 1251, max_tokens: 1024 };
+        let too_long = ConfigError::TooLong {
+            n_steps: 5000,
+            n_tokens: 1251,
+            max_tokens: 1024,
+        };
         assert_eq!(reference.check_steps(4, 5000), Err(too_long));
-        assert_eq!(TimesClipClassifierConfig::new(1, 2).check_steps(1, 37), Ok(()));
+        assert_eq!(
+            TimesClipClassifierConfig::new(1, 2).check_steps(1, 37),
+            Ok(())
+        );
     }
 
     #[test]
@@ -263,7 +299,10 @@ mod tests {
             stride,
             selection,
         ] {
-            assert!(matches!(bad.validate(), Err(ConfigError::Invalid { .. })), "{bad}");
+            assert!(
+                matches!(bad.validate(), Err(ConfigError::Invalid { .. })),
+                "{bad}"
+            );
         }
         // A branch that is not there may be configured anyhow.
         assert_eq!(heads.with_mode(ModelMode::LanguageOnly).validate(), Ok(()));

@@ -65,9 +65,14 @@ pub struct ClassifierHeadConfig {
 impl ClassifierHeadConfig {
     pub(super) fn problem(&self) -> Option<String> {
         if !(0.0..1.0).contains(&self.dropout) {
-            return Some(format!("a head dropout of {} is outside 0..1", self.dropout));
+            return Some(format!(
+                "a head dropout of {} is outside 0..1",
+                self.dropout
+            ));
         }
-        self.hidden.contains(&0).then(|| "a hidden layer of the head has no width".to_owned())
+        self.hidden
+            .contains(&0)
+            .then(|| "a hidden layer of the head has no width".to_owned())
     }
 
     pub(super) fn init<B: Backend>(
@@ -77,7 +82,9 @@ impl ClassifierHeadConfig {
         device: &B::Device,
     ) -> ClassifierHead<B> {
         let linear = |d_input, d_output| {
-            LinearConfig::new(d_input, d_output).with_initializer(torch_linear()).init(device)
+            LinearConfig::new(d_input, d_output)
+                .with_initializer(torch_linear())
+                .init(device)
         };
         let mut width = d_input;
         let hidden = self.hidden.iter().map(|&d_hidden| {
@@ -145,7 +152,10 @@ impl<B: Backend> ClassifierHead<B> {
         if self.hidden.is_empty() {
             return self.output.forward(self.dropout.forward(x));
         }
-        let x = self.hidden.iter().fold(x, |x, layer| self.dropout.forward(layer.forward(x)));
+        let x = self
+            .hidden
+            .iter()
+            .fold(x, |x, layer| self.dropout.forward(layer.forward(x)));
         self.output.forward(x)
     }
 }

@@ -28,7 +28,9 @@ impl VariateSelectionConfig {
     pub(super) fn problem(&self, d_model: usize) -> Option<String> {
         let n_heads = self.n_heads;
         if !d_model.is_multiple_of(n_heads) {
-            return Some(format!("{n_heads} selection heads do not divide a width of {d_model}"));
+            return Some(format!(
+                "{n_heads} selection heads do not divide a width of {d_model}"
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) || self.widening == 0 {
             return Some(format!(
@@ -39,9 +41,15 @@ impl VariateSelectionConfig {
         None
     }
 
-    pub(super) fn init<B: Backend>(&self, d_model: usize, device: &B::Device) -> VariateSelection<B> {
+    pub(super) fn init<B: Backend>(
+        &self,
+        d_model: usize,
+        device: &B::Device,
+    ) -> VariateSelection<B> {
         let linear = |d_input, d_output| {
-            LinearConfig::new(d_input, d_output).with_initializer(torch_linear()).init(device)
+            LinearConfig::new(d_input, d_output)
+                .with_initializer(torch_linear())
+                .init(device)
         };
         let norm = || LayerNormConfig::new(d_model).init(device);
         VariateSelection {
@@ -109,7 +117,9 @@ impl<B: Backend> VariateSelection<B> {
         let attended = attend(self.dropout.forward(weights.clone()), v);
         let attended = flat_linear(&self.out_proj, attended);
         let f1 = self.norm1.forward(f.clone() + attended);
-        let hidden = self.dropout.forward(gelu(flat_linear(&self.fc1, f1.clone())));
+        let hidden = self
+            .dropout
+            .forward(gelu(flat_linear(&self.fc1, f1.clone())));
         let fed = self.dropout.forward(flat_linear(&self.fc2, hidden));
         let f2 = self.norm2.forward(f1 + fed);
         let both = Tensor::cat(vec![f.clone(), f2.clone()], 2);

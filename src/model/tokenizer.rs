@@ -7,8 +7,8 @@ use burn::tensor::activation::gelu;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
 
-use crate::input::SeriesInput;
 use super::transformer::normal;
+use crate::input::SeriesInput;
 
 /// How the language branch reads a series.
 #[derive(Config, Debug)]
@@ -44,7 +44,11 @@ pub struct SeriesTokenizerConfig {
 impl SeriesTokenizerConfig {
     /// Number of patches of a series of `n_steps`, or `None` if it is too short to have any.
     pub fn n_patches(&self, n_steps: usize) -> Option<usize> {
-        let Self { patch_len, patch_stride, .. } = *self;
+        let Self {
+            patch_len,
+            patch_stride,
+            ..
+        } = *self;
         match (n_steps.checked_sub(patch_len), self.pad_end) {
             (Some(rest), true) => Some(rest.div_ceil(patch_stride) + 1),
             (Some(rest), false) => Some(rest / patch_stride + 1),
@@ -55,14 +59,21 @@ impl SeriesTokenizerConfig {
 
     /// Number of tokens of a series of `n_steps`, or `None` if it is too short to have any patch.
     pub fn n_tokens(&self, n_steps: usize) -> Option<usize> {
-        self.n_patches(n_steps).map(|n| n + 1 + usize::from(self.statistics))
+        self.n_patches(n_steps)
+            .map(|n| n + 1 + usize::from(self.statistics))
     }
 
     /// Says what is wrong with this configuration, if anything.
     pub(super) fn problem(&self) -> Option<String> {
-        let Self { patch_len, patch_stride, .. } = *self;
+        let Self {
+            patch_len,
+            patch_stride,
+            ..
+        } = *self;
         if patch_stride == 0 || patch_stride > patch_len {
-            return Some(format!("patches of {patch_len} steps every {patch_stride} steps"));
+            return Some(format!(
+                "patches of {patch_len} steps every {patch_stride} steps"
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Some(format!("a dropout of {} is outside 0..1", self.dropout));
@@ -80,7 +91,12 @@ impl SeriesTokenizerConfig {
         d_model: usize,
         device: &B::Device,
     ) -> SeriesTokenizer<B> {
-        let Self { patch_len, patch_stride, init_std, .. } = *self;
+        let Self {
+            patch_len,
+            patch_stride,
+            init_std,
+            ..
+        } = *self;
         assert!(
             patch_stride > 0 && patch_stride <= patch_len,
             "patches of {patch_len} steps every {patch_stride} steps"
@@ -97,7 +113,9 @@ impl SeriesTokenizerConfig {
                 .variate_embedding
                 .then(|| normal([n_variates, d_model], init_std, device)),
             statistics: self.statistics.then(|| {
-                LinearConfig::new(2, d_model).with_initializer(torch_linear()).init(device)
+                LinearConfig::new(2, d_model)
+                    .with_initializer(torch_linear())
+                    .init(device)
             }),
             token_norm: LayerNormConfig::new(d_model).init(device),
             config: self.clone(),
@@ -107,7 +125,10 @@ impl SeriesTokenizerConfig {
 
 /// PyTorch's default for linear layers: uniform in `+-1 / sqrt(d_input)`.
 pub(super) fn torch_linear() -> Initializer {
-    Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false }
+    Initializer::KaimingUniform {
+        gain: 1.0 / 3f64.sqrt(),
+        fan_out_only: false,
+    }
 }
 
 /// Turns values into the tokens of one sequence a variate.
@@ -161,29 +182,46 @@ impl<B: Backend> SeriesTokenizer<B> {
         let n_patches = patches.dims()[2];
         let tokens = self.embed(patches, rows);
         let d_model = tokens.dims()[2];
-        let class = self.class_token.val().reshape([1, 1, d_model]).expand([rows, 1, d_model]);
+        let class = self
+            .class_token
+            .val()
+            .reshape([1, 1, d_model])
+            .expand([rows, 1, d_model]);
         let tokens = match self.statistics_token(input, rows) {
             Some(statistics) => Tensor::cat(vec![class, statistics, tokens], 1),
             None => Tensor::cat(vec![class, tokens], 1),
         };
         let seq = tokens.dims()[1];
         let slots = self.positions.dims()[0];
-        assert!(seq <= slots, "{n_steps} steps make {seq} tokens, but there are {slots} positions");
+        assert!(
+            seq <= slots,
+            "{n_steps} steps make {seq} tokens, but there are {slots} positions"
+        );
         let positions = self.positions.val().slice([0..seq, 0..d_model]).unsqueeze();
         let tokens = self.add_variates(tokens + positions, batch, n_variates);
         let masked = input.valid.clone().map(|valid| {
-            let covered = self.patches(valid.float()).sum_dim(3).reshape([rows, n_patches]);
+            let covered = self
+                .patches(valid.float())
+                .sum_dim(3)
+                .reshape([rows, n_patches]);
             let always = Tensor::zeros([rows, seq - n_patches], &covered.device());
             Tensor::cat(vec![always, covered.equal_elem(0).float()], 1).equal_elem(1)
         });
-        SeriesTokens { tokens: self.token_norm.forward(tokens), masked }
+        SeriesTokens {
+            tokens: self.token_norm.forward(tokens),
+            masked,
+        }
     }
 
     /// `[batch, n_steps, n_variates]` -> `[batch, n_variates, n_patches, patch_len]`; steps after
     /// the end are 0.
     fn patches(&self, values: Tensor<B, 3>) -> Tensor<B, 4> {
         let [batch, n_steps, n_variates] = values.dims();
-        let SeriesTokenizerConfig { patch_len, patch_stride, .. } = self.config;
+        let SeriesTokenizerConfig {
+            patch_len,
+            patch_stride,
+            ..
+        } = self.config;
         let n_patches = self.config.n_patches(n_steps);
         let n_patches = n_patches.unwrap_or_else(|| {
             panic!("a series of {n_steps} steps is shorter than a patch of {patch_len}")
@@ -201,7 +239,9 @@ impl<B: Backend> SeriesTokenizer<B> {
         } else {
             let starts = Tensor::<B, 1, Int>::arange(0..n_patches as i64, &device);
             let steps = Tensor::<B, 1, Int>::arange(0..patch_len as i64, &device);
-            let index = starts.mul_scalar(patch_stride as i64).reshape([n_patches, 1])
+            let index = starts
+                .mul_scalar(patch_stride as i64)
+                .reshape([n_patches, 1])
                 + steps.reshape([1, patch_len]);
             rows.select(2, index.reshape([n_patches * patch_len]))
         };
@@ -211,7 +251,9 @@ impl<B: Backend> SeriesTokenizer<B> {
     /// `[batch, n_variates, n_patches, patch_len]` -> `[rows, n_patches, d_model]`
     fn embed(&self, patches: Tensor<B, 4>, rows: usize) -> Tensor<B, 3> {
         let [_, _, n_patches, patch_len] = patches.dims();
-        let mapped = self.projection.forward(patches.reshape([rows * n_patches, patch_len]));
+        let mapped = self
+            .projection
+            .forward(patches.reshape([rows * n_patches, patch_len]));
         let mapped = self.dropout.forward(gelu(self.patch_norm.forward(mapped)));
         let d_model = mapped.dims()[1];
         mapped.reshape([rows, n_patches, d_model])
@@ -234,7 +276,10 @@ impl<B: Backend> SeriesTokenizer<B> {
         };
         let [rows, seq, d_model] = tokens.dims();
         let known = variates.dims()[0];
-        assert_eq!(n_variates, known, "{n_variates} variates, tokenizer made for {known}");
+        assert_eq!(
+            n_variates, known,
+            "{n_variates} variates, tokenizer made for {known}"
+        );
         let variates = variates.val().reshape([1, n_variates, 1, d_model]);
         let tokens = tokens.reshape([batch, n_variates, seq, d_model]) + variates;
         tokens.reshape([rows, seq, d_model])

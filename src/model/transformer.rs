@@ -60,12 +60,22 @@ pub struct TransformerConfig {
 impl TransformerConfig {
     /// Says what is wrong with these sizes, if anything.
     pub(super) fn problem(&self) -> Option<String> {
-        let Self { d_model, n_heads, n_layers, .. } = self;
+        let Self {
+            d_model,
+            n_heads,
+            n_layers,
+            ..
+        } = self;
         if !d_model.is_multiple_of(*n_heads) {
-            return Some(format!("{n_heads} heads do not divide a width of {d_model}"));
+            return Some(format!(
+                "{n_heads} heads do not divide a width of {d_model}"
+            ));
         }
         if self.d_ff == 0 || *n_layers == 0 {
-            return Some(format!("{n_layers} layers of feed-forward width {}", self.d_ff));
+            return Some(format!(
+                "{n_layers} layers of feed-forward width {}",
+                self.d_ff
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Some(format!("a dropout of {} is outside 0..1", self.dropout));
@@ -81,16 +91,26 @@ impl TransformerConfig {
     /// # Source
     /// `CLIPPreTrainedModel._init_weights` of Hugging Face transformers.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Transformer<B> {
-        let layers = (0..self.n_layers).map(|_| self.init_block(device)).collect();
+        let layers = (0..self.n_layers)
+            .map(|_| self.init_block(device))
+            .collect();
         Transformer { layers }
     }
 
     fn init_block<B: Backend>(&self, device: &B::Device) -> Block<B> {
         let (d, ff) = (self.d_model, self.d_ff);
-        assert!(d.is_multiple_of(self.n_heads), "{} heads do not divide d_model {d}", self.n_heads);
+        assert!(
+            d.is_multiple_of(self.n_heads),
+            "{} heads do not divide d_model {d}",
+            self.n_heads
+        );
         let width = (d as f64).powf(-0.5);
         let depth = (2.0 * self.n_layers as f64).powf(-0.5);
-        let norm = || LayerNormConfig::new(d).with_epsilon(self.layer_norm_eps).init(device);
+        let norm = || {
+            LayerNormConfig::new(d)
+                .with_epsilon(self.layer_norm_eps)
+                .init(device)
+        };
         let qkv = || linear(d, d, width * depth, device);
         Block {
             self_attn: SelfAttention {
@@ -127,7 +147,9 @@ impl<B: Backend> Transformer<B> {
     /// - masked: `[batch or 1, 1, seq or 1, seq]`, true where a key must not be attended to
     /// - output: `[batch, seq, d_model]`
     pub fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
-        self.layers.iter().fold(x, |x, layer| layer.forward(x, masked))
+        self.layers
+            .iter()
+            .fold(x, |x, layer| layer.forward(x, masked))
     }
 }
 
@@ -148,7 +170,9 @@ pub struct Block<B: Backend> {
 impl<B: Backend> Block<B> {
     /// Runs one block; shapes as for [`Transformer::forward`].
     pub fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
-        let attended = self.self_attn.forward(self.layer_norm1.forward(x.clone()), masked);
+        let attended = self
+            .self_attn
+            .forward(self.layer_norm1.forward(x.clone()), masked);
         let x = x + self.dropout.forward(attended);
         let fed = self.mlp.forward(self.layer_norm2.forward(x.clone()));
         x + self.dropout.forward(fed)
@@ -221,7 +245,8 @@ pub(super) fn attend<B: Backend>(weights: Tensor<B, 4>, v: Tensor<B, 3>) -> Tens
 /// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_model / n_heads]`
 fn split_heads<B: Backend>(x: Tensor<B, 3>, n_heads: usize) -> Tensor<B, 4> {
     let [batch, seq, d_model] = x.dims();
-    x.reshape([batch, seq, n_heads, d_model / n_heads]).swap_dims(1, 2)
+    x.reshape([batch, seq, n_heads, d_model / n_heads])
+        .swap_dims(1, 2)
 }
 
 /// The feed-forward part of a block.
@@ -237,7 +262,10 @@ pub struct Mlp<B: Backend> {
 
 impl<B: Backend> Mlp<B> {
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        flat_linear(&self.fc2, self.activation.forward(flat_linear(&self.fc1, x)))
+        flat_linear(
+            &self.fc2,
+            self.activation.forward(flat_linear(&self.fc1, x)),
+        )
     }
 }
 

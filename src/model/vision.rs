@@ -45,7 +45,9 @@ impl VisionEncoderConfig {
     pub(super) fn problem(&self) -> Option<String> {
         let (side, patch) = (self.side_px, self.image_patch_size);
         if side == 0 || !side.is_multiple_of(patch) {
-            return Some(format!("image patches of {patch} px do not tile a side of {side} px"));
+            return Some(format!(
+                "image patches of {patch} px do not tile a side of {side} px"
+            ));
         }
         self.transformer.problem()
     }
@@ -56,15 +58,22 @@ impl VisionEncoderConfig {
     /// If `image_patch_size` does not divide `side_px`, or `n_heads` does not divide `d_model`.
     pub fn init<B: Backend>(&self, device: &B::Device) -> VisionEncoder<B> {
         let (side, patch) = (self.side_px, self.image_patch_size);
-        assert!(side > 0 && side.is_multiple_of(patch), "patches of {patch} px do not tile {side} px");
+        assert!(
+            side > 0 && side.is_multiple_of(patch),
+            "patches of {patch} px do not tile {side} px"
+        );
         let d = self.transformer.d_model;
         let norm = || {
-            LayerNormConfig::new(d).with_epsilon(self.transformer.layer_norm_eps).init(device)
+            LayerNormConfig::new(d)
+                .with_epsilon(self.transformer.layer_norm_eps)
+                .init(device)
         };
         VisionEncoder {
             embeddings: VisionEmbeddings {
                 class_embedding: normal([d], (d as f64).powf(-0.5), device),
-                patch_embedding: PatchEmbedding { weight: normal([d, 3, patch, patch], 0.02, device) },
+                patch_embedding: PatchEmbedding {
+                    weight: normal([d, 3, patch, patch], 0.02, device),
+                },
                 position_embedding: PositionEmbedding {
                     weight: normal([self.n_patches() + 1, d], 0.02, device),
                 },
@@ -163,8 +172,14 @@ impl<B: Backend> VisionEncoder<B> {
     fn paint(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
         let [batch, n_variates, height, width] = masks.dims();
         let [n_colors, n_levels, channels] = colors.dims();
-        assert_eq!(n_variates, n_colors, "{n_variates} variates, but colours of {n_colors}");
-        assert_eq!(n_levels, N_LEVELS, "{n_levels} levels in the colour table, not {N_LEVELS}");
+        assert_eq!(
+            n_variates, n_colors,
+            "{n_variates} variates, but colours of {n_colors}"
+        );
+        assert_eq!(
+            n_levels, N_LEVELS,
+            "{n_levels} levels in the colour table, not {N_LEVELS}"
+        );
         let patch = self.image_patch_size();
         let (rows, columns) = (height / patch, width / patch);
         // [B, V, H, W] -> [B * V, rows, columns, p, p]
@@ -180,7 +195,10 @@ impl<B: Backend> VisionEncoder<B> {
         let table = colors.reshape([n_variates * n_levels, channels]);
         table
             .select(0, index.reshape([batch * n_variates * height * width]))
-            .reshape([batch * n_variates * rows * columns, patch * patch * channels])
+            .reshape([
+                batch * n_variates * rows * columns,
+                patch * patch * channels,
+            ])
     }
 
     /// `[n * n_patches, p * p * 3]` -> `[n, d_model]`
@@ -190,9 +208,16 @@ impl<B: Backend> VisionEncoder<B> {
         let positions = self.embeddings.position_embedding.weight.val();
         let seq = positions.dims()[0];
         let found = rows.dims()[0] / n;
-        assert_eq!(found + 1, seq, "pictures of {found} patches, encoder of {}", seq - 1);
+        assert_eq!(
+            found + 1,
+            seq,
+            "pictures of {found} patches, encoder of {}",
+            seq - 1
+        );
         // [D, C, p, p] -> [p * p * C, D]
-        let kernel = weight.permute([2, 3, 1, 0]).reshape([patch * patch * channels, d_model]);
+        let kernel = weight
+            .permute([2, 3, 1, 0])
+            .reshape([patch * patch * channels, d_model]);
         let tokens = rows.matmul(kernel).reshape([n, seq - 1, d_model]);
         let class = self.embeddings.class_embedding.val();
         let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);

@@ -25,15 +25,26 @@ const INK: [u8; 3] = [0x1f, 0x77, 0xb4];
 ///
 /// # Panics
 /// If the matrix is not square with one class name a row.
-pub fn draw_confusion(matrix: &[Vec<u64>], class_names: &[String]) -> Result<Vec<u8>, EncodingError> {
+pub fn draw_confusion(
+    matrix: &[Vec<u64>],
+    class_names: &[String],
+) -> Result<Vec<u8>, EncodingError> {
     let n = class_names.len();
     assert!(
         matrix.len() == n && matrix.iter().all(|row| row.len() == n),
         "a matrix of {} rows for {n} classes",
         matrix.len()
     );
-    let names: Vec<String> = class_names.iter().map(|name| shortened(name, MAX_NAME)).collect();
-    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) * GLYPH;
+    let names: Vec<String> = class_names
+        .iter()
+        .map(|name| shortened(name, MAX_NAME))
+        .collect();
+    let longest = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        * GLYPH;
     let left = longest.max(GLYPH * "true".len()) + 2 * GAP;
     let top = longest.max(GLYPH) + 3 * GAP + GLYPH;
     let side = n * CELL;
@@ -44,18 +55,32 @@ pub fn draw_confusion(matrix: &[Vec<u64>], class_names: &[String]) -> Result<Vec
         let middle = i * CELL + (CELL - GLYPH) / 2;
         let indent = left - GAP - name.chars().count() * GLYPH;
         canvas.text((indent, top + middle), name, Lettering::default());
-        canvas.text((left + middle, top - GAP), name, Lettering { white: false, upwards: true });
+        canvas.text(
+            (left + middle, top - GAP),
+            name,
+            Lettering {
+                white: false,
+                upwards: true,
+            },
+        );
     }
     for (i, row) in matrix.iter().enumerate() {
         let total: u64 = row.iter().sum();
         for (j, count) in row.iter().enumerate() {
-            let share = if total == 0 { 0.0 } else { *count as f32 / total as f32 };
+            let share = if total == 0 {
+                0.0
+            } else {
+                *count as f32 / total as f32
+            };
             let (x, y) = (left + j * CELL, top + i * CELL);
             canvas.cell(x, y, share);
             if *count > 0 {
                 let text = shortened(&count.to_string(), MAX_COUNT);
                 let x = x + (CELL - text.chars().count() * GLYPH) / 2;
-                let style = Lettering { white: share > 0.6, upwards: false };
+                let style = Lettering {
+                    white: share > 0.6,
+                    upwards: false,
+                };
                 canvas.text((x, y + (CELL - GLYPH) / 2), &text, style);
             }
         }
@@ -99,14 +124,17 @@ impl Canvas {
         paint.set_color(Color::from_rgba(r, g, b, 1.0).expect("shares are within 0..=1"));
         let side = (CELL - 1) as f32;
         let rect = Rect::from_xywh(x as f32, y as f32, side, side).expect("a cell has an area");
-        self.pixmap.fill_rect(rect, &paint, Transform::identity(), None);
+        self.pixmap
+            .fill_rect(rect, &paint, Transform::identity(), None);
     }
 
     /// Writes a line whose first glyph's upper left corner is at (x, y); upwards, its lower left.
     fn text(&mut self, (x, y): (usize, usize), text: &str, style: Lettering) {
         let Lettering { white, upwards } = style;
         for (i, character) in text.chars().enumerate() {
-            let glyph = BASIC_FONTS.get(character).or_else(|| LATIN_FONTS.get(character));
+            let glyph = BASIC_FONTS
+                .get(character)
+                .or_else(|| LATIN_FONTS.get(character));
             let glyph = glyph.or_else(|| BASIC_FONTS.get('?')).unwrap_or_default();
             for (row, bits) in glyph.iter().enumerate() {
                 for column in (0..GLYPH).filter(|column| bits & (1 << column) != 0) {
@@ -151,7 +179,9 @@ mod tests {
     fn diagonal_of_a_perfect_matrix_is_inked_and_the_rest_is_not() {
         let names: Vec<String> = ["a", "b"].map(str::to_owned).into();
         let bytes = draw_confusion(&[vec![3, 0], vec![0, 5]], &names).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
+            .read_info()
+            .unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         let (width, height) = (info.width as usize, info.height as usize);
@@ -161,12 +191,18 @@ mod tests {
             [0, 1, 2].map(|c| pixels[(y * width + x) * 4 + c])
         };
         assert_eq!([corner(0, 0), corner(1, 1)], [INK, INK]);
-        assert!(corner(0, 1)[0] > 240 && corner(1, 0)[0] > 240, "{:?}", corner(0, 1));
+        assert!(
+            corner(0, 1)[0] > 240 && corner(1, 0)[0] > 240,
+            "{:?}",
+            corner(0, 1)
+        );
     }
 
     #[test]
     fn long_and_foreign_names_are_drawn() {
-        let names: Vec<String> = ["一", "a name that goes on and on", "Äpfel"].map(str::to_owned).into();
+        let names: Vec<String> = ["一", "a name that goes on and on", "Äpfel"]
+            .map(str::to_owned)
+            .into();
         assert!(draw_confusion(&vec![vec![1_234_567, 0, 1]; 3], &names).is_ok());
     }
 }

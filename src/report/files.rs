@@ -69,11 +69,16 @@ impl RunDirectory {
         let to_value = |config: &RunConfig| {
             let mut config = config.clone();
             config.training.epochs = 1;
-            serde_json::to_value(config)
-                .map_err(|source| ReportError::Json { path: path.clone(), source })
+            serde_json::to_value(config).map_err(|source| ReportError::Json {
+                path: path.clone(),
+                source,
+            })
         };
         if let Some(field) = first_difference("", &to_value(&found)?, &to_value(config)?) {
-            return Err(ReportError::OtherConfig { path: path.clone(), field });
+            return Err(ReportError::OtherConfig {
+                path: path.clone(),
+                field,
+            });
         }
         run.write_json("config.json", config)?;
         Ok(run)
@@ -102,8 +107,10 @@ impl RunDirectory {
     /// # Errors
     /// [`ReportError::Checkpoint`] if their folder cannot be made.
     pub fn checkpoints(&self) -> Result<Checkpoints, ReportError> {
-        Checkpoints::open(self.path.join("checkpoints"))
-            .map_err(|source| ReportError::Checkpoint { path: self.path.clone(), source })
+        Checkpoints::open(self.path.join("checkpoints")).map_err(|source| ReportError::Checkpoint {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Writes `report.json` and the confusion matrix as `confusion.png`.
@@ -123,14 +130,20 @@ impl RunDirectory {
     }
 
     fn write_json(&self, name: &str, content: &impl Serialize) -> Result<(), ReportError> {
-        let mut text = serde_json::to_string_pretty(content)
-            .map_err(|source| ReportError::Json { path: self.path.join(name), source })?;
+        let mut text =
+            serde_json::to_string_pretty(content).map_err(|source| ReportError::Json {
+                path: self.path.join(name),
+                source,
+            })?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
-        let (path, beside) = (self.path.join(name), self.path.join(format!("{name}.partial")));
+        let (path, beside) = (
+            self.path.join(name),
+            self.path.join(format!("{name}.partial")),
+        );
         let write = || {
             let mut file = fs::File::create(&beside)?;
             file.write_all(bytes)?;
@@ -142,12 +155,22 @@ impl RunDirectory {
 }
 
 fn io_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ReportError + 'a {
-    move |source| ReportError::Io { action, path: path.to_owned(), source }
+    move |source| ReportError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Name of the first field in which two configurations differ.
 fn first_difference(name: &str, a: &Value, b: &Value) -> Option<String> {
-    let join = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+    let join = |key: &str| {
+        if name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{name}.{key}")
+        }
+    };
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
@@ -172,6 +195,9 @@ mod tests {
         let b = json!({"model": {"d": 64, "mode": "vision_only"}, "seed": 2});
         assert_eq!(first_difference("", &a, &b), Some("model.mode".to_owned()));
         assert_eq!(first_difference("", &a, &a), None);
-        assert_eq!(first_difference("", &a, &json!({"seed": 1})), Some("model".to_owned()));
+        assert_eq!(
+            first_difference("", &a, &json!({"seed": 1})),
+            Some("model".to_owned())
+        );
     }
 }

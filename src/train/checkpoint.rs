@@ -37,8 +37,10 @@ impl Checkpoints {
     /// [`CheckpointError::Io`] if it cannot be made.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
         let folder = folder.into();
-        fs::create_dir_all(&folder)
-            .map_err(|source| CheckpointError::Io { path: folder.clone(), source })?;
+        fs::create_dir_all(&folder).map_err(|source| CheckpointError::Io {
+            path: folder.clone(),
+            source,
+        })?;
         Ok(Self { folder })
     }
 
@@ -83,8 +85,10 @@ impl Checkpoints {
         optimizer: &Optimizer<B>,
         state: &RunState,
     ) -> Result<(), CheckpointError> {
-        let state = serde_json::to_string(state)
-            .map_err(|source| CheckpointError::State { path: self.last(), source })?;
+        let state = serde_json::to_string(state).map_err(|source| CheckpointError::State {
+            path: self.last(),
+            source,
+        })?;
         let [matrices, vectors] = optimizer.to_records();
         let weights = model.clone().into_record();
         write::<B, _>(&self.last(), (state, weights, matrices, vectors))
@@ -99,8 +103,10 @@ impl Checkpoints {
     ) -> Result<(TimesClipClassifier<B>, Optimizer<B>, RunState), CheckpointError> {
         let (state, weights, matrices, vectors): (String, _, _, _) =
             read::<B, _>(&self.last(), device)?;
-        let state = serde_json::from_str(&state)
-            .map_err(|source| CheckpointError::State { path: self.last(), source })?;
+        let state = serde_json::from_str(&state).map_err(|source| CheckpointError::State {
+            path: self.last(),
+            source,
+        })?;
         let model = model.load_record(weights);
         Ok((model, optimizer.load_records([matrices, vectors]), state))
     }
@@ -112,19 +118,27 @@ fn write<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<(), Checkpo
     let beside = path.with_extension("partial.mpk");
     FileRecorder::new()
         .record(record, beside.clone())
-        .map_err(|source| CheckpointError::Record { path: beside.clone(), source })?;
+        .map_err(|source| CheckpointError::Record {
+            path: beside.clone(),
+            source,
+        })?;
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| CheckpointError::Io { path, source }
     };
-    File::open(&beside).and_then(|file| file.sync_all()).map_err(io(&beside))?;
+    File::open(&beside)
+        .and_then(|file| file.sync_all())
+        .map_err(io(&beside))?;
     fs::rename(&beside, path).map_err(io(path))
 }
 
 fn read<B: Backend, R: Record<B>>(path: &Path, device: &B::Device) -> Result<R, CheckpointError> {
     FileRecorder::new()
         .load(path.to_owned(), device)
-        .map_err(|source| CheckpointError::Record { path: path.to_owned(), source })
+        .map_err(|source| CheckpointError::Record {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// A checkpoint cannot be written or read.

@@ -35,7 +35,11 @@ impl Evaluation {
     /// Share of samples whose class is predicted; `None` of no samples.
     pub fn accuracy(&self) -> Option<f64> {
         let n = self.predictions.len();
-        let right = self.predictions.iter().filter(|p| p.predicted == p.target).count();
+        let right = self
+            .predictions
+            .iter()
+            .filter(|p| p.predicted == p.target)
+            .count();
         (n > 0).then(|| right as f64 / n as f64)
     }
 }
@@ -71,7 +75,10 @@ pub fn evaluate<B: Backend>(
         }));
         Ok::<(), TrainError>(())
     })?;
-    Ok(Evaluation { loss: loss / indices.len().max(1) as f64, predictions })
+    Ok(Evaluation {
+        loss: loss / indices.len().max(1) as f64,
+        predictions,
+    })
 }
 
 /// The rows of a matrix, on the host.

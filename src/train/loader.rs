@@ -25,7 +25,9 @@ pub struct BatchSource<'a> {
 
 impl std::fmt::Debug for BatchSource<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchSource").field("batcher", self.batcher).finish_non_exhaustive()
+        f.debug_struct("BatchSource")
+            .field("batcher", self.batcher)
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,7 +44,10 @@ impl BatchSource<'_> {
             scope.spawn(move || {
                 for indices in batches(indices, batch_size) {
                     // The receiver is gone once the work has failed or was stopped.
-                    if sender.send(self.batcher.gather(self.images, indices)).is_err() {
+                    if sender
+                        .send(self.batcher.gather(self.images, indices))
+                        .is_err()
+                    {
                         break;
                     }
                 }

@@ -37,7 +37,10 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> GroupedAdamW<B, M> {
         if let Some(max_norm) = self.max_norm {
             clip_global_norm::<B, M>(&module, &mut gradients, max_norm);
         }
-        let mut matrices = TakeMatrices { from: &mut gradients, taken: GradientsParams::new() };
+        let mut matrices = TakeMatrices {
+            from: &mut gradients,
+            taken: GradientsParams::new(),
+        };
         module.visit(&mut matrices);
         let matrices = matrices.taken;
         let module = self.matrices.step(rate, module, matrices);
@@ -63,14 +66,21 @@ pub(super) fn clip_global_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
     gradients: &mut GradientsParams,
     max_norm: f64,
 ) -> f64 {
-    let mut squares = SquaredNorms::<B> { gradients, squares: Vec::new() };
+    let mut squares = SquaredNorms::<B> {
+        gradients,
+        squares: Vec::new(),
+    };
     module.visit(&mut squares);
     let squares = squares.squares;
     if squares.is_empty() {
         return 0.0;
     }
     // One transfer from the device for all tensors together.
-    let norm = Tensor::cat(squares, 0).sum().sqrt().into_scalar().elem::<f64>();
+    let norm = Tensor::cat(squares, 0)
+        .sum()
+        .sqrt()
+        .into_scalar()
+        .elem::<f64>();
     if norm > max_norm {
         let factor = max_norm / (norm + NORM_EPSILON);
         module.visit(&mut Scale { gradients, factor });
@@ -100,7 +110,8 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.gradients.remove::<B::InnerBackend, D>(param.id) {
             let scaled = gradient.mul_scalar(self.factor);
-            self.gradients.register::<B::InnerBackend, D>(param.id, scaled);
+            self.gradients
+                .register::<B::InnerBackend, D>(param.id, scaled);
         }
     }
 }

@@ -50,7 +50,11 @@ pub(super) struct ScheduleState {
 
 impl Default for ScheduleState {
     fn default() -> Self {
-        Self { factor: 1.0, best_loss: None, bad_epochs: 0 }
+        Self {
+            factor: 1.0,
+            best_loss: None,
+            bad_epochs: 0,
+        }
     }
 }
 
@@ -77,7 +81,10 @@ impl ScheduleState {
         let Schedule::Plateau { factor, patience } = schedule else {
             return;
         };
-        if self.best_loss.is_none_or(|best| loss < best * (1.0 - PLATEAU_THRESHOLD)) {
+        if self
+            .best_loss
+            .is_none_or(|best| loss < best * (1.0 - PLATEAU_THRESHOLD))
+        {
             self.best_loss = Some(loss);
             self.bad_epochs = 0;
             return;
@@ -96,7 +103,10 @@ mod tests {
 
     #[test]
     fn plateau_halves_after_more_bad_epochs_than_patience() {
-        let schedule = Schedule::Plateau { factor: 0.5, patience: 2 };
+        let schedule = Schedule::Plateau {
+            factor: 0.5,
+            patience: 2,
+        };
         let mut state = ScheduleState::default();
         let mut factors = Vec::new();
         for loss in [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.9] {

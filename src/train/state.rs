@@ -114,8 +114,11 @@ mod tests {
     fn best_epoch_is_the_most_accurate_then_the_one_of_least_loss() {
         let mut state = RunState::default();
         let valid = [(0.9, 0.5), (0.8, 0.7), (0.7, 0.7), (0.75, 0.7), (0.1, 0.6)];
-        let best: Vec<bool> =
-            valid.iter().enumerate().map(|(i, v)| state.push(epoch(i + 1, Some(*v)), 0.0)).collect();
+        let best: Vec<bool> = valid
+            .iter()
+            .enumerate()
+            .map(|(i, v)| state.push(epoch(i + 1, Some(*v)), 0.0))
+            .collect();
         assert_eq!(best, [true, true, true, false, false]);
         assert_eq!(state.best().map(|best| best.epoch), Some(3));
     }

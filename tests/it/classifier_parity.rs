@@ -28,7 +28,9 @@ const FORWARD_TOLERANCE: f32 = 2e-5;
 const GRADIENT_TOLERANCE: f32 = 1e-4;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/classifier").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/classifier")
+        .join(name)
 }
 
 /// Tensors of a file by name.
@@ -57,12 +59,25 @@ fn config() -> TimesClipClassifierConfig {
         .with_statistics(true);
     TimesClipClassifierConfig::new(2, 4)
         .with_d_model(8)
-        .with_vision(VisionEncoderConfig::new(16, 8, TransformerConfig::new(12, 20, 3, 2)))
-        .with_language(LanguageConfig::new(tokenizer, TransformerConfig::new(16, 24, 4, 2)))
-        .with_selection(VariateSelectionConfig::new().with_n_heads(2).with_dropout(0.0))
+        .with_vision(VisionEncoderConfig::new(
+            16,
+            8,
+            TransformerConfig::new(12, 20, 3, 2),
+        ))
+        .with_language(LanguageConfig::new(
+            tokenizer,
+            TransformerConfig::new(16, 24, 4, 2),
+        ))
+        .with_selection(
+            VariateSelectionConfig::new()
+                .with_n_heads(2)
+                .with_dropout(0.0),
+        )
         .with_pooling(VariatePooling::Mean)
         .with_head(
-            ClassifierHeadConfig::new(vec![10, 6]).with_norm(HeadNorm::Batch).with_dropout(0.0),
+            ClassifierHeadConfig::new(vec![10, 6])
+                .with_norm(HeadNorm::Batch)
+                .with_dropout(0.0),
         )
         .with_loss(TimesClipLoss::new().with_label_smoothing(0.1))
 }
@@ -74,8 +89,13 @@ fn loaded<B: burn::tensor::backend::Backend>(
     let mut store = SafetensorsStore::from_file(fixture("weights.safetensors"))
         .with_from_adapter(PyTorchToBurnAdapter)
         .allow_partial(false);
-    let result = model.load_from(&mut store).expect("every weight has its place");
-    assert!(result.missing.is_empty() && result.errors.is_empty(), "{result:?}");
+    let result = model
+        .load_from(&mut store)
+        .expect("every weight has its place");
+    assert!(
+        result.missing.is_empty() && result.errors.is_empty(),
+        "{result:?}"
+    );
     model
 }
 
@@ -101,8 +121,15 @@ fn input<B: burn::tensor::backend::Backend>(expected: &mut Expected) -> TimesCli
 fn assert_close(name: &str, found: TensorData, expected: &[f32], tolerance: f32) {
     let found: Vec<f32> = found.iter::<f32>().collect();
     assert_eq!(found.len(), expected.len(), "{name}");
-    let error = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(error <= tolerance, "{name} is {error:e} off, tolerance {tolerance:e}");
+    let error = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(
+        error <= tolerance,
+        "{name} is {error:e} off, tolerance {tolerance:e}"
+    );
 }
 
 #[test]
@@ -120,8 +147,14 @@ fn predictions_equal_pytorch() {
     for (name, found) in [
         ("eval.logits", output.logits.into_data()),
         ("eval.vision", output.vision.expect("it sees").into_data()),
-        ("eval.language", output.language.expect("it reads").into_data()),
-        ("eval.attention", output.attention.expect("it selects").into_data()),
+        (
+            "eval.language",
+            output.language.expect("it reads").into_data(),
+        ),
+        (
+            "eval.attention",
+            output.attention.expect("it selects").into_data(),
+        ),
         ("eval.classification", parts.classification.into_data()),
         ("eval.contrastive", contrastive.into_data()),
     ] {
@@ -145,9 +178,17 @@ fn losses_and_gradients_of_a_training_step_equal_pytorch() {
         assert_close(name, found, &expected.values(name), FORWARD_TOLERANCE);
     }
     let gradients = step.loss.total.backward();
-    let mut found = Gradients::<AutodiffCpu> { gradients: &gradients, path: vec![], by_name: BTreeMap::new() };
+    let mut found = Gradients::<AutodiffCpu> {
+        gradients: &gradients,
+        path: vec![],
+        by_name: BTreeMap::new(),
+    };
     model.visit(&mut found);
-    assert!(found.by_name.len() > 90, "only {} gradients", found.by_name.len());
+    assert!(
+        found.by_name.len() > 90,
+        "only {} gradients",
+        found.by_name.len()
+    );
     for (name, gradient) in found.by_name {
         let name = format!("gradient.{name}");
         assert_close(&name, gradient, &expected.values(&name), GRADIENT_TOLERANCE);
@@ -158,11 +199,22 @@ fn losses_and_gradients_of_a_training_step_equal_pytorch() {
 fn an_untrained_model_is_not_mistaken_for_the_fixture() {
     let mut expected = Expected::load();
     let model = config().init::<Cpu>(&Default::default());
-    let logits: Vec<f32> =
-        model.forward(input(&mut expected)).logits.into_data().iter::<f32>().collect();
+    let logits: Vec<f32> = model
+        .forward(input(&mut expected))
+        .logits
+        .into_data()
+        .iter::<f32>()
+        .collect();
     let right = expected.values("eval.logits");
-    let error = logits.iter().zip(&right).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(error > 100.0 * FORWARD_TOLERANCE, "random weights are only {error:e} off");
+    let error = logits
+        .iter()
+        .zip(&right)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(
+        error > 100.0 * FORWARD_TOLERANCE,
+        "random weights are only {error:e} off"
+    );
 }
 
 /// Gradients by PyTorch's names, in PyTorch's layouts.
@@ -186,9 +238,19 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Gradients<'_, B> {
             return;
         };
         let names: Vec<&str> = self.path.iter().map(|(name, _)| name.as_str()).collect();
-        let name = names.join(".").replace("gamma", "weight").replace("beta", "bias");
-        let linear = self.path.iter().any(|(_, container)| container == "Struct:Linear");
-        let gradient = if linear && D == 2 { gradient.transpose() } else { gradient };
+        let name = names
+            .join(".")
+            .replace("gamma", "weight")
+            .replace("beta", "bias");
+        let linear = self
+            .path
+            .iter()
+            .any(|(_, container)| container == "Struct:Linear");
+        let gradient = if linear && D == 2 {
+            gradient.transpose()
+        } else {
+            gradient
+        };
         self.by_name.insert(name, gradient.into_data());
     }
 }

@@ -14,7 +14,10 @@ fn example() -> Option<PathBuf> {
     let path = deps.parent()?.parent()?.join("examples/train_dual");
     let path = path.with_extension(std::env::consts::EXE_EXTENSION);
     if !path.is_file() {
-        println!("skipped: {} is not built; a whole `cargo test` builds it", path.display());
+        println!(
+            "skipped: {} is not built; a whole `cargo test` builds it",
+            path.display()
+        );
         return None;
     }
     Some(path)
@@ -26,9 +29,15 @@ fn table(rows: usize) -> String {
         let sign = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let values = (0..9).map(|step| format!("{}", sign * f64::from(step) + i as f64 * 0.1));
         let label = if i.is_multiple_of(2) { "up" } else { "down" };
-        values.chain([label.to_owned()]).collect::<Vec<_>>().join(",")
+        values
+            .chain([label.to_owned()])
+            .collect::<Vec<_>>()
+            .join(",")
     };
-    let header = (0..9).map(|step| format!("t{step}")).collect::<Vec<_>>().join(",");
+    let header = (0..9)
+        .map(|step| format!("t{step}"))
+        .collect::<Vec<_>>()
+        .join(",");
     let rows: Vec<String> = (0..rows).map(row).collect();
     format!("{header},label\n{}\n", rows.join("\n"))
 }
@@ -39,7 +48,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let bench = Self { folder: tempfile::tempdir().expect("a folder for the test") };
+        let bench = Self {
+            folder: tempfile::tempdir().expect("a folder for the test"),
+        };
         bench.write("train.csv", &table(16));
         bench.write("test.csv", &table(8));
         bench
@@ -55,7 +66,11 @@ impl Bench {
 
     fn run(&self, example: &Path, train: &str, test: &str, more: &[&str]) -> Output {
         let mut command = Command::new(example);
-        command.arg("--data").arg(self.path(train)).arg("--test-data").arg(self.path(test));
+        command
+            .arg("--data")
+            .arg(self.path(train))
+            .arg("--test-data")
+            .arg(self.path(test));
         command.args(["--epochs", "3", "--variates", "1"]);
         command.arg("--out").arg(self.path("run")).args(more);
         command.output().expect("the example starts")
@@ -74,7 +89,11 @@ fn a_whole_run_leaves_its_report_and_resumes() {
     let bench = Bench::new();
     let output = bench.run(&example, "train.csv", "test.csv", &[]);
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(printed.contains("test      accuracy"), "{printed}");
     let report = bench.report("run");
     for key in ["dataset", "model", "cache", "timing", "history", "test"] {
@@ -84,16 +103,31 @@ fn a_whole_run_leaves_its_report_and_resumes() {
     assert_eq!(report["cache"]["images"], 16);
     assert_eq!(report["history"].as_array().map(Vec::len), Some(3));
     let picture = fs::read(bench.path("run").join("confusion.png")).expect("a picture");
-    assert!(picture.starts_with(b"\x89PNG"), "no picture of the confusion matrix");
+    assert!(
+        picture.starts_with(b"\x89PNG"),
+        "no picture of the confusion matrix"
+    );
 
     let again = bench.run(&example, "train.csv", "test.csv", &[]);
     let error = String::from_utf8_lossy(&again.stderr);
     assert!(error.contains("already holds a run"), "{error}");
-    let other = bench.run(&example, "train.csv", "test.csv", &["--resume", "--seed", "1"]);
+    let other = bench.run(
+        &example,
+        "train.csv",
+        "test.csv",
+        &["--resume", "--seed", "1"],
+    );
     let error = String::from_utf8_lossy(&other.stderr);
-    assert!(!other.status.success() && error.contains("another"), "{error}");
+    assert!(
+        !other.status.success() && error.contains("another"),
+        "{error}"
+    );
     let resumed = bench.run(&example, "train.csv", "test.csv", &["--resume"]);
-    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert!(
+        resumed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&resumed.stderr)
+    );
     assert_eq!(bench.report("run")["history"], report["history"]);
 }
 
@@ -106,7 +140,10 @@ fn no_cache_gives_the_same_history_number_for_number() {
     let (cached, drawn) = (cached.report("run"), drawn.report("run"));
     assert_eq!(cached["history"], drawn["history"]);
     assert_eq!(cached["test"], drawn["test"]);
-    assert_eq!([&cached["cache"]["kind"], &drawn["cache"]["kind"]], ["memory", "none"]);
+    assert_eq!(
+        [&cached["cache"]["kind"], &drawn["cache"]["kind"]],
+        ["memory", "none"]
+    );
 }
 
 #[test]
@@ -118,7 +155,10 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
     bench.write("ragged.csv", &format!("{good}1,2,3,up\n"));
     bench.write("text.csv", &good.replacen("0.1,", "zero,", 1));
     bench.write("infinite.csv", &format!("{good}1,2,3,4,inf,6,7,8,9,up\n"));
-    bench.write("foreign.csv", &format!("{good}1,2,3,4,5,6,7,8,9,sideways\n"));
+    bench.write(
+        "foreign.csv",
+        &format!("{good}1,2,3,4,5,6,7,8,9,sideways\n"),
+    );
     bench.write("one_class.csv", &good.replace("down", "up"));
     bench.write("few.csv", &table(1));
     let cases: &[(&str, &str, &[&str], &[&str])] = &[
@@ -126,31 +166,88 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
         ("empty.csv", "test.csv", &[], &["empty.csv"]),
         ("ragged.csv", "test.csv", &[], &["ragged.csv", "18"]),
         ("text.csv", "test.csv", &[], &["text.csv", "zero"]),
-        ("infinite.csv", "test.csv", &[], &["infinite.csv", "18", "inf"]),
-        ("train.csv", "foreign.csv", &[], &["foreign.csv", "sideways"]),
+        (
+            "infinite.csv",
+            "test.csv",
+            &[],
+            &["infinite.csv", "18", "inf"],
+        ),
+        (
+            "train.csv",
+            "foreign.csv",
+            &[],
+            &["foreign.csv", "sideways"],
+        ),
         ("one_class.csv", "one_class.csv", &[], &["class"]),
         ("few.csv", "test.csv", &[], &["class"]),
-        ("train.csv", "test.csv", &["--preset", "clip-vit-b-32", "--variates", "3"], &["3", "4"]),
+        (
+            "train.csv",
+            "test.csv",
+            &["--preset", "clip-vit-b-32", "--variates", "3"],
+            &["3", "4"],
+        ),
         ("train.csv", "test.csv", &["--variates", "0"], &["variate"]),
         ("train.csv", "test.csv", &["--variates", "4"], &["9", "4"]),
-        ("train.csv", "test.csv", &["--out", "/dev/null/run"], &["/dev/null/run"]),
-        ("train.csv", "test.csv", &["--backend", "abacus"], &["abacus", "cpu, wgpu and cuda"]),
-        ("train.csv", "test.csv", &["--backend", "cpu", "--device", "1"], &["cpu device 1"]),
-        ("train.csv", "test.csv", &["--lr", "-1"], &["learning rate of -1"]),
+        (
+            "train.csv",
+            "test.csv",
+            &["--out", "/dev/null/run"],
+            &["/dev/null/run"],
+        ),
+        (
+            "train.csv",
+            "test.csv",
+            &["--backend", "abacus"],
+            &["abacus", "cpu, wgpu and cuda"],
+        ),
+        (
+            "train.csv",
+            "test.csv",
+            &["--backend", "cpu", "--device", "1"],
+            &["cpu device 1"],
+        ),
+        (
+            "train.csv",
+            "test.csv",
+            &["--lr", "-1"],
+            &["learning rate of -1"],
+        ),
         ("train.csv", "test.csv", &["--epochs", "0"], &["0 epochs"]),
-        ("train.csv", "test.csv", &["--contrastive-weight", "-2"], &["-2"]),
-        ("train.csv", "test.csv", &["--valid-fraction", "1.5"], &["1.5"]),
+        (
+            "train.csv",
+            "test.csv",
+            &["--contrastive-weight", "-2"],
+            &["-2"],
+        ),
+        (
+            "train.csv",
+            "test.csv",
+            &["--valid-fraction", "1.5"],
+            &["1.5"],
+        ),
     ];
     for (train, test, more, expected) in cases {
         // The last of repeated flags counts.
         let output = bench.run(&example, train, test, more);
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{train} {test} {more:?} is accepted");
+        assert!(
+            !output.status.success(),
+            "{train} {test} {more:?} is accepted"
+        );
         for part in *expected {
-            assert!(error.contains(part), "{train} {test} {more:?}: no {part:?} in {error}");
+            assert!(
+                error.contains(part),
+                "{train} {test} {more:?}: no {part:?} in {error}"
+            );
         }
-        assert!(!error.contains("panicked"), "{train} {test} {more:?}: {error}");
-        assert!(!bench.path("run").exists(), "{train} {test} {more:?} leaves a run behind");
+        assert!(
+            !error.contains("panicked"),
+            "{train} {test} {more:?}: {error}"
+        );
+        assert!(
+            !bench.path("run").exists(),
+            "{train} {test} {more:?} leaves a run behind"
+        );
     }
 }
 

@@ -24,7 +24,11 @@ impl Generated {
     fn new(n_samples: usize) -> Self {
         let rasterizer = Rasterizer::new(tiny_style()).expect("a sound style");
         let key = ImageKey::of(&sines(n_samples), &tiny_style());
-        Self { rasterizer, key, n_samples }
+        Self {
+            rasterizer,
+            key,
+            n_samples,
+        }
     }
 
     fn make(&self, index: usize) -> Result<LabeledSeries, CacheError> {
@@ -63,7 +67,11 @@ impl CachedImageDataset for Generated {
     }
 
     fn stats(&self) -> CacheStats {
-        CacheStats { kind: "generated", images: self.n_samples * 2, ..CacheStats::default() }
+        CacheStats {
+            kind: "generated",
+            images: self.n_samples * 2,
+            ..CacheStats::default()
+        }
     }
 }
 
@@ -90,12 +98,23 @@ fn a_foreign_data_set_takes_a_training_step() {
     let batcher = batcher(&known);
     let config = TrainingConfig::new().with_batch_size(6);
     let (train, device) = ((0..12).collect::<Vec<_>>(), Default::default());
-    let source = BatchSource { images: &images, batcher: &batcher };
-    let data = TrainingData { source, train: &train, valid: &[] };
+    let source = BatchSource {
+        images: &images,
+        batcher: &batcher,
+    };
+    let data = TrainingData {
+        source,
+        train: &train,
+        valid: &[],
+    };
     let model = tiny_model(ModelMode::Dual).init::<AutodiffCpu>(&device);
     let mut observer = OneStep::default();
     let trainer = Trainer::<AutodiffCpu>::new(&config, data, &device).expect("sound numbers");
     trainer.fit(model, &mut observer).expect("one step");
     assert_eq!(observer.0.len(), 1);
-    assert!(observer.0[0].is_finite() && observer.0[0] > 0.0, "a loss of {}", observer.0[0]);
+    assert!(
+        observer.0[0].is_finite() && observer.0[0] > 0.0,
+        "a loss of {}",
+        observer.0[0]
+    );
 }

@@ -14,10 +14,16 @@ const RULES: &[(&str, &[&str])] = &[
     ("input", &[]),
     ("loss", &[]),
     ("model", &["input", "loss"]),
-    ("batch", &["series", "normalize", "raster", "cache", "input"]),
+    (
+        "batch",
+        &["series", "normalize", "raster", "cache", "input"],
+    ),
     ("backend", &[]),
     ("train", &["batch", "cache", "model"]),
-    ("report", &["train", "model", "metrics", "cache", "normalize", "raster"]),
+    (
+        "report",
+        &["train", "model", "metrics", "cache", "normalize", "raster"],
+    ),
 ];
 /// Rooms of the host: no tensor may enter.
 const HOST: &[&str] = &["series", "metrics", "split", "normalize", "raster", "cache"];
@@ -35,8 +41,16 @@ fn sources() -> Vec<(String, PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("a source");
-                let inside = path.strip_prefix(&root).expect("inside src").with_extension("");
-                let room = inside.iter().next().expect("a name").to_string_lossy().into_owned();
+                let inside = path
+                    .strip_prefix(&root)
+                    .expect("inside src")
+                    .with_extension("");
+                let room = inside
+                    .iter()
+                    .next()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
                 found.push((room, path, text));
             }
         }
@@ -47,7 +61,9 @@ fn sources() -> Vec<(String, PathBuf, String)> {
 /// Lines of code that are neither comments nor unit tests.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     let end = text.find("#[cfg(test)]").unwrap_or(text.len());
-    text[..end].lines().filter(|line| !line.trim_start().starts_with("//"))
+    text[..end]
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
 }
 
 #[test]
@@ -62,8 +78,10 @@ fn rooms_import_only_from_where_they_may() {
             .unwrap_or_else(|| panic!("{room} has no rule: give it one"));
         for line in code(&text) {
             for part in line.split("crate::").skip(1) {
-                let target: String =
-                    part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let target: String = part
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
                 let known = RULES.iter().any(|(name, _)| *name == target);
                 assert!(
                     target == room || !known || allowed.contains(&target.as_str()),
@@ -86,10 +104,14 @@ fn rings_hold_and_only_one_file_names_backends() {
             refuse("burn::");
         }
         if TENSOR.contains(&room.as_str()) {
-            ["rayon", "tiny_skia", "std::fs", "std::thread"].iter().for_each(|what| refuse(what));
+            ["rayon", "tiny_skia", "std::fs", "std::thread"]
+                .iter()
+                .for_each(|what| refuse(what));
         }
         if room != "backend" {
-            ["burn_flex", "burn_wgpu", "burn_cuda"].iter().for_each(|what| refuse(what));
+            ["burn_flex", "burn_wgpu", "burn_cuda"]
+                .iter()
+                .for_each(|what| refuse(what));
         }
     }
 }

@@ -28,9 +28,15 @@ pub(crate) fn sines(n_samples: usize) -> SeriesDataset {
             let phase = i as f32 * 0.3 + variate as f32;
             (2.0 * PI * (label + 1) as f32 * step as f32 / n_steps as f32 + phase).sin()
         };
-        let values = (0..n_steps).flat_map(|step| [value(step, 0), value(step, 1)]).collect();
+        let values = (0..n_steps)
+            .flat_map(|step| [value(step, 0), value(step, 1)])
+            .collect();
         let series = Series::new(values, n_steps, 2).expect("finite values of the right number");
-        LabeledSeries { id: 1000 + i as u64, series, label }
+        LabeledSeries {
+            id: 1000 + i as u64,
+            series,
+            label,
+        }
     });
     let names = ["one", "two", "three"].map(str::to_owned).to_vec();
     SeriesDataset::new("sines".to_owned(), names, samples.collect()).expect("a sound set")
@@ -38,8 +44,13 @@ pub(crate) fn sines(n_samples: usize) -> SeriesDataset {
 
 /// A classifier of [`sines`] that takes a step in milliseconds.
 pub(crate) fn tiny_model(mode: ModelMode) -> TimesClipClassifierConfig {
-    let mut config = TimesClipClassifierConfig::new(2, 3).with_mode(mode).with_d_model(16);
-    for transformer in [&mut config.vision.transformer, &mut config.language.transformer] {
+    let mut config = TimesClipClassifierConfig::new(2, 3)
+        .with_mode(mode)
+        .with_d_model(16);
+    for transformer in [
+        &mut config.vision.transformer,
+        &mut config.language.transformer,
+    ] {
         transformer.d_model = 16;
         transformer.d_ff = 32;
         transformer.n_heads = 2;
@@ -54,13 +65,19 @@ pub(crate) fn tiny_model(mode: ModelMode) -> TimesClipClassifierConfig {
 
 /// The style of the pictures that [`tiny_model`] sees.
 pub(crate) fn tiny_style() -> PlotStyle {
-    PlotStyle { side_px: 32, ..PlotStyle::default() }
+    PlotStyle {
+        side_px: 32,
+        ..PlotStyle::default()
+    }
 }
 
 /// A batcher fitted to a whole set.
 pub(crate) fn batcher(dataset: &SeriesDataset) -> TimesClipBatcher {
     let series = dataset.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
-    let pixels = PixelStatistics { mean: [1.0; 3], ..PixelStatistics::CLIP };
+    let pixels = PixelStatistics {
+        mean: [1.0; 3],
+        ..PixelStatistics::CLIP
+    };
     TimesClipBatcher::new(normalizer, BatchViews::ALL).with_colors(Palette::default(), pixels)
 }

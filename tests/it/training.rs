@@ -24,7 +24,10 @@ fn training(epochs: usize) -> TrainingConfig {
         .with_batch_size(8)
         .with_learning_rate(3e-3)
         .with_max_grad_norm(Some(1.0))
-        .with_schedule(Schedule::Plateau { factor: 0.5, patience: 1 })
+        .with_schedule(Schedule::Plateau {
+            factor: 0.5,
+            patience: 1,
+        })
 }
 
 /// Trains on the first 18 of 24 sines and judges by the rest.
@@ -37,8 +40,15 @@ fn fit(
 ) -> Result<Trained<AutodiffCpu>, TrainError> {
     let (device, batcher) = (Default::default(), batcher(&sines(24)));
     let (train, valid) = ((0..18).collect::<Vec<_>>(), (18..24).collect::<Vec<_>>());
-    let source = BatchSource { images, batcher: &batcher };
-    let data = TrainingData { source, train: &train, valid: &valid };
+    let source = BatchSource {
+        images,
+        batcher: &batcher,
+    };
+    let data = TrainingData {
+        source,
+        train: &train,
+        valid: &valid,
+    };
     AutodiffCpu::seed(&device, config.seed);
     let model = model.init::<AutodiffCpu>(&device);
     let trainer = Trainer::<AutodiffCpu>::new(config, data, &device)?;
@@ -49,18 +59,34 @@ fn fit(
 }
 
 fn logits(trained: &Trained<AutodiffCpu>, images: &dyn CachedImageDataset) -> Vec<f32> {
-    let batch = batcher(&sines(24)).gather(images, &[0, 5, 20]).expect("a batch");
+    let batch = batcher(&sines(24))
+        .gather(images, &[0, 5, 20])
+        .expect("a batch");
     let batch = batch.into_tensors::<Cpu>(&Default::default());
-    trained.model.forward(batch.input).logits.into_data().iter::<f32>().collect()
+    trained
+        .model
+        .forward(batch.input)
+        .logits
+        .into_data()
+        .iter::<f32>()
+        .collect()
 }
 
 #[test]
 fn every_mode_overfits_a_small_set() {
     let _turn = lock_generator();
-    for mode in [ModelMode::Dual, ModelMode::LanguageOnly, ModelMode::VisionOnly] {
+    for mode in [
+        ModelMode::Dual,
+        ModelMode::LanguageOnly,
+        ModelMode::VisionOnly,
+    ] {
         let config = training(100).with_schedule(Schedule::Constant);
         let trained = fit(&in_memory(24), &tiny_model(mode), &config, None, &mut ()).unwrap();
-        let best = trained.history.iter().map(|e| e.train_accuracy).fold(0.0, f64::max);
+        let best = trained
+            .history
+            .iter()
+            .map(|e| e.train_accuracy)
+            .fold(0.0, f64::max);
         assert!(best >= 0.99, "{mode:?} only reaches {best}");
     }
 }
@@ -104,7 +130,10 @@ impl TrainingObserver for StopAt {
 fn a_run_stopped_in_an_epoch_and_resumed_equals_one_never_stopped() {
     let _turn = lock_generator();
     let images = in_memory(24);
-    for head_norm in [timesclip::model::HeadNorm::Layer, timesclip::model::HeadNorm::Batch] {
+    for head_norm in [
+        timesclip::model::HeadNorm::Layer,
+        timesclip::model::HeadNorm::Batch,
+    ] {
         let mut model = tiny_model(ModelMode::Dual);
         model.head.norm = head_norm;
         let straight = fit(&images, &model, &training(5), None, &mut ()).unwrap();
@@ -118,7 +147,11 @@ fn a_run_stopped_in_an_epoch_and_resumed_equals_one_never_stopped() {
         assert_eq!(resumed.stopped, StopReason::Finished);
         assert_eq!(resumed.history, straight.history, "{head_norm:?}");
         assert_eq!(resumed.best_epoch, straight.best_epoch);
-        assert_eq!(logits(&resumed, &images), logits(&straight, &images), "{head_norm:?}");
+        assert_eq!(
+            logits(&resumed, &images),
+            logits(&straight, &images),
+            "{head_norm:?}"
+        );
     }
 }
 
@@ -128,22 +161,33 @@ fn the_model_returned_is_the_one_of_the_best_epoch() {
     let images = in_memory(24);
     let model = tiny_model(ModelMode::Dual);
     // A rate this high makes the last epoch a bad one.
-    let config = training(8).with_learning_rate(5e-2).with_schedule(Schedule::Constant);
+    let config = training(8)
+        .with_learning_rate(5e-2)
+        .with_schedule(Schedule::Constant);
     let trained = fit(&images, &model, &config, None, &mut ()).unwrap();
     let best: &EpochRecord = &trained.history[trained.best_epoch.unwrap() - 1];
     let (batcher, valid) = (batcher(&sines(24)), (18..24).collect::<Vec<_>>());
-    let source = BatchSource { images: &images, batcher: &batcher };
+    let source = BatchSource {
+        images: &images,
+        batcher: &batcher,
+    };
     let again = evaluate(&trained.model, source, &valid, 8, &Default::default()).unwrap();
     assert_eq!(Some(again.loss), best.valid_loss);
     assert_eq!(again.accuracy(), best.valid_accuracy);
-    let ids: Vec<u64> = again.predictions.iter().map(|prediction| prediction.id).collect();
+    let ids: Vec<u64> = again
+        .predictions
+        .iter()
+        .map(|prediction| prediction.id)
+        .collect();
     assert_eq!(ids, (1018..1024).collect::<Vec<_>>());
 }
 
 #[test]
 fn early_stopping_ends_a_run_that_does_not_get_better() {
     let _turn = lock_generator();
-    let config = training(30).with_learning_rate(1e-12).with_early_stopping(Some(3));
+    let config = training(30)
+        .with_learning_rate(1e-12)
+        .with_early_stopping(Some(3));
     let model = tiny_model(ModelMode::LanguageOnly);
     let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
     assert_eq!(trained.stopped, StopReason::EarlyStopping);
@@ -153,26 +197,49 @@ fn early_stopping_ends_a_run_that_does_not_get_better() {
 #[test]
 fn a_loss_that_is_no_number_stops_with_its_place() {
     let _turn = lock_generator();
-    let config = training(50).with_learning_rate(1e30).with_max_grad_norm(None);
+    let config = training(50)
+        .with_learning_rate(1e30)
+        .with_max_grad_norm(None);
     let model = tiny_model(ModelMode::LanguageOnly);
     let error = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap_err();
-    assert!(matches!(error, TrainError::NonFiniteLoss { epoch: 1.., step: 1.., .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            TrainError::NonFiniteLoss {
+                epoch: 1..,
+                step: 1..,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn padding_of_longer_neighbours_does_not_change_a_prediction() {
     let _turn = lock_generator();
     let images = in_memory(24);
-    let model = tiny_model(ModelMode::Dual).init::<AutodiffCpu>(&Default::default()).valid();
+    let model = tiny_model(ModelMode::Dual)
+        .init::<AutodiffCpu>(&Default::default())
+        .valid();
     let predict = |indices: &[usize]| -> Vec<f32> {
-        let batch = batcher(&sines(24)).gather(&images, indices).expect("a batch");
+        let batch = batcher(&sines(24))
+            .gather(&images, indices)
+            .expect("a batch");
         let batch = batch.into_tensors::<Cpu>(&Default::default());
         let logits: Tensor<Cpu, 2> = model.forward(batch.input).logits;
-        logits.slice([0..1, 0..3]).into_data().iter::<f32>().collect()
+        logits
+            .slice([0..1, 0..3])
+            .into_data()
+            .iter::<f32>()
+            .collect()
     };
     // Sample 0 has 12 steps, sample 7 has 19.
     let (alone, beside) = (predict(&[0]), predict(&[0, 7]));
     for (a, b) in alone.iter().zip(&beside) {
-        assert!((a - b).abs() < 1e-5, "{alone:?} alone, {beside:?} beside a longer series");
+        assert!(
+            (a - b).abs() < 1e-5,
+            "{alone:?} alone, {beside:?} beside a longer series"
+        );
     }
 }
