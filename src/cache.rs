@@ -2,35 +2,47 @@
 //!
 //! [`CachedImageDataset`] is what the rest of the crate, and downstream code, reads pictures
 //! from. [`InMemoryImages`] draws all pictures beforehand and keeps them coded (a few KB each),
-//! [`UncachedImages`] draws on every read. They differ in cost only.
+//! [`OnDiskImages`] does so in a file that later runs find again, [`UncachedImages`] draws on every
+//! read, [`ImageSubset`] is some samples of another one. They differ in cost only:
+//! [`check_contract`] holds them, and implementations elsewhere, to that.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::raster::RasterError;
 use crate::series::LabeledSeries;
 
+mod available;
 mod build;
 pub mod codec;
+mod contract;
+pub mod disk;
 mod key;
 mod memory;
 mod pool;
+mod subset;
 mod uncached;
 
+pub use available::available_memory;
 pub use build::{BuildCost, BuildOptions, BuildPhase, BuildProgress};
+pub use contract::{ContractViolation, check_contract};
+pub use disk::OnDiskImages;
 pub use key::ImageKey;
 pub use memory::InMemoryImages;
+pub use subset::ImageSubset;
 pub use uncached::UncachedImages;
 
 use codec::CodecError;
+use disk::StoreDefect;
 
 /// Labelled series with the pictures of their variates.
 ///
 /// Object safe; reads take `&self` and may come from several threads at once. Whatever the
 /// implementation, the masks of an index are those of drawing the very series that
-/// [`sample`](Self::sample) returns for it, in any order of reading.
+/// [`sample`](Self::sample) returns for it, in any order of reading. [`check_contract`] tests an
+/// implementation.
 pub trait CachedImageDataset: Send + Sync {
     /// Number of samples.
     fn n_samples(&self) -> usize;
@@ -76,7 +88,8 @@ pub struct CacheStats {
     pub images: usize,
     /// Bytes it takes where it keeps them, memory or disk; 0 if it keeps none.
     pub bytes: u64,
-    /// Wall seconds spent to draw and code pictures before the first read.
+    /// Wall seconds until the pictures could be read: to draw and code them, or to open and
+    /// verify those of an earlier run.
     pub build_seconds: f64,
     /// Pictures read without drawing them.
     pub hits: u64,
@@ -95,6 +108,12 @@ pub enum CacheError {
         index: usize,
         /// Number of samples.
         n_samples: usize,
+    },
+    /// A sample is to be taken twice into a subset.
+    #[error("sample index {index} is given twice, expected every index once")]
+    DuplicateIndex {
+        /// The index.
+        index: usize,
     },
     /// The buffer for the masks of one sample has the wrong length.
     #[error("the buffer for the masks holds {found} bytes, expected {expected}")]
@@ -147,6 +166,21 @@ pub enum CacheError {
         #[source]
         source: io::Error,
     },
+    /// A file is not the store that is wanted.
+    #[error("the image store {} cannot be used", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: StoreDefect,
+    },
+    /// Another process is building the store.
+    #[error("the image store {} is being built by another process", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// An implementation outside this crate failed.
     #[error("the image data set failed")]
     Custom {
@@ -182,5 +216,21 @@ impl CacheError {
         } else {
             Err(Self::BufferLength { found, expected })
         }
+    }
+
+    /// Puts an action and a path beside what the system said.
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Puts a path beside a defect.
+    fn defect(path: &Path) -> impl FnOnce(StoreDefect) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Store { path, source }
     }
 }

@@ -50,6 +50,11 @@ impl ImageKey {
         }
     }
 
+    /// The key that was written down as its two halves.
+    pub(super) fn from_halves(series: u128, style: u128) -> Self {
+        Self { series, style }
+    }
+
     /// The half that stands for the samples.
     pub fn series(self) -> u128 {
         self.series

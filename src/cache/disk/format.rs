@@ -5,8 +5,9 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::defect::{Section, StoreDefect};
 use crate::cache::ImageKey;
-use crate::cache::codec::{CodecError, MAX_SIDE_PX};
+use crate::cache::codec::MAX_SIDE_PX;
 
 /// First bytes of a store. A byte above 127, both line endings and an end-of-file mark show a
 /// transfer that took the file for text.
@@ -21,8 +22,8 @@ const FIXED_HEADER: usize = 64;
 const CHECKSUM: usize = 8;
 /// Bytes of the header that say how long it is.
 pub(super) const HEADER_START: usize = 16;
-/// Longest header that is read: a style text of a fixed range for each of 100,000 variates.
-const MAX_HEADER: usize = 4 << 20;
+/// Longest header that is read: a style text of a fixed range for each of a million variates.
+const MAX_HEADER: usize = 64 << 20;
 /// Bytes of a record besides the codes: id, length, checksum.
 pub(super) const RECORD_HEAD: usize = 16;
 pub(super) const RECORD_EXTRA: usize = RECORD_HEAD + CHECKSUM;
@@ -73,11 +74,19 @@ impl StoreHeader {
         if same < MAGIC.len().min(start.len()) || start.is_empty() {
             return Err(StoreDefect::NotAStore);
         }
-        let truncated = StoreDefect::Truncated { section: Section::Header, len: file_len };
-        let fixed = start.first_chunk::<HEADER_START>().ok_or(truncated.clone())?;
+        let truncated = StoreDefect::Truncated {
+            section: Section::Header,
+            len: file_len,
+        };
+        let fixed = start
+            .first_chunk::<HEADER_START>()
+            .ok_or(truncated.clone())?;
         let found = u32_at(fixed, 8);
         if found != FORMAT_VERSION {
-            return Err(StoreDefect::Version { found, supported: FORMAT_VERSION });
+            return Err(StoreDefect::Version {
+                found,
+                supported: FORMAT_VERSION,
+            });
         }
         let len = u32_at(fixed, 12) as usize;
         match len {
@@ -157,7 +166,10 @@ pub(super) struct Index {
 impl Index {
     /// No records yet, behind a header of `header_len` bytes.
     pub(super) fn new(header_len: u64) -> Self {
-        Self { ids: Vec::new(), bounds: vec![header_len] }
+        Self {
+            ids: Vec::new(),
+            bounds: vec![header_len],
+        }
     }
 
     /// Where the last record ends: the start of the index in the file.
@@ -210,7 +222,9 @@ impl Index {
         let record_lens = RECORD_EXTRA as u64..=header.max_record();
         let mut pairs = index.bounds.windows(2);
         let in_order = pairs.all(|pair| {
-            pair[1].checked_sub(pair[0]).is_some_and(|len| record_lens.contains(&len))
+            pair[1]
+                .checked_sub(pair[0])
+                .is_some_and(|len| record_lens.contains(&len))
         });
         if xxh3_64(bytes) == footer.index_checksum && in_order && index.bounds[0] == header_len {
             Ok(index)
@@ -245,12 +259,18 @@ impl Footer {
         match (whole, end == END_MAGIC) {
             (false, false) => {
                 let section = Section::Records;
-                return Err(StoreDefect::Truncated { section, len: file_len });
+                return Err(StoreDefect::Truncated {
+                    section,
+                    len: file_len,
+                });
             }
             (true, true) if u64_at(fixed, 8) == file_len => {}
             _ => return Err(StoreDefect::Checksum(Section::Footer)),
         }
-        let footer = Self { index_at: u64_at(fixed, 0), index_checksum: u64_at(fixed, 16) };
+        let footer = Self {
+            index_at: u64_at(fixed, 0),
+            index_checksum: u64_at(fixed, 16),
+        };
         let index_len = (n_samples as u64).checked_mul(INDEX_ENTRY as u64);
         let end = index_len.and_then(|len| len.checked_add(footer.index_at));
         if end.and_then(|end| end.checked_add(FOOTER as u64)) == Some(file_len) {
@@ -259,95 +279,6 @@ impl Footer {
             Err(StoreDefect::Checksum(Section::Footer))
         }
     }
-}
-
-/// A part of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Section {
-    /// What is stored, in which format.
-    Header,
-    /// The coded pictures.
-    Records,
-    /// Where each record is.
-    Index,
-    /// Where the index is.
-    Footer,
-}
-
-impl std::fmt::Display for Section {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Header => "header",
-            Self::Records => "records",
-            Self::Index => "index",
-            Self::Footer => "footer",
-        })
-    }
-}
-
-/// Why a file is not the store that is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreDefect {
-    /// It is some other file.
-    #[error("it is not an image store: its first bytes are others")]
-    NotAStore,
-    /// It is of another version of the format.
-    #[error("it has format version {found}, expected {supported}")]
-    Version {
-        /// Version of the file.
-        found: u32,
-        /// The version that can be read.
-        supported: u32,
-    },
-    /// It is cut off.
-    #[error("it ends after {len} bytes, inside its {section}")]
-    Truncated {
-        /// The part that is not whole.
-        section: Section,
-        /// Bytes of the file.
-        len: u64,
-    },
-    /// Some bytes are not those that were written.
-    #[error("its {0} is damaged")]
-    Checksum(
-        /// The damaged part.
-        Section,
-    ),
-    /// The record of a sample is not the one that was written.
-    #[error("its record of sample {id} at position {position} is damaged")]
-    Record {
-        /// Position of the sample in the store.
-        position: usize,
-        /// Id of the sample.
-        id: u64,
-    },
-    /// A record is whole but holds no pictures: a store of a faulty writer.
-    #[error("its record of sample {id} holds no pictures")]
-    Codes {
-        /// Id of the sample.
-        id: u64,
-        /// What is wrong with its codes.
-        #[source]
-        source: CodecError,
-    },
-    /// It holds pictures of other samples.
-    #[error("it holds {found} samples of other content, expected {expected} of this data set")]
-    OtherSeries {
-        /// Number of samples in the file.
-        found: usize,
-        /// Number of samples of the data set.
-        expected: usize,
-    },
-    /// It holds pictures in another style, or of another renderer.
-    #[error("it holds pictures of the style `{found}`, expected `{expected}`")]
-    OtherStyle {
-        /// Style of the file.
-        found: String,
-        /// Style that is wanted.
-        expected: String,
-    },
 }
 
 fn u32_bytes(number: usize) -> [u8; 4] {

@@ -1,0 +1,94 @@
+//! What can be wrong with a store, so that it is named before it is replaced.
+
+use std::fmt;
+
+use crate::cache::codec::CodecError;
+
+/// A part of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Section {
+    /// What is stored, in which format.
+    Header,
+    /// The coded pictures.
+    Records,
+    /// Where each record is.
+    Index,
+    /// Where the index is.
+    Footer,
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Records => "records",
+            Self::Index => "index",
+            Self::Footer => "footer",
+        })
+    }
+}
+
+/// Why a file is not the store that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreDefect {
+    /// It is some other file.
+    #[error("it is not an image store: its first bytes are others")]
+    NotAStore,
+    /// It is of another version of the format.
+    #[error("it has format version {found}, expected {supported}")]
+    Version {
+        /// Version of the file.
+        found: u32,
+        /// The version that can be read.
+        supported: u32,
+    },
+    /// It is cut off.
+    #[error("it ends after {len} bytes, inside its {section}")]
+    Truncated {
+        /// The part that is not whole.
+        section: Section,
+        /// Bytes of the file.
+        len: u64,
+    },
+    /// Some bytes are not those that were written.
+    #[error("its {0} is damaged")]
+    Checksum(
+        /// The damaged part.
+        Section,
+    ),
+    /// The record of a sample is not the one that was written.
+    #[error("its record of sample {id} at position {position} is damaged")]
+    Record {
+        /// Position of the sample in the store.
+        position: usize,
+        /// Id of the sample.
+        id: u64,
+    },
+    /// A record is whole but holds no pictures: a store of a faulty writer.
+    #[error("its record of sample {id} holds no pictures")]
+    Codes {
+        /// Id of the sample.
+        id: u64,
+        /// What is wrong with its codes.
+        #[source]
+        source: CodecError,
+    },
+    /// It holds pictures of other samples.
+    #[error("it holds {found} samples of other content, expected {expected} of this data set")]
+    OtherSeries {
+        /// Number of samples in the file.
+        found: usize,
+        /// Number of samples of the data set.
+        expected: usize,
+    },
+    /// It holds pictures in another style, or of another renderer.
+    #[error("it holds pictures of the style `{found}`, expected `{expected}`")]
+    OtherStyle {
+        /// Style of the file.
+        found: String,
+        /// Style that is wanted.
+        expected: String,
+    },
+}

@@ -1,0 +1,118 @@
+//! Finding the stores in a folder, and removing those that are no longer wanted.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::file::{open_file, read_header};
+use super::lock::BuildLock;
+use super::{EXTENSION, StoreDefect, StoreHeader, lock_path};
+use crate::cache::CacheError;
+
+/// A store in a folder, complete or not, told by its name and its first bytes.
+#[derive(Clone, Debug)]
+pub struct FoundStore {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// What it holds, or what is wrong with its header.
+    pub header: Result<StoreHeader, StoreDefect>,
+    /// True for a store whose building did not end, or has not ended yet.
+    pub partial: bool,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+impl FoundStore {
+    /// Removes the file.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Busy`] if a process is building this store; [`CacheError::Store`] if the file
+    /// is no longer a store; [`CacheError::Io`] if it cannot be removed.
+    pub fn remove(&self) -> Result<(), CacheError> {
+        let path = &self.path;
+        let store = if self.partial {
+            path.with_extension("")
+        } else {
+            path.clone()
+        };
+        let lock = BuildLock::try_take(&lock_path(&store))?;
+        let lock = lock.ok_or_else(|| CacheError::Busy { path: path.clone() })?;
+        // It may have been replaced since it was found.
+        let removed = match look_at(path) {
+            Ok(Some(_)) => fs::remove_file(path).map_err(CacheError::io("remove", path)),
+            Ok(None) => Err(CacheError::defect(path)(StoreDefect::NotAStore)),
+            Err(error) => Err(error),
+        };
+        lock.remove();
+        removed
+    }
+}
+
+/// The stores in `folder`, complete or not, by name; other files are passed over.
+///
+/// # Errors
+///
+/// [`CacheError::Io`] if the folder or a file that is named like a store cannot be read.
+pub fn find_stores(folder: impl AsRef<Path>) -> Result<Vec<FoundStore>, CacheError> {
+    let folder = folder.as_ref();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(CacheError::io("list", folder))? {
+        let path = entry.map_err(CacheError::io("list", folder))?.path();
+        if is_named_like_a_store(&path) {
+            found.extend(look_at(&path)?);
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// Examines one file; `None` if it is gone or does not begin as a store does.
+fn look_at(path: &Path) -> Result<Option<FoundStore>, CacheError> {
+    let header = match open_file(path).and_then(|(file, len)| {
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        let modified = modified.map_err(CacheError::io("examine", path))?;
+        Ok((read_header(path, &file, len), len, modified))
+    }) {
+        Ok((Ok(header), len, modified)) => (Ok(header), len, modified),
+        Ok((Err(CacheError::Store { source, .. }), len, modified)) => (Err(source), len, modified),
+        Err(CacheError::Store {
+            source: StoreDefect::NotAStore,
+            ..
+        }) => return Ok(None),
+        Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Ok((Err(error), ..)) | Err(error) => return Err(error),
+    };
+    let (header, bytes, modified) = header;
+    if header == Err(StoreDefect::NotAStore) {
+        return Ok(None);
+    }
+    let partial = path
+        .extension()
+        .is_some_and(|extension| extension == "partial");
+    Ok(Some(FoundStore {
+        path: path.to_owned(),
+        header,
+        partial,
+        bytes,
+        modified,
+    }))
+}
+
+/// Whether a file is called `<32 hexadecimal digits>.tsim`, or so with `.partial` behind it.
+fn is_named_like_a_store(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let name = name.strip_suffix(".partial").unwrap_or(name);
+    let key = name
+        .strip_suffix(EXTENSION)
+        .and_then(|name| name.strip_suffix('.'));
+    key.is_some_and(|key| key.len() == 32 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
