@@ -4,7 +4,7 @@ use super::CodecError;
 
 /// Appends all that follows the form byte, with coordinates of `N` bytes.
 ///
-/// False if that is longer than the mask itself.
+/// False if that is no shorter than the mask itself.
 pub(super) fn encode_spans<const N: usize>(
     mask: &[u8],
     side_px: usize,
