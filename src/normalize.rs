@@ -3,8 +3,11 @@
 //! Pictures need none: the axes of a plot have a scale of their own. Statistics are taken in
 //! 64 bits and see valid steps only, so that neither padding nor gaps shift a mean.
 
+mod moments;
+
 use serde::{Deserialize, Serialize};
 
+use self::moments::Moments;
 use crate::series::Series;
 
 /// Added to the deviation of a series before dividing by it, as the reference does.
@@ -187,47 +190,6 @@ impl Normalizer {
                 }
             }
         }
-    }
-}
-
-/// Mean and unbiased deviation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Moments {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Moments {
-    /// `None` without values.
-    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
-        let values: Vec<f64> = values.collect();
-        let n = values.len();
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        // The square of a single value is 0.
-        let deviation = (squares / n.saturating_sub(1).max(1) as f64).sqrt();
-        (n > 0).then_some(Self { mean, deviation })
-    }
-
-    /// The same, without deviation if that is not above the `resolution` of the values.
-    fn resolved(self, resolution: f64) -> Self {
-        let deviation = if self.deviation > resolution {
-            self.deviation
-        } else {
-            0.0
-        };
-        Self { deviation, ..self }
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "values leave in the width they came in"
-    )]
-    fn standardise(self, value: f64, epsilon: f64) -> f32 {
-        if self.deviation == 0.0 {
-            return 0.0;
-        }
-        ((value - self.mean) / (self.deviation + epsilon)) as f32
     }
 }
 
