@@ -7,6 +7,8 @@
 #[cfg(feature = "burn-train")]
 mod adapter;
 mod checkpoint;
+mod config;
+mod epoch;
 mod evaluate;
 mod loader;
 mod optimizer;
@@ -16,13 +18,13 @@ mod state;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use burn::config::Config;
 use burn::module::AutodiffModule;
 use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
 use thiserror::Error;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
+pub use config::TrainingConfig;
 pub use evaluate::{Evaluation, Prediction, evaluate};
 pub use loader::BatchSource;
 pub use schedule::Schedule;
@@ -30,74 +32,10 @@ pub use state::{EpochRecord, StopReason};
 
 use crate::batch::BatchError;
 use crate::model::TimesClipClassifier;
-use evaluate::{argmax, rows};
+use epoch::{EpochMeans, EpochSums, epoch_seed};
+use evaluate::rows;
 use optimizer::GroupedAdamW;
 use state::RunState;
-
-/// How a classifier is trained.
-#[derive(Config, Debug, PartialEq)]
-pub struct TrainingConfig {
-    /// Passes over the training samples.
-    #[config(default = 100)]
-    pub epochs: usize,
-    /// Samples of a step at most; the batches of an epoch are made as equal as can be.
-    #[config(default = 64)]
-    pub batch_size: usize,
-    /// Learning rate that the schedule starts from or rises to.
-    #[config(default = 1e-4)]
-    pub learning_rate: f64,
-    /// Decoupled weight decay of matrices; biases, norms and class tokens have none.
-    #[config(default = 1e-4)]
-    pub weight_decay: f32,
-    /// The gradient is scaled down to this global norm where it is larger.
-    pub max_grad_norm: Option<f64>,
-    /// How the learning rate changes.
-    #[config(default = "Schedule::Plateau { factor: 0.5, patience: 5 }")]
-    pub schedule: Schedule,
-    /// Training ends when the validation accuracy has not risen for this many epochs.
-    pub early_stopping: Option<usize>,
-    /// Decides the order of the samples and every random number of the backend.
-    #[config(default = 42)]
-    pub seed: u64,
-}
-
-impl TrainingConfig {
-    /// Checks the numbers.
-    ///
-    /// # Errors
-    /// [`TrainError::Config`] says which cannot be.
-    pub fn validate(&self) -> Result<(), TrainError> {
-        let Self {
-            epochs,
-            batch_size,
-            learning_rate,
-            weight_decay,
-            ..
-        } = *self;
-        let problem = if epochs == 0 || batch_size == 0 {
-            Some(format!("{epochs} epochs with a batch size of {batch_size}"))
-        } else if !(learning_rate > 0.0 && learning_rate.is_finite()) {
-            Some(format!(
-                "a learning rate of {learning_rate} is not a positive number"
-            ))
-        } else if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
-            Some(format!(
-                "a weight decay of {weight_decay} is not a number from zero up"
-            ))
-        } else if self
-            .max_grad_norm
-            .is_some_and(|norm| !(norm > 0.0 && norm.is_finite()))
-        {
-            Some(format!(
-                "a gradient norm of {:?} is not a positive number",
-                self.max_grad_norm
-            ))
-        } else {
-            self.schedule.problem()
-        };
-        problem.map_or(Ok(()), |problem| Err(TrainError::Config { problem }))
-    }
-}
 
 /// Samples to learn from and samples to judge by.
 #[derive(Clone, Copy, Debug)]
@@ -406,59 +344,6 @@ impl From<BatchError> for Stop {
     fn from(source: BatchError) -> Self {
         Self::Failed(source.into())
     }
-}
-
-/// Sums over the samples of an epoch.
-#[derive(Default)]
-struct EpochSums {
-    n: usize,
-    right: usize,
-    loss: f64,
-    contrastive: Option<f64>,
-    learning_rate: f64,
-}
-
-/// Means over the samples of an epoch.
-struct EpochMeans {
-    loss: f64,
-    accuracy: f64,
-    contrastive: Option<f64>,
-    learning_rate: f64,
-}
-
-impl EpochSums {
-    fn add(&mut self, loss: f64, contrastive: Option<f64>, targets: &[usize], logits: &[Vec<f32>]) {
-        let n = targets.len();
-        self.n += n;
-        self.loss += loss * n as f64;
-        if let Some(contrastive) = contrastive {
-            *self.contrastive.get_or_insert(0.0) += contrastive * n as f64;
-        }
-        self.right += targets
-            .iter()
-            .zip(logits)
-            .filter(|(t, row)| argmax(row) == **t)
-            .count();
-    }
-
-    fn means(&self) -> EpochMeans {
-        let n = self.n as f64;
-        EpochMeans {
-            loss: self.loss / n,
-            accuracy: self.right as f64 / n,
-            contrastive: self.contrastive.map(|sum| sum / n),
-            learning_rate: self.learning_rate,
-        }
-    }
-}
-
-/// A seed for one epoch of a run; neighbouring seeds and epochs give unrelated values.
-fn epoch_seed(seed: u64, epoch: usize) -> u64 {
-    // SplitMix64's increment and finaliser (Steele, Lea, Flood 2014).
-    let mut z = seed.wrapping_add((epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Training cannot start or go on.
