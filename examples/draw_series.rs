@@ -1,0 +1,134 @@
+//! Draws series as the vision encoder sees them:
+//! `cargo run --release --example draw_series -- [FILE] --out DIR`.
+//!
+//! Writes one PNG file for each variate of the first samples, and for each of these samples a sheet
+//! of all its variates in their colours.
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use timesclip::raster::{Palette, PlotStyle, Rasterizer, XSpan, YScale, rgb8};
+use timesclip::series::csv::CsvFormat;
+use timesclip::series::{LabeledSeries, SeriesDataset, read_dataset};
+
+/// Width of the grey lines between the pictures of a sheet.
+const GUTTER_PX: usize = 2;
+/// Their level.
+const GUTTER_LEVEL: u8 = 224;
+
+/// Draws series as line plots, one PNG file a variate.
+#[derive(Debug, Parser)]
+struct Args {
+    /// A .ts file, or a CSV table with its class in the last column
+    #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/JapaneseVowels_TRAIN.ts"))]
+    file: PathBuf,
+    /// Directory of the pictures; it is made if need be
+    #[arg(long)]
+    out: PathBuf,
+    /// How many samples to draw, from the first one on
+    #[arg(long, default_value_t = 3)]
+    samples: usize,
+    /// Number of variates of a CSV table
+    #[arg(long)]
+    variates: Option<usize>,
+    /// Width and height of a picture in pixels
+    #[arg(long, default_value_t = 224)]
+    side: usize,
+    /// Draw all samples on one scale, so that levels and lengths can be compared
+    #[arg(long)]
+    same_scale: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let format = args.variates.map(CsvFormat::new);
+    let dataset = read_dataset(&args.file, format.as_ref())?;
+    let rasterizer = Rasterizer::new(style(&args, &dataset))?;
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make `{}`", args.out.display()))?;
+    for sample in dataset.samples().iter().take(args.samples) {
+        let class = &dataset.class_names()[sample.label];
+        let n_files = draw(&rasterizer, sample, class, &args.out)?;
+        let n_steps = sample.series.n_steps();
+        println!(
+            "sample {} (class {class}, {n_steps} steps): {n_files} files",
+            sample.id
+        );
+    }
+    println!("pictures are in {}", args.out.display());
+    Ok(())
+}
+
+fn style(args: &Args, dataset: &SeriesDataset) -> PlotStyle {
+    let mut style = PlotStyle {
+        side_px: args.side,
+        ..PlotStyle::default()
+    };
+    if args.same_scale {
+        style.y_scale = YScale::fitted(dataset);
+        style.x_span = XSpan::Steps(dataset.max_steps().max(2));
+    }
+    style
+}
+
+/// Writes the pictures of one sample and their sheet; how many files these are.
+fn draw(rasterizer: &Rasterizer, sample: &LabeledSeries, class: &str, out: &Path) -> Result<usize> {
+    let PlotStyle {
+        side_px, palette, ..
+    } = rasterizer.style();
+    let n_variates = sample.series.n_variates();
+    let mut masks = vec![0; n_variates * side_px * side_px];
+    rasterizer.draw_series(&mut rasterizer.scratch(), &sample.series, &mut masks);
+    let stem = format!("sample{:05}_class{}", sample.id, file_name(class));
+    for (variate, mask) in masks.chunks_exact(side_px * side_px).enumerate() {
+        let ink = palette.color(variate);
+        let rgb: Vec<u8> = mask.iter().flat_map(|&a| ink.map(|c| rgb8(c, a))).collect();
+        let file = out.join(format!("{stem}_variate{variate:02}.png"));
+        write_rgb(&file, [*side_px; 2], &rgb)?;
+    }
+    let (size, rgb) = sheet(&masks, *side_px, palette);
+    write_rgb(&out.join(format!("{stem}_sheet.png")), size, &rgb)?;
+    Ok(n_variates + 1)
+}
+
+/// What of a class name may stand in the name of a file.
+fn file_name(class: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    class.chars().map(safe).take(40).collect()
+}
+
+/// The pictures of one sample in rows, about as many as a row has: width and height, RGB bytes.
+fn sheet(masks: &[u8], side: usize, palette: &Palette) -> ([usize; 2], Vec<u8>) {
+    let n_variates = masks.len() / (side * side);
+    let n_columns = (1..).find(|n| n * n >= n_variates).unwrap_or(1);
+    let n_rows = n_variates.div_ceil(n_columns);
+    let pitch = side + GUTTER_PX;
+    let [width, height] = [n_columns, n_rows].map(|n| n * pitch - GUTTER_PX);
+    let mut rgb = vec![GUTTER_LEVEL; width * height * 3];
+    for (variate, mask) in masks.chunks_exact(side * side).enumerate() {
+        let ink = palette.color(variate);
+        let (left, top) = (variate % n_columns * pitch, variate / n_columns * pitch);
+        for (y, row) in mask.chunks_exact(side).enumerate() {
+            let to = &mut rgb[((top + y) * width + left) * 3..][..side * 3];
+            for (pixel, &coverage) in to.as_chunks_mut().0.iter_mut().zip(row) {
+                *pixel = ink.map(|c| rgb8(c, coverage));
+            }
+        }
+    }
+    ([width, height], rgb)
+}
+
+fn write_rgb(path: &Path, [width, height]: [usize; 2], rgb: &[u8]) -> Result<()> {
+    ensure!(!rgb.is_empty(), "no picture for `{}`", path.display());
+    let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let size = |n: usize| u32::try_from(n).context("the picture is too large for a PNG file");
+    let mut encoder = png::Encoder::new(BufWriter::new(file), size(width)?, size(height)?);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(rgb)?;
+    writer.finish()?;
+    Ok(())
+}
