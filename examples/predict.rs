@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
 use timesclip::backend::{BackendJob, BackendKind, run_on};
@@ -44,8 +44,23 @@ impl BackendJob for Predict<'_> {
         let model = config.model.init::<B::InnerBackend>(&device);
         let model = directory.checkpoints()?.load_best(model, &device)?;
         let format = CsvFormat::new(config.model.n_variates);
-        let images =
-            UncachedImages::new(read_dataset(&self.0.file, Some(&format))?, &config.style)?;
+        let dataset = read_dataset(&self.0.file, Some(&format))?;
+        let (found, expected) = (dataset.n_variates(), config.model.n_variates);
+        ensure!(
+            found == expected,
+            "{} has {found} variates, the model was trained on {expected}",
+            self.0.file.display()
+        );
+        let steps = || {
+            dataset
+                .samples()
+                .iter()
+                .map(|sample| sample.series.n_steps())
+        };
+        config
+            .model
+            .check_steps(steps().min().unwrap_or(0), steps().max().unwrap_or(0))?;
+        let images = UncachedImages::new(dataset, &config.style)?;
         let mode = config.model.mode;
         let views = BatchViews {
             series: mode.reads(),
