@@ -51,7 +51,7 @@ def main():
     rng = np.random.default_rng(7)
     series = np.cumsum(rng.normal(size=(n, args.steps)), axis=1).astype(np.float32)
     draw(series[0])  # fonts and backends load on first use
-    print(f"matplotlib {matplotlib.__version__}, Pillow {PIL.__version__}; {n} walks of {args.steps} steps")
+    print(f"matplotlib {matplotlib.__version__}, Pillow {PIL.__version__}; {n} walks")
     with tempfile.TemporaryDirectory() as folder:
         path = lambda i: os.path.join(folder, f"{i}.png")
         pictures = timed("draw", n, lambda i: draw(series[i]))
