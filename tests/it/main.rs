@@ -1,8 +1,11 @@
 //! All integration tests in one binary: every further one would link Burn again.
 
+mod cache_contract;
 mod classifier_parity;
 mod command;
 mod downstream;
+mod golden_raster;
 mod layering;
+mod pictures;
 mod support;
 mod training;
