@@ -13,8 +13,8 @@ use tiny_skia::{LineCap, LineJoin, PathBuilder, PathStroker, Stroke};
 
 use self::coverage::Coverage;
 use self::layout::Layout;
-use self::resample::{Taps, taps};
 pub use self::palette::{Palette, PixelStatistics, color_table, rgb8};
+use self::resample::{Taps, taps};
 pub use self::style::{PlotStyle, RasterError, XSpan, YScale};
 use crate::series::Series;
 
