@@ -134,7 +134,10 @@ pub fn run_on<J: BackendJob>(
             Ok(job.run::<burn::backend::Autodiff<burn_cuda::Cuda>>(device))
         }
         #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
-        kind => Err(BackendError::NotCompiled { kind }),
+        kind => {
+            drop(job);
+            Err(BackendError::NotCompiled { kind })
+        }
     }
 }
 

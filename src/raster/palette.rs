@@ -106,7 +106,7 @@ impl PixelStatistics {
     /// The statistics of CLIP's training images, which its weights expect.
     pub const CLIP: Self = Self {
         mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-        std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+        std: [0.268_629_55, 0.261_302_6, 0.275_777_1],
     };
 
     /// Leaves pixels in 0..1.
@@ -140,10 +140,10 @@ pub fn color_table(palette: &Palette, n_variates: usize, statistics: &PixelStati
     for variate in 0..n_variates {
         let color = palette.color(variate);
         for coverage in 0..=u8::MAX {
-            for channel in 0..3 {
+            table.extend([0, 1, 2].map(|channel| {
                 let level = f32::from(rgb8(color[channel], coverage)) / 255.0;
-                table.push((level - statistics.mean[channel]) / statistics.std[channel]);
-            }
+                (level - statistics.mean[channel]) / statistics.std[channel]
+            }));
         }
     }
     table

@@ -146,6 +146,73 @@ fn no_cache_gives_the_same_history_number_for_number() {
     );
 }
 
+/// Training file, test file, further flags, and what the message must name.
+const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
+    ("missing.csv", "test.csv", &[], &["missing.csv"]),
+    ("empty.csv", "test.csv", &[], &["empty.csv"]),
+    ("ragged.csv", "test.csv", &[], &["ragged.csv", "18"]),
+    ("text.csv", "test.csv", &[], &["text.csv", "zero"]),
+    (
+        "infinite.csv",
+        "test.csv",
+        &[],
+        &["infinite.csv", "18", "inf"],
+    ),
+    (
+        "train.csv",
+        "foreign.csv",
+        &[],
+        &["foreign.csv", "sideways"],
+    ),
+    ("one_class.csv", "one_class.csv", &[], &["class"]),
+    ("few.csv", "test.csv", &[], &["class"]),
+    (
+        "train.csv",
+        "test.csv",
+        &["--preset", "clip-vit-b-32", "--variates", "3"],
+        &["3", "4"],
+    ),
+    ("train.csv", "test.csv", &["--variates", "0"], &["variate"]),
+    ("train.csv", "test.csv", &["--variates", "4"], &["9", "4"]),
+    (
+        "train.csv",
+        "test.csv",
+        &["--out", "/dev/null/run"],
+        &["/dev/null/run"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--backend", "abacus"],
+        &["abacus", "cpu, wgpu and cuda"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--backend", "cpu", "--device", "1"],
+        &["cpu device 1"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--lr", "-1"],
+        &["learning rate of -1"],
+    ),
+    ("train.csv", "test.csv", &["--epochs", "0"], &["0 epochs"]),
+    (
+        "train.csv",
+        "test.csv",
+        &["--contrastive-weight", "-2"],
+        &["-2"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--valid-fraction", "1.5"],
+        &["1.5"],
+    ),
+];
+
 #[test]
 fn bad_input_is_named_and_leaves_nothing_behind() {
     let Some(example) = example() else { return };
@@ -161,72 +228,7 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
     );
     bench.write("one_class.csv", &good.replace("down", "up"));
     bench.write("few.csv", &table(1));
-    let cases: &[(&str, &str, &[&str], &[&str])] = &[
-        ("missing.csv", "test.csv", &[], &["missing.csv"]),
-        ("empty.csv", "test.csv", &[], &["empty.csv"]),
-        ("ragged.csv", "test.csv", &[], &["ragged.csv", "18"]),
-        ("text.csv", "test.csv", &[], &["text.csv", "zero"]),
-        (
-            "infinite.csv",
-            "test.csv",
-            &[],
-            &["infinite.csv", "18", "inf"],
-        ),
-        (
-            "train.csv",
-            "foreign.csv",
-            &[],
-            &["foreign.csv", "sideways"],
-        ),
-        ("one_class.csv", "one_class.csv", &[], &["class"]),
-        ("few.csv", "test.csv", &[], &["class"]),
-        (
-            "train.csv",
-            "test.csv",
-            &["--preset", "clip-vit-b-32", "--variates", "3"],
-            &["3", "4"],
-        ),
-        ("train.csv", "test.csv", &["--variates", "0"], &["variate"]),
-        ("train.csv", "test.csv", &["--variates", "4"], &["9", "4"]),
-        (
-            "train.csv",
-            "test.csv",
-            &["--out", "/dev/null/run"],
-            &["/dev/null/run"],
-        ),
-        (
-            "train.csv",
-            "test.csv",
-            &["--backend", "abacus"],
-            &["abacus", "cpu, wgpu and cuda"],
-        ),
-        (
-            "train.csv",
-            "test.csv",
-            &["--backend", "cpu", "--device", "1"],
-            &["cpu device 1"],
-        ),
-        (
-            "train.csv",
-            "test.csv",
-            &["--lr", "-1"],
-            &["learning rate of -1"],
-        ),
-        ("train.csv", "test.csv", &["--epochs", "0"], &["0 epochs"]),
-        (
-            "train.csv",
-            "test.csv",
-            &["--contrastive-weight", "-2"],
-            &["-2"],
-        ),
-        (
-            "train.csv",
-            "test.csv",
-            &["--valid-fraction", "1.5"],
-            &["1.5"],
-        ),
-    ];
-    for (train, test, more, expected) in cases {
+    for (train, test, more, expected) in BAD_INPUT {
         // The last of repeated flags counts.
         let output = bench.run(&example, train, test, more);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -74,9 +74,8 @@ fn style_of(case: &Value) -> PlotStyle {
     if let Some(points) = case["line_width"].as_f64() {
         style.stroke_width = points / 288.0;
     }
-    let [low, high] = [0, 1].map(|end| case["y_limits"][end].as_f64());
-    if let (Some(low), Some(high)) = (low, high) {
-        style.y_scale = YScale::Fixed(vec![[low as f32, high as f32]]);
+    if let Ok(range) = serde_json::from_value::<[f32; 2]>(case["y_limits"].clone()) {
+        style.y_scale = YScale::Fixed(vec![range]);
     }
     if let Some(last) = case["x_limits"][1].as_u64() {
         style.x_span = XSpan::Steps(usize::try_from(last).expect("few steps") + 1);
@@ -94,7 +93,8 @@ fn cases() -> Vec<Case> {
         .0
         .iter()
         .map(|&value| f32::from_le_bytes(value));
-    let number = |value: &Value| usize::try_from(value.as_u64().expect("a number")).unwrap();
+    let number =
+        |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("a small number");
     let cases: Vec<Case> = listed
         .iter()
         .map(|case| {
@@ -278,7 +278,7 @@ fn pictures_are_the_same_on_any_number_of_threads() {
     let all: Vec<Series> = (0..40_u32)
         .map(|i| {
             let n_steps = 2 + (i as usize * 7) % 60;
-            let values = (0..n_steps as u32 * 3).map(|k| (k * k * (i + 3) % 97) as f32);
+            let values = (0..n_steps * 3).map(|k| (k * k * (i as usize + 3) % 97) as f32);
             Series::new(values.collect(), n_steps, 3).expect("finite values")
         })
         .collect();
