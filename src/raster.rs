@@ -1,7 +1,10 @@
 //! Draws series as line plots: one variate, one coverage mask.
 
+mod canvas;
 mod coverage;
+mod filter;
 mod layout;
+mod outline;
 pub mod palette;
 mod resample;
 mod style;
@@ -9,38 +12,48 @@ mod style;
 use std::fmt;
 
 use rayon::prelude::*;
-use tiny_skia::{LineCap, LineJoin, PathBuilder, PathStroker, Stroke};
+use tiny_skia::PathBuilder;
 
+use self::canvas::Canvas;
 use self::coverage::Coverage;
+use self::filter::Filter;
 use self::layout::Layout;
+use self::outline::{Pen, Pieces};
 pub use self::palette::{Palette, PixelStatistics, color_table, rgb8};
-use self::resample::{Taps, taps};
 pub use self::style::{PlotStyle, RasterError, XSpan, YScale};
 use crate::series::Series;
 
 /// Changes whenever any pixel of any style changes, so that stored pictures are drawn anew.
-pub const RENDERER_VERSION: u32 = 1;
+pub const RENDERER_VERSION: u32 = 2;
 
 /// The reference draws on a canvas of this side and shrinks it.
 const CANVAS_PX: usize = 400;
 
 /// Draws the variates of series in one style.
+///
+/// The same bytes on every machine: nothing but additions, multiplications, divisions and square
+/// roots of IEEE 754, which Rust neither fuses nor reorders, and integers.
 #[derive(Clone, Debug)]
 pub struct Rasterizer {
     style: PlotStyle,
     canvas_px: usize,
+    stroke_px: f64,
     layout: Layout,
-    stroke: Stroke,
-    taps: Vec<Taps>,
+    pen: Pen,
+    filter: Filter,
 }
 
 /// Buffers of one thread, reused from one picture to the next.
+///
+/// They grow with the longest series drawn so far; once they are large enough, drawing takes no
+/// memory.
 pub struct Scratch {
     path: PathBuilder,
-    stroker: PathStroker,
+    outline: PathBuilder,
+    pieces: Pieces,
     coverage: Coverage,
-    canvas: Vec<f32>,
-    rows: Vec<f32>,
+    /// Only made when a series is drawn that needs it.
+    canvas: Option<Canvas>,
 }
 
 impl fmt::Debug for Scratch {
@@ -52,13 +65,12 @@ impl fmt::Debug for Scratch {
 impl Scratch {
     /// Buffers for the pictures of `rasterizer`.
     pub fn new(rasterizer: &Rasterizer) -> Self {
-        let canvas_px = rasterizer.canvas_px;
         Self {
             path: PathBuilder::new(),
-            stroker: PathStroker::new(),
-            coverage: Coverage::new(canvas_px),
-            canvas: vec![0.0; canvas_px * canvas_px],
-            rows: vec![0.0; canvas_px * rasterizer.style.side_px],
+            outline: PathBuilder::new(),
+            pieces: Pieces::default(),
+            coverage: Coverage::new(&rasterizer.filter),
+            canvas: None,
         }
     }
 }
@@ -71,21 +83,21 @@ impl Rasterizer {
     /// Whatever [`PlotStyle::validate`] finds wrong.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "tiny-skia's strokes are f32"
+        clippy::cast_sign_loss,
+        reason = "a stroke is a few thousand pixels at most"
     )]
     pub fn new(style: PlotStyle) -> Result<Self, RasterError> {
         style.validate()?;
         let canvas_px = CANVAS_PX * style.side_px.div_ceil(CANVAS_PX);
+        let stroke_px = canvas_px as f64 * style.stroke_width;
+        // As far outside of the canvas as any vertex of an outline can lie.
+        let pad_px = (3.0 * stroke_px).ceil() as usize + 8;
         Ok(Self {
             canvas_px,
+            stroke_px,
             layout: Layout::new(&style, canvas_px),
-            stroke: Stroke {
-                width: (canvas_px as f64 * style.stroke_width) as f32,
-                line_cap: LineCap::Square,
-                line_join: LineJoin::Round,
-                ..Stroke::default()
-            },
-            taps: taps(canvas_px, style.side_px),
+            pen: Pen::new(stroke_px as f32),
+            filter: Filter::new(canvas_px, style.side_px, pad_px),
             style,
         })
     }
@@ -115,45 +127,30 @@ impl Rasterizer {
         assert_eq!(mask.len(), side * side, "length of a mask of side {side}");
         mask.fill(0);
         let mut path = std::mem::take(&mut scratch.path);
-        self.layout.trace(series, variate, &mut path);
+        let step_px = self.layout.trace(series, variate, &mut path);
+        if path.len() < 2 {
+            // A path that cannot be finished would take its buffer with it.
+            scratch.path = path;
+            return;
+        }
         let Some(path) = path.finish() else {
             return;
         };
-        scratch.coverage.clear();
-        if let Some(outline) = scratch.stroker.stroke(&path, &self.stroke, 1.0) {
-            scratch.coverage.outline(&outline);
-        }
+        let mut outline = std::mem::take(&mut scratch.outline);
+        self.pen.outline(&path, &mut scratch.pieces, &mut outline);
         scratch.path = path.clear();
-        scratch.coverage.resolve(&mut scratch.canvas);
-        self.shrink(scratch, mask);
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a coverage is 0 to 1"
-    )]
-    fn shrink(&self, scratch: &mut Scratch, mask: &mut [u8]) {
-        let (canvas, side) = (self.canvas_px, self.style.side_px);
-        for (row, taps) in scratch.rows.chunks_exact_mut(canvas).zip(&self.taps) {
-            row.fill(0.0);
-            for (k, weight) in taps.weights.iter().enumerate() {
-                let from = &scratch.canvas[(taps.first + k) * canvas..][..canvas];
-                for (sum, value) in row.iter_mut().zip(from) {
-                    *sum += weight * value;
-                }
-            }
+        let Some(outline) = outline.finish() else {
+            return;
+        };
+        if step_px < self.stroke_px {
+            let canvas = scratch
+                .canvas
+                .get_or_insert_with(|| Canvas::new(self.canvas_px, side));
+            canvas.draw(&outline, mask);
+        } else {
+            scratch.coverage.draw(&self.filter, &outline, mask);
         }
-        for (out, row) in mask
-            .chunks_exact_mut(side)
-            .zip(scratch.rows.chunks_exact(canvas))
-        {
-            for (pixel, taps) in out.iter_mut().zip(&self.taps) {
-                let from = &row[taps.first..];
-                let sum: f32 = taps.weights.iter().zip(from).map(|(w, v)| w * v).sum();
-                *pixel = (sum * 255.0 + 0.5) as u8;
-            }
-        }
+        scratch.outline = outline.clear();
     }
 
     /// Draws every variate.
@@ -209,5 +206,256 @@ impl Rasterizer {
                 || self.scratch(),
                 |scratch, (masks, series)| self.draw_series(scratch, series, masks),
             );
+    }
+}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GAP: f32 = f32::NAN;
+
+    fn series(values: &[f32]) -> Series {
+        Series::new(values.to_vec(), values.len(), 1).unwrap()
+    }
+
+    fn draw(style: &PlotStyle, values: &[f32]) -> Vec<u8> {
+        let rasterizer = Rasterizer::new(style.clone()).unwrap();
+        let mut mask = vec![0xaa; style.side_px * style.side_px];
+        rasterizer.draw(&mut rasterizer.scratch(), &series(values), 0, &mut mask);
+        mask
+    }
+
+    fn style(side_px: usize) -> PlotStyle {
+        PlotStyle {
+            side_px,
+            ..PlotStyle::default()
+        }
+    }
+
+    /// First and last row and first and last column with ink.
+    fn ink_box(mask: &[u8], side: usize) -> [usize; 4] {
+        let inked = |i: &usize| mask[*i] > 0;
+        let rows = || (0..side * side).filter(inked).map(|i| i / side);
+        let columns = || (0..side * side).filter(inked).map(|i| i % side);
+        [rows().min(), rows().max(), columns().min(), columns().max()].map(|end| end.expect("ink"))
+    }
+
+    #[test]
+    fn a_rising_series_runs_from_the_lower_left_to_the_upper_right() {
+        let mask = draw(&style(224), &[-1.0, 7.0]);
+
+        assert!(mask[213 * 224 + 10] > 128, "lower left");
+        assert!(mask[10 * 224 + 213] > 128, "upper right");
+        assert!(mask[10 * 224 + 10] == 0 && mask[213 * 224 + 213] == 0);
+    }
+
+    #[test]
+    fn a_constant_series_is_a_level_line_in_the_middle() {
+        let mask = draw(&style(224), &[3.5; 5]);
+
+        let [top, bottom, left, right] = ink_box(&mask, 224);
+        assert_eq!([top, bottom], [111, 113]);
+        assert_eq!([left, right], [9, 215]);
+        assert_eq!(mask[112 * 224 + 20..][..180], [mask[112 * 224 + 20]; 180]);
+    }
+
+    #[test]
+    fn a_gap_stays_white() {
+        let side = 224;
+        let mask = draw(&style(side), &[0.0, 1.0, GAP, GAP, GAP, 0.0, 1.0]);
+
+        let inked = |column: usize| (0..side).any(|row| mask[row * side + column] > 0);
+        assert!(inked(20) && inked(204));
+        assert!((55..170).all(|column| !inked(column)), "ink in the gap");
+    }
+
+    #[test]
+    fn series_without_neighbouring_values_are_empty_pictures() {
+        for values in [&[1.0][..], &[GAP; 4], &[1.0, GAP, 2.0, GAP], &[GAP, 5.0]] {
+            assert!(
+                draw(&style(64), values).iter().all(|&a| a == 0),
+                "{values:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn missing_ends_do_not_shrink_the_drawing() {
+        let whole = draw(&style(64), &[0.0, 2.0, 1.0]);
+
+        assert_eq!(draw(&style(64), &[GAP, GAP, 0.0, 2.0, 1.0, GAP]), whole);
+    }
+
+    #[test]
+    fn a_span_of_steps_keeps_lengths_visible() {
+        let half = PlotStyle {
+            x_span: XSpan::Steps(21),
+            ..style(224)
+        };
+
+        let [.., left, right] = ink_box(&draw(&half, &[0.0; 11]), 224);
+        assert_eq!((left, right), (9, 113));
+        let [.., right] = ink_box(&draw(&half, &[0.0; 40]), 224);
+        assert_eq!(right, 223, "steps beyond the span leave the picture");
+    }
+
+    #[test]
+    fn a_fixed_range_keeps_the_level_visible() {
+        let fixed = PlotStyle {
+            y_scale: YScale::Fixed(vec![[0.0, 100.0]]),
+            ..style(224)
+        };
+
+        let [low, ..] = ink_box(&draw(&fixed, &[0.0, 1.0]), 224);
+        let [high, ..] = ink_box(&draw(&fixed, &[99.0, 100.0]), 224);
+        assert!(low > 200 && high < 12, "rows {low} and {high}");
+    }
+
+    #[test]
+    fn values_far_outside_a_fixed_range_leave_the_picture() {
+        let fixed = PlotStyle {
+            y_scale: YScale::Fixed(vec![[0.0, 1.0]]),
+            ..style(64)
+        };
+
+        assert!(draw(&fixed, &[1e30, 1e30, 2e30]).iter().all(|&a| a == 0));
+        let crossing = draw(&fixed, &[-f32::MAX, f32::MAX]);
+        let inked = (0..64).filter(|row| crossing[row * 64..][..64].iter().any(|&a| a > 0));
+        assert_eq!(
+            inked.count(),
+            64,
+            "a line through the picture is seen on all rows"
+        );
+    }
+
+    #[test]
+    fn every_variate_has_its_own_mask() {
+        let rasterizer = Rasterizer::new(style(32)).unwrap();
+        let both = Series::new(vec![0.0, 5.0, 1.0, 5.0, 0.5, 5.0], 3, 2).unwrap();
+        let mut masks = vec![0; 2 * 32 * 32];
+
+        rasterizer.draw_series(&mut rasterizer.scratch(), &both, &mut masks);
+
+        assert_eq!(masks[..32 * 32], draw(&style(32), &[0.0, 1.0, 0.5]));
+        assert_eq!(masks[32 * 32..], draw(&style(32), &[5.0, 5.0, 5.0]));
+    }
+
+    #[test]
+    fn many_series_are_drawn_as_each_alone() {
+        let rasterizer = Rasterizer::new(style(32)).unwrap();
+        let all = [series(&[0.0, 1.0]), series(&[3.0, 1.0, 2.0])];
+        let mut masks = vec![0; 2 * 32 * 32];
+
+        rasterizer.draw_all(&[&all[0], &all[1]], &mut masks);
+
+        assert_eq!(masks[..32 * 32], draw(&style(32), &[0.0, 1.0]));
+        assert_eq!(masks[32 * 32..], draw(&style(32), &[3.0, 1.0, 2.0]));
+        rasterizer.draw_all(&[], &mut []);
+    }
+
+    #[test]
+    #[should_panic(expected = "length of a mask of side 32")]
+    fn a_mask_of_another_size_is_a_broken_contract() {
+        let rasterizer = Rasterizer::new(style(32)).unwrap();
+        rasterizer.draw(
+            &mut rasterizer.scratch(),
+            &series(&[0.0, 1.0]),
+            0,
+            &mut [0; 31],
+        );
+    }
+
+    /// Values of every magnitude, gaps among them.
+    fn any_value() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            6 => -10.0_f32..10.0,
+            2 => -3.4e38_f32..3.4e38,
+            1 => prop::sample::select(vec![0.0, 1e30, -1e30, 1e38, f32::MAX, f32::MIN, 1e-40]),
+            1 => Just(GAP),
+        ]
+    }
+
+    fn any_style() -> impl Strategy<Value = PlotStyle> {
+        let y_scale = prop_oneof![
+            Just(YScale::Series),
+            Just(YScale::Fixed(vec![[-1.0, 1.0]])),
+            Just(YScale::Fixed(vec![[2.0, 2.0]])),
+            Just(YScale::Fixed(vec![[f32::MIN, f32::MAX]])),
+        ];
+        let x_span = prop_oneof![Just(XSpan::Finite), (2..30_usize).prop_map(XSpan::Steps)];
+        (1..70_usize, 1e-6..=0.5, 0.0..=1.0, y_scale, x_span).prop_map(
+            |(side_px, stroke_width, margin, y_scale, x_span)| PlotStyle {
+                side_px,
+                stroke_width,
+                margin,
+                y_scale,
+                x_span,
+                ..PlotStyle::default()
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_series_in_any_style_can_be_drawn(
+            style in any_style(),
+            values in prop::collection::vec(any_value(), 1..60),
+        ) {
+            let rasterizer = Rasterizer::new(style.clone()).unwrap();
+            let mut scratch = rasterizer.scratch();
+            let mut mask = vec![0xaa; style.side_px * style.side_px];
+            rasterizer.draw(&mut scratch, &series(&values), 0, &mut mask);
+
+            let mut again = vec![0x55; mask.len()];
+            rasterizer.draw(&mut scratch, &series(&values), 0, &mut again);
+            prop_assert_eq!(mask, again, "what was drawn before must not show");
+        }
+
+        #[test]
+        fn a_series_of_two_or_more_finite_values_leaves_ink(
+            mut values in prop::collection::vec(any_value(), 2..60),
+            side in prop::sample::select(vec![16, 32, 64, 96, 224, 448]),
+        ) {
+            values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 1e38);
+
+            let mask = draw(&style(side), &values);
+
+            prop_assert!(mask.iter().any(|&a| a > 0));
+            let [_, _, left, right] = ink_box(&mask, side);
+            prop_assert!((right - left) * 20 >= side * 17, "columns {left} to {right}");
+        }
+
+        #[test]
+        fn level_and_scale_do_not_change_a_picture(
+            whole in prop::collection::vec(-1000_i16..1000, 2..60),
+            exponent in -20..20,
+            shift in -1000_i16..1000,
+        ) {
+            let values: Vec<f32> = whole.iter().map(|&v| f32::from(v)).collect();
+            let moved: Vec<f32> = values
+                .iter()
+                .map(|v| (v + f32::from(shift)) * 2.0_f32.powi(exponent))
+                .collect();
+
+            prop_assert_eq!(draw(&style(96), &values), draw(&style(96), &moved));
+        }
+
+        #[test]
+        fn a_picture_upside_down_is_that_of_the_negated_series(
+            values in prop::collection::vec(-10.0_f32..10.0, 2..60),
+        ) {
+            let side = 64;
+            let negated: Vec<f32> = values.iter().map(|v| -v).collect();
+            let (upright, turned) = (draw(&style(side), &values), draw(&style(side), &negated));
+
+            for (row, other) in upright.chunks(side).zip(turned.chunks(side).rev()) {
+                let differs = row.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).max();
+                prop_assert!(differs <= Some(2), "by {differs:?}");
+            }
+        }
     }
 }

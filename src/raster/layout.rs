@@ -48,10 +48,11 @@ impl Layout {
     }
 
     /// Appends the line of one variate to an empty `path`: one subpath for each run of at least
-    /// two values without a gap. Draws nothing for a series that has none.
-    pub(super) fn trace(&self, series: &Series, variate: usize, path: &mut PathBuilder) {
+    /// two values without a gap. Draws nothing for a series that has none. Returns the distance
+    /// of two steps in canvas pixels.
+    pub(super) fn trace(&self, series: &Series, variate: usize, path: &mut PathBuilder) -> f64 {
         let Some(frame) = self.frame(series, variate) else {
-            return;
+            return 0.0;
         };
         let mut pen = Pen::new(path, self.side, 2.0 * self.stroke_px + 2.0);
         for (step, value) in series.variate(variate).enumerate() {
@@ -67,6 +68,7 @@ impl Layout {
                 pen.draw_to(frame.point(step, value));
             }
         }
+        frame.per_step
     }
 
     fn frame(&self, series: &Series, variate: usize) -> Option<Frame> {
@@ -188,27 +190,29 @@ impl<'a> Pen<'a> {
         self.down = whole;
     }
 
-    /// The part of a segment within the padded canvas (Liang and Barsky).
-    fn clipped(&self, from: [f64; 2], to: [f64; 2]) -> Option<([f64; 2], [f64; 2])> {
-        let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
-        for axis in 0..2 {
-            let (start, delta) = (from[axis], to[axis] - from[axis]);
-            if delta == 0.0 {
-                if start < self.least || start > self.most {
-                    return None;
+    /// The part of a segment within the padded canvas.
+    ///
+    /// Cut ends are put exactly on the border: a fraction of the way from one end to the other
+    /// could not tell where a segment between two values near the largest float enters it.
+    fn clipped(&self, mut from: [f64; 2], mut to: [f64; 2]) -> Option<([f64; 2], [f64; 2])> {
+        for axis in [1, 0] {
+            let (start, end) = (from, to);
+            let cut = |point: [f64; 2]| {
+                let border = point[axis].clamp(self.least, self.most);
+                if border == point[axis] {
+                    return point;
                 }
-                continue;
+                let run = (end[1 - axis] - start[1 - axis]) / (end[axis] - start[axis]);
+                let mut on_border = [border; 2];
+                on_border[1 - axis] = start[1 - axis] + (border - start[axis]) * run;
+                on_border
+            };
+            let (nearest, farthest) = (start[axis].min(end[axis]), start[axis].max(end[axis]));
+            if farthest < self.least || nearest > self.most {
+                return None;
             }
-            let (a, b) = ((self.least - start) / delta, (self.most - start) / delta);
-            enter = enter.max(a.min(b));
-            leave = leave.min(a.max(b));
+            (from, to) = (cut(start), cut(end));
         }
-        if enter >= leave {
-            return None;
-        }
-        let at = |t: f64| [0, 1].map(|axis| from[axis] + t * (to[axis] - from[axis]));
-        let start = if enter > 0.0 { at(enter) } else { from };
-        let end = if leave < 1.0 { at(leave) } else { to };
-        Some((start, end))
+        (from != to).then_some((from, to))
     }
 }

@@ -25,8 +25,8 @@ const MAX_TOLERANCE: u8 = 6;
 /// less than a ninth of a canvas pixel (its `PathSimplifier`); we draw them all.
 const MEAN_TOLERANCE_SIMPLIFIED: f64 = 0.1;
 /// Largest difference from 128 steps on: a ninth of a canvas pixel is 28 levels on the canvas,
-/// of which neighbours leave about a third.
-const MAX_TOLERANCE_SIMPLIFIED: u8 = 10;
+/// of which the filter leaves two thirds.
+const MAX_TOLERANCE_SIMPLIFIED: u8 = 20;
 /// The length from which matplotlib simplifies.
 const SIMPLIFIED_STEPS: usize = 128;
 
