@@ -331,6 +331,24 @@ mod tests {
     }
 
     #[test]
+    fn both_ways_of_drawing_agree() {
+        let values: Vec<f32> = (0..40_u32).map(|i| (i * i * 37 % 101) as f32).collect();
+        let fast = Rasterizer::new(style(96)).unwrap();
+        let plain = Rasterizer {
+            stroke_px: f64::INFINITY,
+            ..fast.clone()
+        };
+        let [mut quick, mut slow] = [(); 2].map(|()| vec![0; 96 * 96]);
+
+        fast.draw(&mut fast.scratch(), &series(&values), 0, &mut quick);
+        plain.draw(&mut plain.scratch(), &series(&values), 0, &mut slow);
+
+        let differs = quick.iter().zip(&slow).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(differs > Some(0), "only one way was taken");
+        assert!(differs <= Some(4), "by {differs:?}");
+    }
+
+    #[test]
     fn every_variate_has_its_own_mask() {
         let rasterizer = Rasterizer::new(style(32)).unwrap();
         let both = Series::new(vec![0.0, 5.0, 1.0, 5.0, 0.5, 5.0], 3, 2).unwrap();

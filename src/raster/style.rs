@@ -212,3 +212,80 @@ pub enum RasterError {
     #[error("the palette has no colours, expected at least one")]
     NoColors,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::{LabeledSeries, Series};
+
+    fn refused(change: impl FnOnce(&mut PlotStyle)) -> String {
+        let mut style = PlotStyle::default();
+        change(&mut style);
+        style.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        assert!(refused(|s| s.side_px = 0).contains("0 px"));
+        assert!(refused(|s| s.side_px = 5000).contains("5000 px"));
+        for width in [0.0, -1.0, 0.6, f64::NAN, f64::INFINITY] {
+            assert!(refused(|s| s.stroke_width = width).contains("stroke_width"));
+        }
+        for margin in [-0.1, 1.1, f64::NAN] {
+            assert!(refused(|s| s.margin = margin).contains("margin"));
+        }
+        assert!(refused(|s| s.x_span = XSpan::Steps(1)).contains("1 steps"));
+        assert!(refused(|s| s.palette = Palette::new(vec![])).contains("no colours"));
+        for range in [[1.0, 0.0], [0.0, f32::NAN], [f32::NEG_INFINITY, 0.0]] {
+            let scale = YScale::Fixed(vec![[0.0, 1.0], range]);
+            assert!(refused(|s| s.y_scale = scale).contains("variate 1"));
+        }
+    }
+
+    #[test]
+    fn fixed_ranges_fit_their_variates_or_are_refused() {
+        let style = PlotStyle {
+            y_scale: YScale::Fixed(vec![[0.0, 1.0]; 2]),
+            ..PlotStyle::default()
+        };
+
+        assert_eq!(style.validate_variates(2), Ok(()));
+        let found = style.validate_variates(3);
+        assert!(matches!(found, Err(RasterError::RangeCount { .. })));
+        assert_eq!(PlotStyle::default().validate_variates(3), Ok(()));
+    }
+
+    #[test]
+    fn ranges_are_fitted_to_what_is_there() {
+        let sample = |id, label, values: [f32; 6]| LabeledSeries {
+            id,
+            series: Series::new(values.to_vec(), 2, 3).unwrap(),
+            label,
+        };
+        let samples = vec![
+            sample(0, 0, [1.0, 5.0, f32::NAN, -3.0, f32::NAN, f32::NAN]),
+            sample(1, 1, [9.0, 7.0, f32::NAN, 2.0, 6.0, f32::NAN]),
+        ];
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        let dataset = SeriesDataset::new("set", names, samples).unwrap();
+
+        let fitted = YScale::fitted(&dataset);
+
+        let expected = vec![[-3.0, 9.0], [5.0, 7.0], [0.0, 0.0]];
+        assert_eq!(fitted, YScale::Fixed(expected));
+    }
+
+    #[test]
+    fn a_style_survives_json() {
+        let style = PlotStyle {
+            y_scale: YScale::Fixed(vec![[0.1, 0.3]]),
+            x_span: XSpan::Steps(29),
+            ..PlotStyle::default()
+        };
+
+        let text = serde_json::to_string(&style).unwrap();
+
+        assert_eq!(serde_json::from_str::<PlotStyle>(&text).unwrap(), style);
+        assert!(serde_json::from_str::<PlotStyle>(r#"{"side": 3}"#).is_err());
+    }
+}
