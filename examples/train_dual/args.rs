@@ -91,6 +91,9 @@ pub(crate) struct Args {
         conflicts_with = "no_cache"
     )]
     pub(crate) cache: CacheFlag,
+    /// Folder of the pictures kept on disk [default: runs/pictures]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]
     pub(crate) no_cache: bool,
@@ -179,6 +182,8 @@ pub(crate) enum XSpanFlag {
 pub(crate) enum CacheFlag {
     /// In memory
     Memory,
+    /// In a file, drawn by the first run that needs them
+    Disk,
     /// Nowhere
     None,
 }

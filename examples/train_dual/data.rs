@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use timesclip::cache::{
-    BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages,
+    BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
 };
 use timesclip::raster::PlotStyle;
 use timesclip::series::{SeriesDataset, read_dataset};
@@ -96,17 +96,33 @@ pub(crate) fn build_images(
         bar.set_position(progress.done as u64);
         ControlFlow::Continue(())
     });
-    let images = InMemoryImages::build(dataset.clone(), style, options)?;
+    let images: Box<dyn CachedImageDataset> = match args.cache() {
+        CacheFlag::Disk => {
+            let default = || Path::new("runs").join("pictures");
+            let folder = args.cache_dir.clone().unwrap_or_else(default);
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+            let images = OnDiskImages::open_or_build(&folder, dataset.clone(), style, options)?;
+            if let Some(defect) = images.replaced() {
+                println!("          an unusable store was replaced: {defect}");
+            }
+            println!("          {}", images.path().display());
+            Box::new(images)
+        }
+        CacheFlag::Memory | CacheFlag::None => {
+            Box::new(InMemoryImages::build(dataset.clone(), style, options)?)
+        }
+    };
     bar.finish_and_clear();
     let stats = images.stats();
     println!(
-        "          {} drawn in {:.2} s, {:.1} MB, {:.0} bytes each",
-        stats.images,
+        "          {} drawn, ready in {:.2} s, {:.1} MB, {:.0} bytes each",
+        stats.drawn,
         stats.build_seconds,
         stats.bytes as f64 / 1e6,
         stats.bytes as f64 / stats.images.max(1) as f64
     );
-    Ok(Box::new(images))
+    Ok(images)
 }
 
 /// A bar in a terminal, nothing elsewhere.
