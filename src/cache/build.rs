@@ -13,11 +13,11 @@ use crate::series::{LabeledSeries, Series, SeriesDataset};
 /// Samples, and variates of each, that an estimate draws.
 const TRIAL_SAMPLES: usize = 32;
 const TRIAL_VARIATES: usize = 8;
-/// Bytes of masks that the samples of one chunk stand for, at most (but for its first samples):
-/// bounds what is held besides the cache itself, whatever the pictures look like.
-const CHUNK_MASK_BYTES: usize = 16 << 20;
-/// Samples in a chunk, at most.
-const MAX_CHUNK_SAMPLES: usize = 256;
+/// Pictures that are drawn between two visits to the calling thread, for each thread: at most
+/// this many, and at most so many bytes if none of them could be coded. Bounds what is held
+/// besides the cache itself.
+const CHUNK_PICTURES: usize = 16;
+const CHUNK_MASK_BYTES: usize = 2 << 20;
 
 /// What all pictures of a data set take, estimated from a few of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,8 +117,7 @@ impl<'a> BuildOptions<'a> {
         self
     }
 
-    /// Calls `on_progress` at the start, after every few samples, and at the end; on the calling
-    /// thread. `ControlFlow::Break` cancels the building.
+    /// Calls `on_progress` at the start and after every sample, on the calling thread. `ControlFlow::Break` cancels the building.
     #[must_use]
     pub fn with_progress(
         mut self,
@@ -201,40 +200,42 @@ impl PictureCoder {
         })
     }
 
-    /// Draws every sample and hands its code to `store`, in order, on the calling thread.
+    /// Draws every sample and hands the codes of its pictures to `store`, in order, on the
+    /// calling thread.
     ///
-    /// Holds the codes of one chunk at a time.
+    /// Holds the codes of a few MB of masks for each thread, or of one sample if that is more.
     pub(super) fn encode_all(
         &self,
         samples: &[LabeledSeries],
-        mut store: impl FnMut(&[LabeledSeries], &[Vec<u8>]) -> Result<(), CacheError>,
+        mut store: impl FnMut(&LabeledSeries, &[Vec<u8>]) -> Result<(), CacheError>,
     ) -> Result<(), CacheError> {
         let Some(first) = samples.first() else {
             return Ok(());
         };
-        let dense_bytes = first.series.n_variates() * self.rasterizer.style().side_px.pow(2);
-        let most = MAX_CHUNK_SAMPLES.max(rayon::current_num_threads());
-        let chunk_samples =
-            (CHUNK_MASK_BYTES / dense_bytes.max(1)).clamp(rayon::current_num_threads(), most);
-        for chunk in samples.chunks(chunk_samples) {
-            let codes: Vec<_> = chunk
-                .par_iter()
-                .map(|sample| self.encode(&sample.series))
+        let n_variates = first.series.n_variates();
+        let of_thread = CHUNK_MASK_BYTES / self.mask_bytes();
+        let n_pictures = of_thread.clamp(1, CHUNK_PICTURES) * rayon::current_num_threads();
+        for chunk in samples.chunks((n_pictures / n_variates).max(1)) {
+            let pictures = (0..chunk.len() * n_variates).into_par_iter();
+            let codes: Vec<_> = pictures
+                .map(|i| self.encode(&chunk[i / n_variates].series, i % n_variates))
                 .collect();
-            store(chunk, &codes)?;
+            for (sample, codes) in chunk.iter().zip(codes.chunks_exact(n_variates)) {
+                store(sample, codes)?;
+            }
         }
         Ok(())
     }
 
-    /// The codes of all pictures of one series, one behind the other.
-    fn encode(&self, series: &Series) -> Vec<u8> {
+    /// The code of one picture.
+    fn encode(&self, series: &Series, variate: usize) -> Vec<u8> {
         let mut coded = Vec::new();
-        self.with_worker(|worker| {
-            for variate in 0..series.n_variates() {
-                self.encode_picture(worker, series, variate, &mut coded);
-            }
-        });
+        self.with_worker(|worker| self.encode_picture(worker, series, variate, &mut coded));
         coded
+    }
+
+    fn mask_bytes(&self) -> usize {
+        self.rasterizer.style().side_px.pow(2)
     }
 
     fn encode_picture(
@@ -252,7 +253,7 @@ impl PictureCoder {
     fn with_worker<R>(&self, work: impl FnOnce(&mut Worker) -> R) -> R {
         let make = || Worker {
             scratch: self.rasterizer.scratch(),
-            mask: vec![0; self.rasterizer.style().side_px.pow(2)],
+            mask: vec![0; self.mask_bytes()],
         };
         self.workers.with(make, work)
     }

@@ -112,7 +112,7 @@ impl OnDiskImages {
         let cost = coder.estimate(&dataset);
         options.check_budget(cost.bytes)?;
         fs::create_dir_all(folder).map_err(CacheError::io("create", folder))?;
-        let lock = BuildLock::wait(&lock_path(&path), || {
+        let _lock = BuildLock::wait(&lock_path(&path), || {
             options.report(BuildPhase::Waiting, 0, cost.images)
         })?;
         // The process that held the lock may have built the very store.
@@ -123,7 +123,6 @@ impl OnDiskImages {
                 (open_store(&path, &header)?, drawn)
             }
         };
-        lock.remove();
         Ok(opened(store, replaced, drawn))
     }
 

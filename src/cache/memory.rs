@@ -60,8 +60,8 @@ impl InMemoryImages {
         coder.encode_all(dataset.samples(), |_, codes| {
             for code in codes {
                 images.codes.extend_from_slice(code);
-                images.ends.push(images.codes.len());
             }
+            images.ends.push(images.codes.len());
             options.check_budget(images.codes.len() as u64)?;
             let done = images.ends.len() * dataset.n_variates();
             options.report(BuildPhase::Drawing, done, total)

@@ -7,15 +7,15 @@ use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 /// Seeded walks with everything a picture can meet: lengths that differ, gaps, single values,
 /// constants, and variates that are missing throughout.
 pub(crate) fn walks(n_samples: usize, n_variates: usize, seed: u64) -> SeriesDataset {
-    let samples = (0..n_samples as u64).map(|i| {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i + 1));
+    let samples = (0..n_samples).map(|i| {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i as u64 + 1));
         let n_steps = 2 + random.below(30);
         let mut level = vec![0.0; n_variates];
         let mut values = Vec::with_capacity(n_steps * n_variates);
         for _ in 0..n_steps {
             for (variate, level) in level.iter_mut().enumerate() {
                 *level += random.below(2001) as f32 / 1000.0 - 1.0;
-                values.push(match (i as usize + variate) % 11 {
+                values.push(match (i + variate) % 11 {
                     3 => 1.5,
                     5 => f32::NAN,
                     7 if random.below(3) == 0 => f32::NAN,
@@ -25,7 +25,7 @@ pub(crate) fn walks(n_samples: usize, n_variates: usize, seed: u64) -> SeriesDat
         }
         let series = Series::new(values, n_steps, n_variates).expect("finite or missing values");
         LabeledSeries {
-            id: 100 + 3 * i,
+            id: 100 + 3 * i as u64,
             series,
             label: random.below(2),
         }

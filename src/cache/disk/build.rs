@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::file::read_exact_at;
@@ -29,8 +30,8 @@ pub(super) fn build(
     let n_variates = dataset.n_variates();
     let total = dataset.len() * n_variates;
     options.report(BuildPhase::Drawing, resumed * n_variates, total)?;
-    let written = coder.encode_all(&dataset.samples()[resumed..], |samples, codes| {
-        partial.append(samples, codes)?;
+    let written = coder.encode_all(&dataset.samples()[resumed..], |sample, codes| {
+        partial.append(sample, codes)?;
         options.check_budget(partial.index.end())?;
         options.report(
             BuildPhase::Drawing,
@@ -56,6 +57,8 @@ struct Partial {
     index: Index,
     /// Bytes that surely last.
     synced: u64,
+    /// The record that was written last, for its room.
+    record: Vec<u8>,
 }
 
 impl Partial {
@@ -77,6 +80,7 @@ impl Partial {
             path,
             index,
             synced: 0,
+            record: Vec::new(),
         };
         let whole = partial.scan(header, samples).map_err(partial.io("read"))?;
         if !whole {
@@ -119,13 +123,12 @@ impl Partial {
         Ok(true)
     }
 
-    fn append(&mut self, samples: &[LabeledSeries], codes: &[Vec<u8>]) -> Result<(), CacheError> {
-        let mut record = Vec::new();
-        for (sample, codes) in samples.iter().zip(codes) {
-            format::write_record(self.index.ids.len(), sample.id, codes, &mut record);
-            self.write(&record)?;
-            self.index.push(sample.id, record.len() as u64);
-        }
+    fn append(&mut self, sample: &LabeledSeries, codes: &[Vec<u8>]) -> Result<(), CacheError> {
+        let mut record = mem::take(&mut self.record);
+        format::write_record(self.index.ids.len(), sample.id, codes, &mut record);
+        self.write(&record)?;
+        self.index.push(sample.id, record.len() as u64);
+        self.record = record;
         if self.index.end() - self.synced >= SYNC_BYTES {
             self.file.sync_data().map_err(self.io("write"))?;
             self.synced = self.index.end();

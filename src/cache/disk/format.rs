@@ -131,12 +131,16 @@ impl StoreHeader {
 }
 
 /// Writes the record of the sample at `position` into `record`, whose content is replaced.
-pub(super) fn write_record(position: usize, id: u64, codes: &[u8], record: &mut Vec<u8>) {
+pub(super) fn write_record(position: usize, id: u64, codes: &[Vec<u8>], record: &mut Vec<u8>) {
+    let len: usize = codes.iter().map(Vec::len).sum();
     record.clear();
     record.extend_from_slice(&id.to_le_bytes());
-    record.extend_from_slice(&(codes.len() as u64).to_le_bytes());
-    record.extend_from_slice(codes);
-    record.extend_from_slice(&xxh3_64_with_seed(record, position as u64).to_le_bytes());
+    record.extend_from_slice(&(len as u64).to_le_bytes());
+    for code in codes {
+        record.extend_from_slice(code);
+    }
+    let checksum = xxh3_64_with_seed(record, position as u64);
+    record.extend_from_slice(&checksum.to_le_bytes());
 }
 
 /// Bytes of the whole record that starts with these [`RECORD_HEAD`] bytes, and its id.

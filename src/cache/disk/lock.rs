@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Held by the one process that may write beside a store.
 #[derive(Debug)]
 pub(super) struct BuildLock {
-    file: File,
+    /// Holds the lock as long as it is open.
+    _file: File,
     path: PathBuf,
 }
 
@@ -55,16 +56,18 @@ impl BuildLock {
         }
         let current = is_current(&file, path).map_err(CacheError::io("examine", path))?;
         let path = path.to_owned();
-        Ok(current.then_some(Self { file, path }))
+        // Made only if it is held: dropping it removes the file that the path names.
+        Ok(current.then(|| Self { _file: file, path }))
     }
+}
 
-    /// Removes the file of the lock and lets the lock go.
-    pub(super) fn remove(self) {
+impl Drop for BuildLock {
+    /// Removes the file of the lock; the lock itself goes when the file is closed after that.
+    fn drop(&mut self) {
         if cfg!(unix) {
             // A file that stays is empty and does no harm.
             let _ = fs::remove_file(&self.path);
         }
-        drop(self.file);
     }
 }
 
@@ -99,7 +102,7 @@ mod tests {
 
         let held = BuildLock::try_take(&path).unwrap().unwrap();
         assert!(BuildLock::try_take(&path).unwrap().is_none());
-        held.remove();
+        drop(held);
 
         assert!(BuildLock::try_take(&path).unwrap().is_some());
     }
@@ -153,7 +156,7 @@ mod tests {
                         let before = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         assert_eq!(before, 0, "two hold the lock");
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
-                        lock.remove();
+                        drop(lock);
                     }
                 });
             }

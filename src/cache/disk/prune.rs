@@ -40,15 +40,13 @@ impl FoundStore {
             path.clone()
         };
         let lock = BuildLock::try_take(&lock_path(&store))?;
-        let lock = lock.ok_or_else(|| CacheError::Busy { path: path.clone() })?;
+        let _lock = lock.ok_or_else(|| CacheError::Busy { path: path.clone() })?;
         // It may have been replaced since it was found.
-        let removed = match look_at(path) {
+        match look_at(path) {
             Ok(Some(_)) => fs::remove_file(path).map_err(CacheError::io("remove", path)),
             Ok(None) => Err(CacheError::defect(path)(StoreDefect::NotAStore)),
             Err(error) => Err(error),
-        };
-        lock.remove();
-        removed
+        }
     }
 }
 
