@@ -7,5 +7,6 @@ mod downstream;
 mod golden_raster;
 mod layering;
 mod pictures;
+mod raster_allocations;
 mod support;
 mod training;
