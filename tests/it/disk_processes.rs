@@ -6,9 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use timesclip::cache::disk::{find_stores, store_path};
-use timesclip::cache::{
-    BuildOptions, CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages,
-};
+use timesclip::cache::{CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages};
 use timesclip::raster::PlotStyle;
 use xxhash_rust::xxh3::xxh3_64;
 
