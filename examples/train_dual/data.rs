@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use timesclip::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
+    available_memory,
 };
 use timesclip::raster::PlotStyle;
 use timesclip::series::{SeriesDataset, read_dataset};
@@ -91,6 +92,7 @@ pub(crate) fn build_images(
         cost.bytes as f64 / 1e6,
         cost.seconds
     );
+    advise(args.cache(), cost.bytes);
     let bar = progress_bar(cost.images, args.quiet);
     let options = BuildOptions::new().with_progress(|progress| {
         bar.set_position(progress.done as u64);
@@ -123,6 +125,19 @@ pub(crate) fn build_images(
         stats.bytes as f64 / stats.images.max(1) as f64
     );
     Ok(images)
+}
+
+/// Says which flag helps if the pictures do not fit the memory that is free.
+fn advise(cache: CacheFlag, bytes: u64) {
+    let Some(free) = available_memory().filter(|free| cache == CacheFlag::Memory && bytes > *free)
+    else {
+        return;
+    };
+    println!(
+        "          that is more than the {:.1} MB of memory that are free: --cache disk keeps them in \
+         a file, --no-cache draws them in every epoch",
+        free as f64 / 1e6
+    );
 }
 
 /// A bar in a terminal, nothing elsewhere.
