@@ -1,0 +1,256 @@
+//! Keeps image stores in order: `cargo run --release --example image_cache -- --help`.
+//!
+//! `build` draws the pictures of a data set into a folder, `stats` lists the stores in it, `verify`
+//! reads every byte of them, `show` writes the pictures of a sample as PNG files, `prune` removes
+//! stores that are no longer wanted, and no other file.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use timesclip::cache::disk::{FoundStore, StoreFile, find_stores};
+use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
+use timesclip::raster::{PlotStyle, rgb8};
+use timesclip::series::csv::CsvFormat;
+use timesclip::series::{SeriesDataset, read_dataset};
+
+/// Builds, examines and removes image stores.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw all pictures of a data set into a store; an earlier build is gone on with
+    Build {
+        #[command(flatten)]
+        data: Data,
+        /// Folder of the stores; it is made if need be
+        #[arg(long)]
+        dir: PathBuf,
+        /// Refuse to build a store of more than so many bytes
+        #[arg(long)]
+        budget: Option<u64>,
+    },
+    /// List the stores in a folder
+    Stats {
+        /// Folder of the stores
+        dir: PathBuf,
+    },
+    /// Read and check every byte of all stores in a folder
+    Verify {
+        /// Folder of the stores
+        dir: PathBuf,
+    },
+    /// Write the pictures of one sample as PNG files
+    Show {
+        #[command(flatten)]
+        data: Data,
+        /// Folder of the stores
+        #[arg(long)]
+        dir: PathBuf,
+        /// Index of the sample in the data set
+        #[arg(long, default_value_t = 0)]
+        sample: usize,
+        /// Folder of the PNG files; it is made if need be
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Remove stores by key or age
+    Prune {
+        /// Folder of the stores
+        dir: PathBuf,
+        /// Remove the stores whose key starts with these digits; may be given again
+        #[arg(long)]
+        key: Vec<String>,
+        /// Remove the stores that were written at least so many days ago
+        #[arg(long)]
+        older_than_days: Option<u32>,
+        /// Only tell what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// The pictures that are meant.
+#[derive(Debug, Args)]
+struct Data {
+    /// A .ts file, or a CSV table with its class in the last column
+    file: PathBuf,
+    /// Number of variates of a CSV table
+    #[arg(long)]
+    variates: Option<usize>,
+    /// Width and height of a picture in pixels
+    #[arg(long, default_value_t = 224)]
+    side: usize,
+}
+
+impl Data {
+    fn read(&self) -> Result<(SeriesDataset, PlotStyle)> {
+        let format = self.variates.map(CsvFormat::new);
+        let style = PlotStyle {
+            side_px: self.side,
+            ..PlotStyle::default()
+        };
+        Ok((read_dataset(&self.file, format.as_ref())?, style))
+    }
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Build { data, dir, budget } => build(&data, &dir, budget),
+        Command::Stats { dir } => stats(&dir),
+        Command::Verify { dir } => verify(&dir),
+        Command::Show {
+            data,
+            dir,
+            sample,
+            out,
+        } => show(&data, &dir, sample, &out),
+        Command::Prune {
+            dir,
+            key,
+            older_than_days,
+            dry_run,
+        } => prune(&dir, &key, older_than_days, dry_run),
+    }
+}
+
+fn build(data: &Data, dir: &Path, budget: Option<u64>) -> Result<()> {
+    let (dataset, style) = data.read()?;
+    println!("cost: {}", BuildCost::estimate(&dataset, &style)?);
+    let bar = indicatif::ProgressBar::new(0);
+    let mut options = BuildOptions::new().with_progress(|progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        ControlFlow::Continue(())
+    });
+    if let Some(bytes) = budget {
+        options = options.with_budget(bytes);
+    }
+    let images = OnDiskImages::open_or_build(dir, dataset, &style, options);
+    bar.finish_and_clear();
+    let images = images?;
+    if let Some(defect) = images.replaced() {
+        println!("replaced a store: {defect}");
+    }
+    let stats = images.stats();
+    println!(
+        "{}: {} pictures, {} drawn now, {} bytes, {:.2} s",
+        images.path().display(),
+        stats.images,
+        stats.drawn,
+        stats.bytes,
+        stats.build_seconds
+    );
+    Ok(())
+}
+
+fn stats(dir: &Path) -> Result<()> {
+    let stores = find_stores(dir)?;
+    for store in &stores {
+        let days = age(store).as_secs_f64() / 86_400.0;
+        println!(
+            "{}{}: {} bytes, {days:.1} days old",
+            store.path.display(),
+            if store.partial { " (not complete)" } else { "" },
+            store.bytes
+        );
+        match &store.header {
+            Ok(header) => println!(
+                "  {} samples x {} variates, {} px; {}",
+                header.n_samples, header.n_variates, header.side_px, header.style
+            ),
+            Err(defect) => println!("  {defect}"),
+        }
+    }
+    let bytes: u64 = stores.iter().map(|store| store.bytes).sum();
+    println!("{} stores, {bytes} bytes", stores.len());
+    Ok(())
+}
+
+fn verify(dir: &Path) -> Result<()> {
+    let mut n_damaged = 0;
+    for store in find_stores(dir)?.iter().filter(|store| !store.partial) {
+        match StoreFile::open(&store.path) {
+            Ok(_) => println!("{}: whole", store.path.display()),
+            Err(error) => {
+                n_damaged += 1;
+                println!("{:#}", anyhow::Error::new(error));
+            }
+        }
+    }
+    ensure!(n_damaged == 0, "{n_damaged} stores are damaged");
+    Ok(())
+}
+
+fn show(data: &Data, dir: &Path, index: usize, out: &Path) -> Result<()> {
+    let (dataset, style) = data.read()?;
+    let images = OnDiskImages::open(dir, dataset, &style)?;
+    let mut masks = vec![0; images.n_variates() * style.side_px.pow(2)];
+    images.masks_into(index, &mut masks)?;
+    let id = images.sample(index)?.id;
+    fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+    for (variate, mask) in masks.chunks_exact(style.side_px.pow(2)).enumerate() {
+        let ink = style.palette.color(variate);
+        let rgb: Vec<u8> = mask
+            .iter()
+            .flat_map(|&coverage| ink.map(|c| rgb8(c, coverage)))
+            .collect();
+        let path = out.join(format!("sample{id:05}_variate{variate:02}.png"));
+        write_png(&path, style.side_px, &rgb)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    println!(
+        "sample {id}: {} pictures in {}",
+        images.n_variates(),
+        out.display()
+    );
+    Ok(())
+}
+
+fn write_png(path: &Path, side_px: usize, rgb: &[u8]) -> Result<()> {
+    let side = u32::try_from(side_px)?;
+    let mut file = BufWriter::new(File::create(path)?);
+    let mut encoder = png::Encoder::new(&mut file, side, side);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(rgb)?;
+    writer.finish()?;
+    Ok(file.flush()?)
+}
+
+fn prune(dir: &Path, keys: &[String], days: Option<u32>, dry_run: bool) -> Result<()> {
+    if keys.is_empty() && days.is_none() || keys.iter().any(String::is_empty) {
+        bail!("nothing says which stores to remove: give --key, --older-than-days, or both");
+    }
+    let oldest = days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+    for store in find_stores(dir)? {
+        let name = store.path.file_name().unwrap_or_default().to_string_lossy();
+        let named = keys.is_empty() || keys.iter().any(|key| name.starts_with(key.as_str()));
+        if !named || oldest.is_some_and(|oldest| age(&store) < oldest) {
+            continue;
+        }
+        if dry_run {
+            println!("would remove {}", store.path.display());
+        } else {
+            store.remove()?;
+            println!("removed {}", store.path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Time since a store was last written; none if that lies in the future.
+fn age(store: &FoundStore) -> Duration {
+    SystemTime::now()
+        .duration_since(store.modified)
+        .unwrap_or_default()
+}
