@@ -18,7 +18,7 @@ use crate::data::Data;
 
 /// Learns to classify multivariate time series by seeing and reading them.
 #[derive(Debug, Parser)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, allow_negative_numbers = true)]
 pub(crate) struct Args {
     /// Training series: a UEA/UCR `.ts` file or a table (`.csv`, `.tsv`). Default: JapaneseVowels
     #[arg(long, value_name = "FILE", requires = "test_data")]
