@@ -1,12 +1,39 @@
 //! Draws series as line plots: one variate, one coverage mask.
+//!
+//! ```
+//! use timesclip::raster::{PlotStyle, Rasterizer};
+//! use timesclip::series::Series;
+//!
+//! let rasterizer = Rasterizer::new(PlotStyle::default())?;
+//! let series = Series::new(vec![0.0, 3.0, 1.0, 2.0], 4, 1)?;
+//!
+//! let mut mask = vec![0; 224 * 224];
+//! rasterizer.draw(&mut rasterizer.scratch(), &series, 0, &mut mask);
+//! assert!(mask.contains(&255));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The default style is the recipe of the Python reference: matplotlib plots on a canvas of
+//! 400 x 400 pixels, and Pillow shrinks it to 224 x 224. What is known about that recipe was
+//! measured from the outside (matplotlib with its renderer Agg, and Pillow's `resize`); all code
+//! is our own, on the paths of tiny-skia. On the way to a mask,
+//!
+//! - `layout` puts the values on the canvas, as a tiny-skia path,
+//! - `outline` strokes that line, giving another path,
+//! - `coverage` finds how much of each pixel lies inside, at the size of the picture already,
+//!   with the tables of `filter`,
+//! - `paint` turns that into bytes.
+//!
+//! Masks are the same bytes on every machine and any number of threads: the arithmetic is that of
+//! integers and of IEEE numbers (`+ - * /` and square roots, which are exactly rounded), never
+//! fused or reordered, and no picture depends on another.
 
-mod canvas;
 mod coverage;
 mod filter;
 mod layout;
 mod outline;
+mod paint;
 pub mod palette;
-mod resample;
 mod style;
 
 use std::fmt;
@@ -14,64 +41,58 @@ use std::fmt;
 use rayon::prelude::*;
 use tiny_skia::PathBuilder;
 
-use self::canvas::Canvas;
-use self::coverage::Coverage;
-use self::filter::Filter;
 use self::layout::Layout;
-use self::outline::{Pen, Pieces};
+use self::outline::{Pen, Piece};
+use self::paint::{Paint, Painter};
 pub use self::palette::{Palette, PixelStatistics, color_table, rgb8};
 pub use self::style::{PlotStyle, RasterError, XSpan, YScale};
 use crate::series::Series;
 
 /// Changes whenever any pixel of any style changes, so that stored pictures are drawn anew.
-pub const RENDERER_VERSION: u32 = 2;
+pub const RENDERER_VERSION: u32 = 3;
 
-/// The reference draws on a canvas of this side and shrinks it.
+/// Side of the canvas that the reference plots on, in pixels. Larger pictures have a canvas that
+/// is as many times larger as they need.
 const CANVAS_PX: usize = 400;
 
 /// Draws the variates of series in one style.
 ///
-/// The same bytes on every machine: nothing but additions, multiplications, divisions and square
-/// roots of IEEE 754, which Rust neither fuses nor reorders, and integers.
+/// It is made once and shared between threads; each thread has a [`Scratch`].
 #[derive(Clone, Debug)]
 pub struct Rasterizer {
     style: PlotStyle,
-    canvas_px: usize,
-    stroke_px: f64,
     layout: Layout,
     pen: Pen,
-    filter: Filter,
+    painter: Painter,
 }
 
-/// Buffers of one thread, reused from one picture to the next.
+/// Buffers of one thread that draws, reused from one picture to the next.
 ///
-/// They grow with the longest series drawn so far; once they are large enough, drawing takes no
-/// memory.
+/// Once it has drawn a few pictures like those to come, drawing allocates nothing.
 pub struct Scratch {
-    path: PathBuilder,
+    side_px: usize,
+    line: PathBuilder,
+    pieces: Vec<Piece>,
     outline: PathBuilder,
-    pieces: Pieces,
-    coverage: Coverage,
-    /// Only made when a series is drawn that needs it.
-    canvas: Option<Canvas>,
-}
-
-impl fmt::Debug for Scratch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Scratch").finish_non_exhaustive()
-    }
+    paint: Paint,
 }
 
 impl Scratch {
     /// Buffers for the pictures of `rasterizer`.
     pub fn new(rasterizer: &Rasterizer) -> Self {
         Self {
-            path: PathBuilder::new(),
+            side_px: rasterizer.style.side_px,
+            line: PathBuilder::new(),
+            pieces: Vec::new(),
             outline: PathBuilder::new(),
-            pieces: Pieces::default(),
-            coverage: Coverage::new(&rasterizer.filter),
-            canvas: None,
+            paint: rasterizer.painter.buffers(),
         }
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Scratch").finish_non_exhaustive()
     }
 }
 
@@ -84,20 +105,20 @@ impl Rasterizer {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a stroke is a few thousand pixels at most"
+        reason = "strokes are a few pixels wide, thousands at most"
     )]
     pub fn new(style: PlotStyle) -> Result<Self, RasterError> {
         style.validate()?;
         let canvas_px = CANVAS_PX * style.side_px.div_ceil(CANVAS_PX);
-        let stroke_px = canvas_px as f64 * style.stroke_width;
-        // As far outside of the canvas as any vertex of an outline can lie.
-        let pad_px = (3.0 * stroke_px).ceil() as usize + 8;
+        let layout = Layout::new(&style, canvas_px);
+        let stroke_width = layout.stroke_width();
+        // Lines are followed one width and a bit beyond the canvas; their caps and joins reach
+        // one width further.
+        let pad_px = 8 + (2.0 * stroke_width).ceil() as usize;
         Ok(Self {
-            canvas_px,
-            stroke_px,
-            layout: Layout::new(&style, canvas_px),
-            pen: Pen::new(stroke_px as f32),
-            filter: Filter::new(canvas_px, style.side_px, pad_px),
+            pen: Pen::new(stroke_width as f32),
+            painter: Painter::new(canvas_px, style.side_px, pad_px),
+            layout,
             style,
         })
     }
@@ -120,37 +141,41 @@ impl Rasterizer {
     ///
     /// # Panics
     ///
-    /// If `mask` has another length, if the series has no such variate, or if the style has fixed
-    /// ranges but none for this variate.
+    /// If `mask` has another length, if the series has no such variate, if the style has fixed
+    /// ranges but none for this variate, or if `scratch` was made for pictures of another size.
     pub fn draw(&self, scratch: &mut Scratch, series: &Series, variate: usize, mask: &mut [u8]) {
-        let side = self.style.side_px;
-        assert_eq!(mask.len(), side * side, "length of a mask of side {side}");
+        let side_px = self.style.side_px;
+        assert_eq!(
+            mask.len(),
+            side_px * side_px,
+            "length of a mask of side {side_px}"
+        );
+        assert_eq!(
+            scratch.side_px, side_px,
+            "side that the scratch was made for"
+        );
         mask.fill(0);
-        let mut path = std::mem::take(&mut scratch.path);
-        let step_px = self.layout.trace(series, variate, &mut path);
-        if path.len() < 2 {
-            // A path that cannot be finished would take its buffer with it.
-            scratch.path = path;
-            return;
-        }
-        let Some(path) = path.finish() else {
+        let Some(frame) = self.layout.frame(series, variate) else {
             return;
         };
-        let mut outline = std::mem::take(&mut scratch.outline);
-        self.pen.outline(&path, &mut scratch.pieces, &mut outline);
-        scratch.path = path.clear();
-        let Some(outline) = outline.finish() else {
-            return;
-        };
-        if step_px < self.stroke_px {
-            let canvas = scratch
-                .canvas
-                .get_or_insert_with(|| Canvas::new(self.canvas_px, side));
-            canvas.draw(&outline, mask);
-        } else {
-            scratch.coverage.draw(&self.filter, &outline, mask);
-        }
-        scratch.outline = outline.clear();
+        self.layout
+            .trace(&frame, series, variate, &mut scratch.line);
+        with_path(&mut scratch.line, |line| {
+            let trimmed = self
+                .pen
+                .outline(line, &mut scratch.pieces, &mut scratch.outline);
+            // Where steps are closer together than the stroke is wide, strokes that do not even
+            // meet overlap.
+            let overlaps = !trimmed || frame.per_step < self.layout.stroke_width();
+            with_path(&mut scratch.outline, |outline| {
+                if overlaps {
+                    self.painter
+                        .paint_overlapping(&mut scratch.paint, outline, mask);
+                } else {
+                    self.painter.paint(&mut scratch.paint, outline, mask);
+                }
+            });
+        });
     }
 
     /// Draws every variate.
@@ -175,8 +200,9 @@ impl Rasterizer {
         }
     }
 
-    /// Draws every variate of many series on all threads of the current rayon pool. The pictures
-    /// do not depend on the number of threads.
+    /// Draws every variate of many series, on all threads of the current rayon pool.
+    ///
+    /// The pictures do not depend on the number of threads.
     ///
     /// # Shapes
     ///
@@ -188,7 +214,11 @@ impl Rasterizer {
     /// [`Rasterizer::draw`].
     pub fn draw_all(&self, series: &[&Series], masks: &mut [u8]) {
         let Some(first) = series.first() else {
-            assert!(masks.is_empty(), "masks for no series");
+            assert!(
+                masks.is_empty(),
+                "{} bytes of masks for no series",
+                masks.len()
+            );
             return;
         };
         let n_variates = first.n_variates();
@@ -208,6 +238,19 @@ impl Rasterizer {
             );
     }
 }
+
+/// Finishes the path of a builder, uses it unless it is empty, and gives its memory back to the
+/// builder.
+fn with_path(builder: &mut PathBuilder, mut use_path: impl FnMut(&tiny_skia::Path)) {
+    if builder.is_empty() {
+        return;
+    }
+    if let Some(path) = std::mem::take(builder).finish() {
+        use_path(&path);
+        *builder = path.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -331,21 +374,54 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_of_drawing_agree() {
+    fn both_ways_of_painting_agree() {
         let values: Vec<f32> = (0..40_u32).map(|i| (i * i * 37 % 101) as f32).collect();
-        let fast = Rasterizer::new(style(96)).unwrap();
-        let plain = Rasterizer {
-            stroke_px: f64::INFINITY,
-            ..fast.clone()
+        let rasterizer = Rasterizer::new(style(96)).unwrap();
+        let line = series(&values);
+        let frame = rasterizer.layout.frame(&line, 0).unwrap();
+        let (mut path, mut outline) = (PathBuilder::new(), PathBuilder::new());
+        rasterizer.layout.trace(&frame, &line, 0, &mut path);
+        let trimmed = (rasterizer.pen).outline(&path.finish().unwrap(), &mut vec![], &mut outline);
+        let outline = outline.finish().unwrap();
+        let mut paint = rasterizer.painter.buffers();
+        let [mut filtered, mut shrunk] = [(); 2].map(|()| vec![0; 96 * 96]);
+
+        rasterizer
+            .painter
+            .paint(&mut paint, &outline, &mut filtered);
+        (rasterizer.painter).paint_overlapping(&mut paint, &outline, &mut shrunk);
+
+        assert!(trimmed, "the line is to be one that both can paint");
+        let differs = filtered.iter().zip(&shrunk).map(|(a, b)| a.abs_diff(*b));
+        assert!(differs.max() <= Some(1), "the same but for rounding");
+    }
+
+    #[test]
+    fn a_line_through_the_picture_is_where_its_ends_put_it() {
+        // A third of the way from -f32::MAX to twice that above it, and so far out that the
+        // picture is less than one step of a 64-bit float.
+        let fixed = PlotStyle {
+            y_scale: YScale::Fixed(vec![[-1e-3, 1e-3]]),
+            ..style(224)
         };
-        let [mut quick, mut slow] = [(); 2].map(|()| vec![0; 96 * 96]);
 
-        fast.draw(&mut fast.scratch(), &series(&values), 0, &mut quick);
-        plain.draw(&mut plain.scratch(), &series(&values), 0, &mut slow);
+        let mask = draw(&fixed, &[-f32::MAX / 2.0, f32::MAX]);
 
-        let differs = quick.iter().zip(&slow).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(differs > Some(0), "only one way was taken");
-        assert!(differs <= Some(4), "by {differs:?}");
+        let [top, bottom, left, right] = ink_box(&mask, 224);
+        assert_eq!([top, bottom], [0, 223]);
+        let third = 10.2 + 203.6 / 3.0;
+        assert!(
+            left as f64 >= third - 2.5 && right as f64 <= third + 2.5,
+            "{left} to {right}"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "side that the scratch was made for")]
+    fn a_scratch_of_another_size_is_a_broken_contract() {
+        let rasterizer = Rasterizer::new(style(32)).unwrap();
+        let mut scratch = Rasterizer::new(style(64)).unwrap().scratch();
+        rasterizer.draw(&mut scratch, &series(&[0.0, 1.0]), 0, &mut [0; 32 * 32]);
     }
 
     #[test]

@@ -1,77 +1,77 @@
-//! Exact area coverage of an outline, accumulated straight into filtered picture pixels.
+//! Exact area coverage of an outline, in filtered picture pixels.
 //!
-//! Area and filter are both linear, so no canvas is needed in between. Within one canvas column an
-//! edge is a height `y(x)`, and what it adds to a picture row is the integral over `x` of what the
-//! row gets when all below `y(x)` is ink. With `R` the integral of that along `y`, an edge from
-//! `y0` to `y1` adds `run * (R(y0) - R(y1))`, where `run` is dx/dy. So all there is to accumulate
-//! are knots: the corners of the outline, where the run changes, and the places where an edge goes
-//! from one canvas column to the next. A knot touches [`REACH`] picture columns and, as second
-//! differences, [`REACH`] picture rows; two running sums down each picture column, over the rows
-//! that were touched, make the picture. [`Filter`] holds `R`.
+//! A canvas pixel holds the area that ink covers of it, and a picture pixel is a weighted sum of
+//! canvas pixels ([`Filter`]). Both steps are linear, so they are taken at once, and neither the
+//! canvas nor the inside of a shape is ever visited: the work grows with the number of canvas
+//! columns that the outline crosses.
 //!
-//! Ink that lies twice on a canvas pixel counts twice until the whole picture pixel is cut at one.
-//! Hence only for lines whose steps lie at least a stroke apart; otherwise see
-//! [`Canvas`](super::canvas::Canvas).
+//! **One column.** An edge from `(x0, y0)` to `(x1, y1)` within one canvas column covers, seen
+//! from below, `dx` of the column's width; going down from `y0` to `y1` the covered width grows
+//! steadily, by `run = dx / dy` per pixel. So it is the difference of two ramps: `run` times a
+//! ramp that starts at `y0`, less the same that starts at `y1`. A whole outline is a sum of ramps
+//! that start at its *knots*: its corners, where `run` changes, and the points where it goes from
+//! one column to the next, where a ramp ends in one column and starts in the other.
+//!
+//! **Filtered rows.** What picture row `Y` gets of a ramp that starts at `y` is 0 for rows above
+//! `y`, a straight line in the row's centre of gravity for rows below, and bent in the one or two
+//! rows between. Its second differences down the rows are four numbers or fewer
+//! ([`RowTaps`](super::filter::RowTaps)), quadratic in the position of `y` within its pixel. They
+//! are all that is added for a knot; two running sums down each picture column at the end restore
+//! what they stand for.
+//!
+//! **Filtered columns.** A canvas column belongs to one or two picture columns with known weights
+//! ([`ColumnTaps`]), and on the boundary of two canvas columns the
+//! ending and the starting ramp cancel but for the difference of the weights.
+//!
+//! The magnitude of the sum, at most one, is the coverage, as in Agg, which matplotlib draws with.
+//! Where an outline overlaps itself, that rule must be applied to canvas pixels, before the
+//! filter: then the filter used here is the trivial one, and
+//! [`Painter`](super::paint::Painter) shrinks the canvas afterwards.
+//!
+//! Only additions, multiplications and divisions of IEEE numbers are used, in a fixed order and
+//! never fused, so the result has the same bits on every machine.
 
 use tiny_skia::{Path, PathSegment, Point};
 
-use super::filter::{Filter, REACH, RowTaps, Window};
+use super::filter::{ColumnTaps, Filter, REACH, RowTaps};
 
-/// Picture columns that are summed up at once.
-const LANES: usize = 4;
+/// Picture columns that are summed at once.
+pub(super) const LANES: usize = 4;
 
-/// Vertices are kept in 1/65536 of a canvas pixel.
+/// Bits of a vertex coordinate below one canvas pixel.
 const SUB_BITS: u32 = 16;
-const SUB_PX: f64 = 65536.0;
-
-/// An edge that rises less than one canvas pixel in this many columns is drawn as a level one in
-/// each column: its run would be large, and the difference of large numbers is inexact.
+/// One canvas pixel in a vertex coordinate.
+const ONE: i32 = 1 << SUB_BITS;
+/// Edges that rise less than a pixel in this many columns are taken as level in each column,
+/// because the ramps they consist of would be very steep.
 const FLAT: u32 = 16;
 
-/// Added before levels are rounded to the nearest: Agg, matplotlib's blending and Pillow each cut
-/// or round what they hand on, and so come out a quarter of a level above what rounding once gives.
-const ROUNDING: f32 = 0.25;
-
-/// From here on neighbouring floats are one apart.
-const INTEGERS: f32 = 8_388_608.0;
-
-/// A run of rows; empty if `first >= end`.
+/// The picture rows `first..end`.
 #[derive(Clone, Copy, Debug)]
-struct Span {
-    first: usize,
-    end: usize,
+struct Rows {
+    first: u32,
+    end: u32,
 }
 
-/// Accumulates an outline; all zero between two pictures.
+/// Accumulates an outline, then gives its coverage column by column.
 #[derive(Clone, Debug)]
 pub(super) struct Coverage {
+    /// Rows of a tile: those of the picture and some that take what lies below it.
     n_rows: usize,
-    /// Second differences down each column. A tile has four picture columns and the four to their
-    /// right, so that no window is cut; half of its columns are those of the next tile again.
+    /// Second differences. A tile is as high as the picture and two groups of columns wide, its
+    /// own and the next, so that a knot never needs two tiles. The first tile has no own group.
     tiles: Vec<[[f32; LANES]; 2]>,
-    /// The rows touched of each group of [`LANES`] picture columns.
-    groups: Vec<Span>,
+    /// For each group of picture columns, the rows that have been added to.
+    touched: Vec<Rows>,
+    /// The coverage of one group.
     levels: Vec<[f32; LANES]>,
-    bytes: Vec<[u8; LANES]>,
 }
 
-/// A corner of the outline, counted from the border of the filter's tables.
-#[derive(Clone, Copy)]
+/// A point in units of 1/65536 canvas pixel, counted from the corner of the border.
+#[derive(Clone, Copy, PartialEq)]
 struct Vertex {
     x: i32,
     y: i32,
-}
-
-impl Span {
-    const EMPTY: Self = Self {
-        first: usize::MAX,
-        end: 0,
-    };
-
-    fn cover(&mut self, first: usize, end: usize) {
-        self.first = self.first.min(first);
-        self.end = self.end.max(end);
-    }
 }
 
 impl Coverage {
@@ -81,216 +81,242 @@ impl Coverage {
         Self {
             n_rows,
             tiles: vec![[[0.0; LANES]; 2]; (n_groups + 1) * n_rows],
-            groups: vec![Span::EMPTY; n_groups + 1],
-            bytes: vec![[0; LANES]; n_rows],
+            touched: vec![Rows::NONE; n_groups + 1],
             levels: vec![[0.0; LANES]; n_rows],
         }
     }
 
-    /// Draws an outline into an empty mask.
-    pub(super) fn draw(&mut self, filter: &Filter, outline: &Path, mask: &mut [u8]) {
-        self.outline(filter, outline);
-        self.resolve(filter, mask);
-    }
-
-    fn outline(&mut self, filter: &Filter, outline: &Path) {
+    /// Adds the inside of an outline of closed polygons.
+    pub(super) fn add(&mut self, filter: &Filter, outline: &Path) {
         let mut start = Vertex { x: 0, y: 0 };
         let mut at = start;
         let mut run = 0.0;
         for segment in outline.segments() {
-            match segment {
+            let to = match segment {
                 PathSegment::MoveTo(to) => {
-                    start = vertex(filter, to);
+                    start = Vertex::new(filter, to);
                     at = start;
-                    run = 0.0;
+                    continue;
                 }
-                PathSegment::LineTo(to) => {
-                    let to = vertex(filter, to);
-                    run = self.edge(filter, at, to, run);
-                    at = to;
-                }
-                PathSegment::Close => {
-                    run = self.edge(filter, at, start, run);
-                    self.corner(filter, start, -run);
-                    at = start;
-                    run = 0.0;
-                }
-                PathSegment::QuadTo(..) | PathSegment::CubicTo(..) => {}
+                PathSegment::LineTo(to)
+                | PathSegment::QuadTo(_, to)
+                | PathSegment::CubicTo(_, _, to) => Vertex::new(filter, to),
+                PathSegment::Close => start,
+            };
+            run = self.edge(filter, at, to, run);
+            at = to;
+            if segment == PathSegment::Close {
+                self.corner(filter, at, -run);
+                run = 0.0;
             }
         }
     }
 
-    /// Adds an edge whose predecessor had the run `before`; returns its own run, 0 if level.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "on the canvas"
-    )]
-    fn edge(&mut self, filter: &Filter, a: Vertex, b: Vertex, before: f32) -> f32 {
-        let (dx, dy) = (b.x - a.x, b.y - a.y);
-        if dy.unsigned_abs() * FLAT <= dx.unsigned_abs() {
-            self.corner(filter, a, -before);
-            self.level(filter, a, b);
+    /// Adds an edge but for the knot at its end. `run` is that of the edge before, the returned
+    /// one that of this edge.
+    fn edge(&mut self, filter: &Filter, from: Vertex, to: Vertex, run_before: f32) -> f32 {
+        let (dx, dy) = (to.x - from.x, to.y - from.y);
+        if dy.unsigned_abs() <= dx.unsigned_abs() / FLAT {
+            self.corner(filter, from, -run_before);
+            self.level_edge(filter, from, to);
             return 0.0;
         }
         let run = dx as f32 / dy as f32;
-        self.corner(filter, a, run - before);
-        let (ca, cb) = (a.x >> SUB_BITS, b.x >> SUB_BITS);
-        if ca != cb {
-            // Heights where the edge crosses column boundaries, in 32.32 fixed point.
-            let slope = f64::from(dy) / f64::from(dx);
-            let (first, step, sign) = if dx > 0 {
-                (ca + 1, 1, run)
-            } else {
-                (ca, -1, -run)
-            };
-            let reach = f64::from((first << SUB_BITS) - a.x) * slope;
-            let mut y = (i64::from(a.y) << 16) + (reach * SUB_PX) as i64;
-            let per = (slope * 4_294_967_296.0) as i64 * i64::from(step);
-            let mut boundary = first;
-            for _ in 0..ca.abs_diff(cb) {
-                let row = &filter.rows[(y >> 32) as usize];
-                let f = (y as u32 >> 8) as f32 * (1.0 / 16_777_216.0);
-                let index = boundary as usize;
-                self.add(&filter.boundaries[index], sign, row.first, bend(row, f));
-                y += per;
-                boundary += step;
-            }
+        self.corner(filter, from, run - run_before);
+        if from.column() != to.column() {
+            self.crossings(filter, from, to, run);
         }
         run
     }
 
-    /// Adds the knot of a corner at which the run changes.
-    #[expect(clippy::cast_sign_loss, reason = "on the canvas")]
-    fn corner(&mut self, filter: &Filter, at: Vertex, change: f32) {
-        if change == 0.0 {
-            return;
-        }
-        let row = &filter.rows[(at.y >> SUB_BITS) as usize];
-        let f = (at.y & 0xffff) as f32 * (1.0 / 65536.0);
-        let index = (at.x >> SUB_BITS) as usize;
-        self.add(&filter.columns[index], change, row.first, bend(row, f));
-    }
-
-    /// Adds an edge that is level, or nearly so: a step at its mean height in each column.
+    /// Adds the knots where an edge goes from one canvas column to the next.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "on the canvas"
+        reason = "vertices lie within the border of the canvas, and so do the points between"
     )]
-    fn level(&mut self, filter: &Filter, a: Vertex, b: Vertex) {
-        let (left, right, sign) = if a.x < b.x { (a, b, 1.0) } else { (b, a, -1.0) };
-        let slope = f64::from(right.y - left.y) / f64::from(right.x - left.x);
-        let mut x = left.x;
-        while x < right.x {
-            let column = x >> SUB_BITS;
-            let to = ((column + 1) << SUB_BITS).min(right.x);
-            let y = left.y + ((f64::from(x - left.x) + 0.5 * f64::from(to - x)) * slope) as i32;
-            let width = sign * (to - x) as f32 * (1.0 / 65536.0);
-            let row = &filter.rows[(y >> SUB_BITS) as usize];
-            let f = (y & 0xffff) as f32 * (1.0 / 65536.0);
-            let index = column as usize;
-            self.add(&filter.columns[index], width, row.first, step(row, f));
-            x = to;
+    fn crossings(&mut self, filter: &Filter, from: Vertex, to: Vertex, run: f32) {
+        let slope = f64::from(to.y - from.y) / f64::from(to.x - from.x);
+        let (first, step) = if from.x < to.x {
+            (from.column() + 1, 1)
+        } else {
+            (from.column(), -1)
+        };
+        // Heights in 2^-32 of a pixel: exact to add up.
+        let reach = f64::from((first << SUB_BITS) - from.x) * slope;
+        let mut y = (i64::from(from.y) << 16) + (reach * f64::from(ONE)) as i64;
+        let per_column = (slope * f64::from(ONE) * f64::from(ONE)) as i64 * i64::from(step);
+        // Going left, the ramp ends in the right one of the two columns.
+        let run = if step > 0 { run } else { -run };
+        let mut column = first;
+        for _ in 0..from.column().abs_diff(to.column()) {
+            let row = &filter.rows[(y >> 32) as usize];
+            let fraction = ((y as u32) >> 8) as f32 * (1.0 / 16_777_216.0);
+            self.knot(
+                &filter.boundaries[column as usize],
+                run,
+                row.first,
+                ramp(row, fraction),
+            );
+            y += per_column;
+            column += step;
         }
     }
 
-    /// Adds `factor` knots.
-    #[inline]
-    fn add(&mut self, window: &Window, factor: f32, row: usize, taps: [f32; REACH]) {
-        // No window is wider than three columns.
-        for column in [window.first, window.first + 2] {
-            self.groups[column / LANES].cover(row, row + REACH);
+    /// Adds a ramp that starts at a vertex.
+    fn corner(&mut self, filter: &Filter, at: Vertex, run: f32) {
+        if run != 0.0 {
+            let (row, fraction) = at.row(filter);
+            let column = &filter.columns[at.column_index()];
+            self.knot(column, run, row.first, ramp(row, fraction));
         }
-        let (tile, offset) = (window.first / LANES + 1, window.first % LANES);
-        let weights = window.weights.map(|w| w * factor);
-        let rows = self.tiles[tile * self.n_rows + row..]
+    }
+
+    /// Adds an edge that is nearly level: a step down the middle of it in each canvas column.
+    #[expect(clippy::cast_possible_truncation, reason = "between two vertices")]
+    fn level_edge(&mut self, filter: &Filter, from: Vertex, to: Vertex) {
+        let (left, right, sign) = if from.x <= to.x {
+            (from, to, 1.0)
+        } else {
+            (to, from, -1.0)
+        };
+        let slope = f64::from(right.y - left.y) / f64::from((right.x - left.x).max(1));
+        let mut x = left.x;
+        while x < right.x {
+            let end = ((x | (ONE - 1)) + 1).min(right.x);
+            let middle = 0.5 * f64::from(x - left.x) + 0.5 * f64::from(end - left.x);
+            let y = left.y + (middle * slope) as i32;
+            let at = Vertex { x, y };
+            let (row, fraction) = at.row(filter);
+            let width = sign * (end - x) as f32 * (1.0 / 65536.0);
+            let column = &filter.columns[at.column_index()];
+            self.knot(column, width, row.first, step(row, fraction));
+            x = end;
+        }
+    }
+
+    /// Adds `factor` times the taps of a knot to the picture columns and rows it reaches.
+    #[inline]
+    fn knot(&mut self, column: &ColumnTaps, factor: f32, row: u32, taps: [f32; REACH]) {
+        let first = column.first as usize;
+        let (group, offset) = (first / LANES, first % LANES);
+        for group in [group, (first + REACH - 2) / LANES] {
+            self.touched[group].extend(row);
+        }
+        let weights = column.weights.map(|weight| weight * factor);
+        let rows = &mut self.tiles[(group + 1) * self.n_rows + row as usize..];
+        let rows = rows
             .first_chunk_mut::<REACH>()
-            .expect("a tile has more rows than the picture");
+            .expect("tiles have REACH rows to spare");
         for (cells, tap) in rows.iter_mut().zip(taps) {
-            for (cell, weight) in cells.as_flattened_mut()[offset..offset + REACH]
-                .iter_mut()
-                .zip(weights)
-            {
+            let cells = &mut cells.as_flattened_mut()[offset..offset + REACH];
+            for (cell, weight) in cells.iter_mut().zip(weights) {
                 *cell += tap * weight;
             }
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the lowest byte is the level"
-    )]
-    fn resolve(&mut self, filter: &Filter, mask: &mut [u8]) {
-        let side = filter.side_px;
-        for group in 0..self.groups.len() - 1 {
-            let Span { first, end } = std::mem::replace(&mut self.groups[group], Span::EMPTY);
-            if first >= end {
-                continue;
+    /// Gives the coverage of each group of columns that has any, as the index of the group, its
+    /// first row and the levels from there on, and forgets it.
+    ///
+    /// Levels can be negative, or beyond one where the outline overlaps itself.
+    pub(super) fn drain(
+        &mut self,
+        filter: &Filter,
+        mut take: impl FnMut(usize, usize, &[[f32; LANES]]),
+    ) {
+        for group in 0..filter.side_px.div_ceil(LANES) {
+            let rows = std::mem::replace(&mut self.touched[group], Rows::NONE);
+            let (first, end) = (rows.first as usize, rows.end as usize);
+            if first < end {
+                self.sum(filter, group, first, end);
             }
-            self.scan(filter, group, first, end);
-            let x = group * LANES;
-            let end = end.min(side);
-            let rows = first..end;
-            let levels = self.levels[rows.clone()].as_flattened();
-            let bytes = self.bytes[rows.clone()].as_flattened_mut();
-            for (byte, level) in bytes.iter_mut().zip(levels) {
-                // Adding 2^23 rounds to the nearest integer, which the lowest bits then hold.
-                *byte = (level.abs().min(1.0) * 255.0 + ROUNDING + INTEGERS).to_bits() as u8;
-            }
-            let out = mask[first * side..].chunks_exact_mut(side);
-            for (bytes, out) in self.bytes[rows].iter().zip(out) {
-                match out[x..].first_chunk_mut() {
-                    Some(out) => *out = *bytes,
-                    None => out[x..].copy_from_slice(&bytes[..side - x]),
-                }
+            let end = end.min(filter.side_px);
+            if first < end {
+                take(group, first, &self.levels[first..end]);
             }
         }
     }
 
-    /// Sums up one group of columns into `levels`, and clears what it has read.
-    fn scan(&mut self, filter: &Filter, group: usize, first: usize, end: usize) {
-        let (left, right) = self.tiles.split_at_mut((group + 1) * self.n_rows);
-        let left = &mut left[group * self.n_rows..][first..end];
-        let right = &mut right[first..end];
+    /// Turns the second differences of a group into levels, and clears them.
+    fn sum(&mut self, filter: &Filter, group: usize, first: usize, end: usize) {
+        // The group is the second half of one tile and the first half of the next.
+        let (before, own) = self.tiles.split_at_mut((group + 1) * self.n_rows);
+        let before = &mut before[group * self.n_rows..][first..end];
+        let cells = before.iter_mut().zip(&mut own[first..end]);
         let (mut rise, mut level) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        for (((left, right), &spacing), out) in left
-            .iter_mut()
-            .zip(right)
+        for (((before, own), &spacing), out) in cells
             .zip(&filter.spacing[first..end])
-            .zip(&mut self.levels[first..])
+            .zip(&mut self.levels[first..end])
         {
             for lane in 0..LANES {
-                rise[lane] += left[1][lane] + right[0][lane];
+                rise[lane] += before[1][lane] + own[0][lane];
                 level[lane] += rise[lane] * spacing;
             }
-            left[1] = [0.0; LANES];
-            right[0] = [0.0; LANES];
+            before[1] = [0.0; LANES];
+            own[0] = [0.0; LANES];
             *out = level;
         }
     }
 }
 
-/// What a bend at `f` of a canvas row adds to the picture rows.
+/// The taps of a ramp that starts in a canvas row.
 #[inline]
-fn bend(row: &RowTaps, f: f32) -> [f32; REACH] {
-    let f2 = f * f;
-    std::array::from_fn(|i| row.constant[i] + f * row.linear[i] + f2 * row.quadratic[i])
+fn ramp(row: &RowTaps, fraction: f32) -> [f32; REACH] {
+    let [constant, linear, quadratic] = &row.powers;
+    let square = fraction * fraction;
+    std::array::from_fn(|tap| constant[tap] + fraction * linear[tap] + square * quadratic[tap])
 }
 
-/// What a step at `f` of a canvas row adds: how a bend changes with its height.
+/// The taps of a step: of a ramp that is infinitely steep, but one high.
 #[inline]
-fn step(row: &RowTaps, f: f32) -> [f32; REACH] {
-    std::array::from_fn(|i| -(row.linear[i] + 2.0 * f * row.quadratic[i]))
+fn step(row: &RowTaps, fraction: f32) -> [f32; REACH] {
+    let [_, linear, quadratic] = &row.powers;
+    std::array::from_fn(|tap| -(linear[tap] + 2.0 * fraction * quadratic[tap]))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "clamped")]
-fn vertex(filter: &Filter, point: Point) -> Vertex {
-    let end = (filter.columns.len() - 1) as f64 * SUB_PX;
-    let fixed =
-        |v: f32| ((f64::from(v) + filter.pad_px as f64) * SUB_PX + 0.5).clamp(0.0, end) as i32;
-    Vertex {
-        x: fixed(point.x),
-        y: fixed(point.y),
+impl Rows {
+    const NONE: Self = Self {
+        first: u32::MAX,
+        end: 0,
+    };
+
+    /// Includes the rows that a knot reaches.
+    #[expect(clippy::cast_possible_truncation, reason = "REACH is a small number")]
+    fn extend(&mut self, first: u32) {
+        self.first = self.first.min(first);
+        self.end = self.end.max(first + REACH as u32);
+    }
+}
+
+impl Vertex {
+    /// Moves points outside of the border to its edge. There are none.
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to the border")]
+    fn new(filter: &Filter, point: Point) -> Self {
+        let end = (filter.rows.len() - 2) as f64;
+        let fixed = |coordinate: f32| {
+            let padded = f64::from(coordinate) + filter.pad_px as f64;
+            (padded.clamp(1.0, end) * f64::from(ONE) + 0.5) as i32
+        };
+        Self {
+            x: fixed(point.x),
+            y: fixed(point.y),
+        }
+    }
+
+    fn column(self) -> i32 {
+        self.x >> SUB_BITS
+    }
+
+    #[expect(clippy::cast_sign_loss, reason = "vertices lie within the border")]
+    fn column_index(self) -> usize {
+        self.column() as usize
+    }
+
+    /// The taps of the canvas row, and the position within it from 0 to 1.
+    #[expect(clippy::cast_sign_loss, reason = "vertices lie within the border")]
+    fn row(self, filter: &Filter) -> (&RowTaps, f32) {
+        let fraction = (self.y & (ONE - 1)) as f32 * (1.0 / 65536.0);
+        (&filter.rows[(self.y >> SUB_BITS) as usize], fraction)
     }
 }

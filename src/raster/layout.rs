@@ -1,38 +1,50 @@
-//! Where the values of a series lie on the canvas.
+//! Where the values of a series lie on the canvas, and the line through them.
 //!
-//! Mirrors what matplotlib does with `ax.plot(values)`, axes off and default margins; the facts
-//! were measured, the code is our own.
+//! Follows what matplotlib does for `ax.plot(values)` with its default margins and the axes off;
+//! the behaviour was measured, the code is our own.
 
 use tiny_skia::PathBuilder;
 
 use super::style::{PlotStyle, XSpan, YScale};
 use crate::series::Series;
 
-/// Longer paths are never snapped to pixels.
+/// Longer series are never moved to pixel centres.
 const MAX_SNAPPED_STEPS: usize = 1024;
-/// Neighbours closer than this in y (canvas pixels) count as level when snapping is decided.
+/// Neighbours closer than this (canvas pixels, vertically) are level when that is decided.
 const LEVEL_PX: f64 = 1e-4;
+/// Canvas pixels per unit where the lower and the upper end of the scale are one value: far
+/// enough to take every other value out of the picture.
+const OFF_THE_SCALE: f64 = 1e30;
 
-/// Maps values to canvas pixels: right and down from the top left corner.
+/// Maps steps and values to canvas pixels, right and down from the top left corner.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     side: f64,
     margin: f64,
-    stroke_px: f64,
+    stroke_width: f64,
     y_scale: YScale,
     x_span: XSpan,
 }
 
-/// One variate of a series and its place on the canvas.
-struct Frame {
-    first: usize,
-    last: usize,
+/// The place of one variate of one series on the canvas.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    /// Where step 0 would be.
     left: f64,
-    per_step: f64,
+    /// Canvas pixels from one step to the next.
+    pub(super) per_step: f64,
+    /// The value at `bottom`.
     low: f64,
     bottom: f64,
     per_unit: f64,
+    /// Moves every point to this position within its pixel.
     snap: Option<f64>,
+}
+
+/// First and last step that have a value, smallest and largest value.
+struct Extent {
+    steps: [usize; 2],
+    values: [f32; 2],
 }
 
 impl Layout {
@@ -41,91 +53,116 @@ impl Layout {
         Self {
             side,
             margin: side * style.margin / (1.0 + 2.0 * style.margin),
-            stroke_px: side * style.stroke_width,
+            stroke_width: side * style.stroke_width,
             y_scale: style.y_scale.clone(),
             x_span: style.x_span,
         }
     }
 
-    /// Appends the line of one variate to an empty `path`: one subpath for each run of at least
-    /// two values without a gap. Draws nothing for a series that has none. Returns the distance
-    /// of two steps in canvas pixels.
-    pub(super) fn trace(&self, series: &Series, variate: usize, path: &mut PathBuilder) -> f64 {
-        let Some(frame) = self.frame(series, variate) else {
-            return 0.0;
-        };
-        let mut pen = Pen::new(path, self.side, 2.0 * self.stroke_px + 2.0);
-        for (step, value) in series.variate(variate).enumerate() {
-            if step < frame.first {
-                continue;
-            }
-            if step > frame.last {
-                break;
-            }
-            if value.is_nan() {
-                pen.lift();
-            } else {
-                pen.draw_to(frame.point(step, value));
-            }
-        }
-        frame.per_step
+    /// Width of the line in canvas pixels.
+    pub(super) fn stroke_width(&self) -> f64 {
+        self.stroke_width
     }
 
-    fn frame(&self, series: &Series, variate: usize) -> Option<Frame> {
-        let mut ends: Option<(usize, usize)> = None;
-        let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-        for (step, value) in series.variate(variate).enumerate() {
-            if !value.is_nan() {
-                ends = Some((ends.map_or(step, |(first, _)| first), step));
-                low = low.min(value);
-                high = high.max(value);
-            }
-        }
-        let (first, last) = ends.filter(|(first, last)| first < last)?;
-        if let YScale::Fixed(ranges) = &self.y_scale {
-            [low, high] = ranges[variate];
-        }
-        let (x0, x1) = match self.x_span {
-            XSpan::Finite => (first, last),
-            XSpan::Steps(steps) => (0, steps - 1),
+    /// The place of a variate; `None` if it has fewer than two values.
+    ///
+    /// Panics if the scale is fixed and has no range for the variate.
+    pub(super) fn frame(&self, series: &Series, variate: usize) -> Option<Frame> {
+        let Extent {
+            steps: [first, last],
+            values,
+        } = extent(series, variate).filter(|extent| extent.steps[0] < extent.steps[1])?;
+        let [low, high] = match &self.y_scale {
+            YScale::Series => values,
+            YScale::Fixed(ranges) => *ranges.get(variate).unwrap_or_else(|| {
+                let n_ranges = ranges.len();
+                panic!("variate {variate} has no fixed range, the style has {n_ranges}")
+            }),
+        };
+        let [start, end] = match self.x_span {
+            XSpan::Finite => [first, last],
+            XSpan::Steps(n_steps) => [0, n_steps - 1],
         };
         let span = self.side - 2.0 * self.margin;
-        let per_step = span / (x1 - x0) as f64;
-        let mut frame = Frame {
-            first,
-            last,
-            left: self.margin - x0 as f64 * per_step,
-            per_step,
-            low: f64::from(low),
-            bottom: self.side - self.margin,
-            per_unit: span / (f64::from(high) - f64::from(low)),
-            snap: None,
+        let per_step = span / (end - start) as f64;
+        // In f64: the range of f32 values can be larger than any f32.
+        let (low, high) = (f64::from(low), f64::from(high));
+        let (bottom, per_unit) = if low < high {
+            (self.side - self.margin, span / (high - low))
+        } else {
+            (0.5 * self.side, OFF_THE_SCALE)
         };
-        if low == high {
-            frame.bottom = 0.5 * self.side;
-            frame.per_unit = 1.0;
-        }
-        frame.snap = self.snap(&frame, series, variate);
-        Some(frame)
+        Some(Frame {
+            left: self.margin - start as f64 * per_step,
+            per_step,
+            low,
+            bottom,
+            per_unit,
+            snap: self.snap(series, variate, per_unit),
+        })
     }
 
-    /// Agg moves points to pixel centres (or corners, for strokes of an even width) if every
-    /// segment is level, so that axis-aligned lines are crisp.
-    fn snap(&self, frame: &Frame, series: &Series, variate: usize) -> Option<f64> {
+    /// Agg moves all points to pixel centres (for strokes of an even width: to corners) if every
+    /// segment is level, so that such lines are crisp.
+    fn snap(&self, series: &Series, variate: usize, per_unit: f64) -> Option<f64> {
         if series.n_steps() > MAX_SNAPPED_STEPS {
             return None;
         }
         let mut before = f32::NAN;
         for value in series.variate(variate) {
-            let rise = (f64::from(value) - f64::from(before)) * frame.per_unit;
+            let rise = (f64::from(value) - f64::from(before)) * per_unit;
             if rise.abs() >= LEVEL_PX {
                 return None;
             }
             before = value;
         }
-        let odd = self.stroke_px.round() % 2.0 == 1.0;
+        let odd = self.stroke_width.round() % 2.0 == 1.0;
         Some(if odd { 0.5 } else { 0.0 })
     }
+
+    /// Appends the line to `path`: one subpath for each run of two or more values without a gap,
+    /// and for each part of it that is in the picture.
+    pub(super) fn trace(
+        &self,
+        frame: &Frame,
+        series: &Series,
+        variate: usize,
+        path: &mut PathBuilder,
+    ) {
+        let mut tracer = Tracer {
+            path,
+            // Ends of a line that is cut off this far outside cannot be seen.
+            bounds: [
+                -self.stroke_width - 2.0,
+                self.side + self.stroke_width + 2.0,
+            ],
+            at: None,
+            down: false,
+        };
+        for (step, value) in series.variate(variate).enumerate() {
+            if value.is_nan() {
+                tracer.lift();
+            } else {
+                tracer.draw_to(frame.point(step, value));
+            }
+        }
+    }
+}
+
+fn extent(series: &Series, variate: usize) -> Option<Extent> {
+    let mut steps: Option<[usize; 2]> = None;
+    let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+    for (step, value) in series.variate(variate).enumerate() {
+        if !value.is_nan() {
+            steps = Some([steps.map_or(step, |[first, _]| first), step]);
+            low = low.min(value);
+            high = high.max(value);
+        }
+    }
+    steps.map(|steps| Extent {
+        steps,
+        values: [low, high],
+    })
 }
 
 impl Frame {
@@ -139,38 +176,27 @@ impl Frame {
     }
 }
 
-/// Draws a polyline into a path; cuts off what lies far outside of the canvas.
-struct Pen<'a> {
+/// Draws a polyline into a path and cuts off what lies outside of the bounds.
+struct Tracer<'a> {
     path: &'a mut PathBuilder,
-    least: f64,
-    most: f64,
+    /// The least and the largest coordinate, along both axes.
+    bounds: [f64; 2],
+    /// The last point, in the picture or not.
     at: Option<[f64; 2]>,
+    /// Whether the path ends at that point.
     down: bool,
 }
 
-impl<'a> Pen<'a> {
-    /// `pad` is how far outside of the canvas a line is still followed: far enough that the ends
-    /// of a cut line cannot be seen.
-    fn new(path: &'a mut PathBuilder, side: f64, pad: f64) -> Self {
-        Self {
-            path,
-            least: -pad,
-            most: side + pad,
-            at: None,
-            down: false,
-        }
-    }
-
+impl Tracer<'_> {
     fn lift(&mut self) {
         self.at = None;
         self.down = false;
     }
 
     fn draw_to(&mut self, to: [f64; 2]) {
-        if let Some(from) = self.at
-            && from != to
-        {
-            match self.clipped(from, to) {
+        // Points that fall together, as snapped ones may, have no direction between them.
+        if let Some(from) = self.at.filter(|&from| from != to) {
+            match clipped(from, to, self.bounds) {
                 Some((start, end)) => self.segment(start, end, end == to),
                 None => self.down = false,
             }
@@ -180,7 +206,7 @@ impl<'a> Pen<'a> {
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "canvas coordinates are below 5000; f32 keeps 1/2000 of a pixel"
+        reason = "canvas coordinates are below 10,000, of which f32 keeps 1/1000 of a pixel"
     )]
     fn segment(&mut self, start: [f64; 2], end: [f64; 2], whole: bool) {
         if !self.down {
@@ -189,30 +215,47 @@ impl<'a> Pen<'a> {
         self.path.line_to(end[0] as f32, end[1] as f32);
         self.down = whole;
     }
+}
 
-    /// The part of a segment within the padded canvas.
-    ///
-    /// Cut ends are put exactly on the border: a fraction of the way from one end to the other
-    /// could not tell where a segment between two values near the largest float enters it.
-    fn clipped(&self, mut from: [f64; 2], mut to: [f64; 2]) -> Option<([f64; 2], [f64; 2])> {
-        for axis in [1, 0] {
-            let (start, end) = (from, to);
-            let cut = |point: [f64; 2]| {
-                let border = point[axis].clamp(self.least, self.most);
-                if border == point[axis] {
-                    return point;
-                }
-                let run = (end[1 - axis] - start[1 - axis]) / (end[axis] - start[axis]);
-                let mut on_border = [border; 2];
-                on_border[1 - axis] = start[1 - axis] + (border - start[axis]) * run;
-                on_border
-            };
-            let (nearest, farthest) = (start[axis].min(end[axis]), start[axis].max(end[axis]));
-            if farthest < self.least || nearest > self.most {
+/// The part of a segment that lies in the square of the bounds, after Liang and Barsky.
+///
+/// Where a segment enters or leaves, that coordinate is set to the bound itself: points may be so
+/// far away that interpolation could not find it.
+fn clipped(from: [f64; 2], to: [f64; 2], bounds: [f64; 2]) -> Option<([f64; 2], [f64; 2])> {
+    let inside = |point: [f64; 2]| point.iter().all(|&c| bounds[0] <= c && c <= bounds[1]);
+    if inside(from) && inside(to) {
+        return Some((from, to));
+    }
+    let (mut enter, mut leave) = ((0.0, None), (1.0, None));
+    for axis in 0..2 {
+        let delta = to[axis] - from[axis];
+        if delta == 0.0 {
+            if from[axis] < bounds[0] || from[axis] > bounds[1] {
                 return None;
             }
-            (from, to) = (cut(start), cut(end));
+            continue;
         }
-        (from != to).then_some((from, to))
+        let [near, far] = if delta > 0.0 {
+            bounds
+        } else {
+            [bounds[1], bounds[0]]
+        };
+        let (t_near, t_far) = ((near - from[axis]) / delta, (far - from[axis]) / delta);
+        if t_near > enter.0 {
+            enter = (t_near, Some((axis, near)));
+        }
+        if t_far < leave.0 {
+            leave = (t_far, Some((axis, far)));
+        }
     }
+    let at = |(t, edge): (f64, Option<(usize, f64)>)| {
+        let mut point = [0, 1].map(|axis| from[axis] + t * (to[axis] - from[axis]));
+        if let Some((axis, bound)) = edge {
+            point[axis] = bound;
+        }
+        point
+    };
+    let start = if enter.1.is_some() { at(enter) } else { from };
+    let end = if leave.1.is_some() { at(leave) } else { to };
+    (enter.0 <= leave.0 && start != end).then_some((start, end))
 }
