@@ -2,7 +2,7 @@
 
 use crate::cache::{CacheError, ImageKey};
 
-/// Where an implementation departs from what [`CachedImageDataset`] promises.
+/// Where an implementation departs from what [`CachedImageDataset`](super::super::CachedImageDataset) promises.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractViolation {
