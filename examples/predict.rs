@@ -11,7 +11,8 @@ use timesclip::backend::{BackendJob, BackendKind, run_on};
 use timesclip::batch::{BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
 use timesclip::report::RunDirectory;
-use timesclip::series::{csv::CsvFormat, read_dataset};
+use timesclip::series::csv::{CsvFormat, Layout};
+use timesclip::series::read_dataset;
 use timesclip::train::{BatchSource, evaluate};
 
 #[global_allocator]
@@ -24,6 +25,12 @@ struct Args {
     run: PathBuf,
     /// Series to classify, in a format that `train_dual` reads; their labels are not looked at
     file: PathBuf,
+    /// The value columns of a table hold all steps of one variate, then of the next
+    #[arg(long)]
+    variate_major: bool,
+    /// Name of the label column of a table [default: the last column]
+    #[arg(long, value_name = "NAME")]
+    label_column: Option<String>,
     /// What to compute on: cpu, wgpu or cuda
     #[arg(long, default_value = "cpu")]
     backend: BackendKind,
@@ -43,7 +50,11 @@ impl BackendJob for Predict<'_> {
         let (directory, config) = RunDirectory::open(&self.0.run)?;
         let model = config.model.init::<B::InnerBackend>(&device);
         let model = directory.checkpoints()?.load_best(model, &device)?;
-        let format = CsvFormat::new(config.model.n_variates);
+        let mut format = CsvFormat::new(config.model.n_variates);
+        if self.0.variate_major {
+            format.layout = Layout::VariateMajor;
+        }
+        format.label_column = self.0.label_column.clone();
         let dataset = read_dataset(&self.0.file, Some(&format))?;
         let (found, expected) = (dataset.n_variates(), config.model.n_variates);
         ensure!(
