@@ -2,7 +2,8 @@
 //! `cargo run --release --example draw_series -- [FILE] --out DIR`.
 //!
 //! Writes one PNG file for each variate of the first samples, and for each of these samples a sheet
-//! of all its variates in their colours.
+//! of all its variates in their colours. With `--views K` there is a sheet of views as well: the
+//! sample in the first row, then a row for each view that training would look at.
 
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use timesclip::raster::{Palette, PlotStyle, Rasterizer, XSpan, YScale, rgb8};
+use timesclip::augment::{AugmentConfig, Augmenter};
+use timesclip::raster::{PlotStyle, Rasterizer, XSpan, YScale, rgb8};
 use timesclip::series::csv::CsvFormat;
 use timesclip::series::{LabeledSeries, SeriesDataset, read_dataset};
 
@@ -40,6 +42,12 @@ struct Args {
     /// Draw all samples on one scale, so that levels and lengths can be compared
     #[arg(long)]
     same_scale: bool,
+    /// Draw this many views of each sample, too
+    #[arg(long, default_value_t = 0)]
+    views: usize,
+    /// What the views are drawn from
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
 }
 
 fn main() -> Result<()> {
@@ -47,11 +55,16 @@ fn main() -> Result<()> {
     let format = args.variates.map(CsvFormat::new);
     let dataset = read_dataset(&args.file, format.as_ref())?;
     let rasterizer = Rasterizer::new(style(&args, &dataset))?;
+    let augmenter = Augmenter::new(AugmentConfig::default(), args.seed)?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make `{}`", args.out.display()))?;
     for sample in dataset.samples().iter().take(args.samples) {
         let class = &dataset.class_names()[sample.label];
-        let n_files = draw(&rasterizer, sample, class, &args.out)?;
+        let mut n_files = draw(&rasterizer, sample, class, &args.out)?;
+        if args.views > 0 {
+            draw_views(&rasterizer, &augmenter, sample, args.views, &args.out)?;
+            n_files += 1;
+        }
         let n_steps = sample.series.n_steps();
         println!(
             "sample {} (class {class}, {n_steps} steps): {n_files} files",
@@ -89,9 +102,39 @@ fn draw(rasterizer: &Rasterizer, sample: &LabeledSeries, class: &str, out: &Path
         let file = out.join(format!("{stem}_variate{variate:02}.png"));
         write_rgb(&file, [*side_px; 2], &rgb)?;
     }
-    let (size, rgb) = sheet(&masks, *side_px, palette);
+    let n_columns = (1..).find(|n| n * n >= n_variates).unwrap_or(1);
+    let (size, rgb) = sheet(&masks, *side_px, n_columns, |variate| {
+        palette.color(variate)
+    });
     write_rgb(&out.join(format!("{stem}_sheet.png")), size, &rgb)?;
     Ok(n_variates + 1)
+}
+
+/// Writes the sheet of one sample and its views, a row each.
+fn draw_views(
+    rasterizer: &Rasterizer,
+    augmenter: &Augmenter,
+    sample: &LabeledSeries,
+    n_views: usize,
+    out: &Path,
+) -> Result<()> {
+    let PlotStyle {
+        side_px, palette, ..
+    } = rasterizer.style();
+    let n_variates = sample.series.n_variates();
+    let mut masks = vec![0; (n_views + 1) * n_variates * side_px * side_px];
+    let views: Vec<_> = (0..=n_views)
+        .map(|v| augmenter.view(sample, v).series)
+        .collect();
+    rasterizer.draw_all(&views.iter().collect::<Vec<_>>(), &mut masks);
+    let (size, rgb) = sheet(&masks, *side_px, n_variates, |i| {
+        palette.color(i % n_variates)
+    });
+    write_rgb(
+        &out.join(format!("sample{:05}_views.png", sample.id)),
+        size,
+        &rgb,
+    )
 }
 
 /// What of a class name may stand in the name of a file.
@@ -100,17 +143,20 @@ fn file_name(class: &str) -> String {
     class.chars().map(safe).take(40).collect()
 }
 
-/// The pictures of one sample in rows, about as many as a row has: width and height, RGB bytes.
-fn sheet(masks: &[u8], side: usize, palette: &Palette) -> ([usize; 2], Vec<u8>) {
-    let n_variates = masks.len() / (side * side);
-    let n_columns = (1..).find(|n| n * n >= n_variates).unwrap_or(1);
-    let n_rows = n_variates.div_ceil(n_columns);
+/// Pictures in rows of `n_columns`, each in its ink: width and height, RGB bytes.
+fn sheet(
+    masks: &[u8],
+    side: usize,
+    n_columns: usize,
+    ink: impl Fn(usize) -> [u8; 3],
+) -> ([usize; 2], Vec<u8>) {
+    let n_rows = (masks.len() / (side * side)).div_ceil(n_columns);
     let pitch = side + GUTTER_PX;
     let [width, height] = [n_columns, n_rows].map(|n| n * pitch - GUTTER_PX);
     let mut rgb = vec![GUTTER_LEVEL; width * height * 3];
-    for (variate, mask) in masks.chunks_exact(side * side).enumerate() {
-        let ink = palette.color(variate);
-        let (left, top) = (variate % n_columns * pitch, variate / n_columns * pitch);
+    for (i, mask) in masks.chunks_exact(side * side).enumerate() {
+        let ink = ink(i);
+        let (left, top) = (i % n_columns * pitch, i / n_columns * pitch);
         for (y, row) in mask.chunks_exact(side).enumerate() {
             let to = &mut rgb[((top + y) * width + left) * 3..][..side * 3];
             for (pixel, &coverage) in to.as_chunks_mut().0.iter_mut().zip(row) {
@@ -127,6 +173,7 @@ fn write_rgb(path: &Path, [width, height]: [usize; 2], rgb: &[u8]) -> Result<()>
     let size = |n: usize| u32::try_from(n).context("the picture is too large for a PNG file");
     let mut encoder = png::Encoder::new(BufWriter::new(file), size(width)?, size(height)?);
     encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::High);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(rgb)?;
     writer.finish()?;

@@ -15,6 +15,9 @@ pub enum Error {
     /// A split into training, validation and test samples.
     #[error(transparent)]
     Split(#[from] crate::split::SplitError),
+    /// Views of series.
+    #[error(transparent)]
+    Augment(#[from] crate::augment::AugmentError),
     /// Normalisation.
     #[error(transparent)]
     Normalize(#[from] crate::normalize::NormalizeError),

@@ -47,7 +47,8 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`series`], [`split`], [`normalize`], [`raster`], [`cache`], [`metrics`].
+//! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`cache`],
+//!   [`metrics`].
 //! - Tensors, no files or threads: [`model`], [`loss`].
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`train`], [`report`]; and [`backend`], the only place that names a device.
@@ -69,6 +70,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod augment;
 pub mod backend;
 pub mod batch;
 pub mod cache;

@@ -44,7 +44,7 @@ use tiny_skia::PathBuilder;
 use self::layout::Layout;
 use self::outline::{Pen, Piece};
 use self::paint::{Paint, Painter};
-pub use self::palette::{Palette, PixelStatistics, color_table, rgb8};
+pub use self::palette::{Palette, PixelStatistics, color_table, rgb8, toned_color_table};
 pub use self::style::{PlotStyle, RasterError, XSpan, YScale};
 use crate::series::Series;
 

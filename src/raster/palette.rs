@@ -136,12 +136,34 @@ impl Default for PixelStatistics {
 ///
 /// If the palette is empty.
 pub fn color_table(palette: &Palette, n_variates: usize, statistics: &PixelStatistics) -> Vec<f32> {
+    toned_color_table(palette, n_variates, statistics, |level| level)
+}
+
+/// A [`color_table`] whose levels, in 0..1, `tone` maps to others.
+///
+/// # Shapes
+///
+/// - returned: `[n_variates, 256, 3]`
+///
+/// # Formula
+///
+/// `(tone(rgb8(c, a) / 255) - mean) / std`
+///
+/// # Panics
+///
+/// If the palette is empty.
+pub fn toned_color_table(
+    palette: &Palette,
+    n_variates: usize,
+    statistics: &PixelStatistics,
+    tone: impl Fn(f32) -> f32,
+) -> Vec<f32> {
     let mut table = Vec::with_capacity(n_variates * 256 * 3);
     for variate in 0..n_variates {
         let color = palette.color(variate);
         for coverage in 0..=u8::MAX {
             table.extend([0, 1, 2].map(|channel| {
-                let level = f32::from(rgb8(color[channel], coverage)) / 255.0;
+                let level = tone(f32::from(rgb8(color[channel], coverage)) / 255.0);
                 (level - statistics.mean[channel]) / statistics.std[channel]
             }));
         }

@@ -10,6 +10,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("split", &[]),
     ("normalize", &["series"]),
     ("raster", &["series"]),
+    ("augment", &["series", "raster"]),
     ("cache", &["series", "raster"]),
     ("input", &[]),
     ("loss", &[]),
@@ -26,7 +27,15 @@ const RULES: &[(&str, &[&str])] = &[
     ),
 ];
 /// Rooms of the host: no tensor may enter.
-const HOST: &[&str] = &["series", "metrics", "split", "normalize", "raster", "cache"];
+const HOST: &[&str] = &[
+    "series",
+    "metrics",
+    "split",
+    "normalize",
+    "raster",
+    "augment",
+    "cache",
+];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["input", "loss", "model"];
 

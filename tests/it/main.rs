@@ -1,5 +1,6 @@
 //! All integration tests in one binary: every further one would link Burn again.
 
+mod augmentation;
 mod cache_contract;
 mod child;
 mod classifier_parity;
