@@ -9,10 +9,11 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::raster::RasterError;
 use crate::series::LabeledSeries;
+use crate::store::StoreError;
 
 mod available;
 mod build;
@@ -21,18 +22,19 @@ mod contract;
 pub mod disk;
 mod key;
 mod memory;
-mod pool;
 mod subset;
 mod uncached;
 
 pub use available::available_memory;
-pub use build::{BuildCost, BuildOptions, BuildPhase, BuildProgress};
+pub use build::BuildCost;
 pub use contract::{ContractViolation, check_contract};
 pub use disk::OnDiskImages;
 pub use key::ImageKey;
 pub use memory::InMemoryImages;
 pub use subset::ImageSubset;
 pub use uncached::UncachedImages;
+
+pub use crate::store::{BuildOptions, BuildPhase, BuildProgress};
 
 use codec::CodecError;
 use disk::StoreDefect;
@@ -217,20 +219,24 @@ impl CacheError {
             Err(Self::BufferLength { found, expected })
         }
     }
+}
 
-    /// Puts an action and a path beside what the system said.
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
+impl From<StoreError> for CacheError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path,
+                source,
+            },
+            StoreError::Defect { path, source } => Self::Store { path, source },
+            StoreError::Busy { path } => Self::Busy { path },
+            StoreError::OverBudget { needed, budget } => Self::OverBudget { needed, budget },
+            StoreError::Cancelled { done, total } => Self::Cancelled { done, total },
         }
-    }
-
-    /// Puts a path beside a defect.
-    fn defect(path: &Path) -> impl FnOnce(StoreDefect) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Store { path, source }
     }
 }

@@ -27,6 +27,9 @@ pub enum Error {
     /// An image cache.
     #[error(transparent)]
     Cache(#[from] crate::cache::CacheError),
+    /// A store on disk.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
     /// A batch.
     #[error(transparent)]
     Batch(#[from] crate::batch::BatchError),

@@ -47,8 +47,8 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`cache`],
-//!   [`metrics`].
+//! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`store`],
+//!   [`cache`], [`metrics`].
 //! - Tensors, no files or threads: [`model`], [`loss`].
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`train`], [`report`]; and [`backend`], the only place that names a device.
@@ -85,6 +85,7 @@ pub mod raster;
 pub mod report;
 pub mod series;
 pub mod split;
+pub mod store;
 #[cfg(feature = "train")]
 pub mod train;
 

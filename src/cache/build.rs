@@ -1,14 +1,14 @@
-//! Drawing and coding all pictures: what it costs, told beforehand, and how it is watched.
+//! Drawing and coding all pictures, and what it costs, told beforehand.
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::{CacheError, codec, pool::Pool};
+use super::{CacheError, codec};
 use crate::raster::{PlotStyle, Rasterizer, Scratch};
 use crate::series::{LabeledSeries, Series, SeriesDataset};
+use crate::store::Pool;
 
 /// Samples, and variates of each, that an estimate draws.
 const TRIAL_SAMPLES: usize = 32;
@@ -58,119 +58,6 @@ impl fmt::Display for BuildCost {
     }
 }
 
-/// What a build is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildPhase {
-    /// Waiting for another process that builds the same store.
-    Waiting,
-    /// Drawing and coding pictures.
-    Drawing,
-}
-
-/// How far a build has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BuildProgress {
-    /// What it is doing.
-    pub phase: BuildPhase,
-    /// Pictures that are done.
-    pub done: usize,
-    /// Pictures in all.
-    pub total: usize,
-}
-
-type OnProgress<'a> = Box<dyn FnMut(BuildProgress) -> ControlFlow<()> + 'a>;
-
-/// How a cache is built: the room it may take, and who watches.
-///
-/// # Examples
-///
-/// ```
-/// use std::ops::ControlFlow;
-/// use timesclip::cache::BuildOptions;
-///
-/// let options = BuildOptions::new().with_budget(2_000_000_000).with_progress(|progress| {
-///     // Draw a bar from `progress.done` and `progress.total`.
-///     ControlFlow::Continue(())
-/// });
-/// # let _ = options;
-/// ```
-#[derive(Default)]
-pub struct BuildOptions<'a> {
-    budget_bytes: Option<u64>,
-    on_progress: Option<OnProgress<'a>>,
-}
-
-impl<'a> BuildOptions<'a> {
-    /// No budget, nobody watching.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Refuses, beforehand, to build a cache of more than `bytes`.
-    ///
-    /// The size is estimated first; should the estimate be too low, the building stops as soon as
-    /// the budget is used up.
-    #[must_use]
-    pub fn with_budget(mut self, bytes: u64) -> Self {
-        self.budget_bytes = Some(bytes);
-        self
-    }
-
-    /// Calls `on_progress` at the start and after every sample, on the calling thread. `ControlFlow::Break` cancels the building.
-    #[must_use]
-    pub fn with_progress(
-        mut self,
-        on_progress: impl FnMut(BuildProgress) -> ControlFlow<()> + 'a,
-    ) -> Self {
-        self.on_progress = Some(Box::new(on_progress));
-        self
-    }
-
-    /// Tells how far the building is.
-    ///
-    /// # Errors
-    ///
-    /// [`CacheError::Cancelled`] if the callback says so.
-    pub(super) fn report(
-        &mut self,
-        phase: BuildPhase,
-        done: usize,
-        total: usize,
-    ) -> Result<(), CacheError> {
-        let progress = BuildProgress { phase, done, total };
-        match self
-            .on_progress
-            .as_mut()
-            .map(|on_progress| on_progress(progress))
-        {
-            Some(ControlFlow::Break(())) => Err(CacheError::Cancelled { done, total }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Holds `needed` bytes against the budget.
-    ///
-    /// # Errors
-    ///
-    /// [`CacheError::OverBudget`].
-    pub(super) fn check_budget(&self, needed: u64) -> Result<(), CacheError> {
-        match self.budget_bytes {
-            Some(budget) if needed > budget => Err(CacheError::OverBudget { needed, budget }),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for BuildOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BuildOptions")
-            .field("budget_bytes", &self.budget_bytes)
-            .field("watched", &self.on_progress.is_some())
-            .finish()
-    }
-}
-
 /// A rasteriser that can draw every series of `n_variates` variates.
 pub(super) fn rasterizer(style: &PlotStyle, n_variates: usize) -> Result<Rasterizer, CacheError> {
     let checked = style.validate_variates(n_variates);
@@ -207,7 +94,7 @@ impl PictureCoder {
     pub(super) fn encode_all(
         &self,
         samples: &[LabeledSeries],
-        mut store: impl FnMut(&LabeledSeries, &[Vec<u8>]) -> Result<(), CacheError>,
+        mut store: impl FnMut(&[Vec<u8>]) -> Result<(), CacheError>,
     ) -> Result<(), CacheError> {
         let Some(first) = samples.first() else {
             return Ok(());
@@ -220,9 +107,7 @@ impl PictureCoder {
             let codes: Vec<_> = pictures
                 .map(|i| self.encode(&chunk[i / n_variates].series, i % n_variates))
                 .collect();
-            for (sample, codes) in chunk.iter().zip(codes.chunks_exact(n_variates)) {
-                store(sample, codes)?;
-            }
+            codes.chunks_exact(n_variates).try_for_each(&mut store)?;
         }
         Ok(())
     }

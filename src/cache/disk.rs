@@ -2,35 +2,29 @@
 //!
 //! `docs/store-format.md` draws the file byte by byte.
 
-mod build;
-mod defect;
-mod file;
-mod format;
-mod lock;
-mod prune;
+mod header;
 
 use std::borrow::Cow;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-pub use defect::{Section, StoreDefect};
-pub use file::StoreFile;
-pub use format::StoreHeader;
-pub use prune::{FoundStore, find_stores};
+pub use header::StoreHeader;
 
-use self::lock::BuildLock;
-use super::build::{BuildOptions, BuildPhase, PictureCoder};
-use super::key::style_text;
-use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
+pub use crate::store::{Section, StoreDefect};
+
+use super::build::PictureCoder;
+use super::{BuildOptions, CacheError, CacheStats, CachedImageDataset, ImageKey, codec};
 use crate::raster::PlotStyle;
 use crate::series::{LabeledSeries, SeriesDataset};
+use crate::store;
 
-/// Ending of the name of a store.
-const EXTENSION: &str = "tsim";
+/// A complete store of pictures, open for reading. Only its index is in memory.
+pub type StoreFile = store::StoreFile<StoreHeader>;
+
+/// A store of pictures in a folder, complete or not, told by its name and its first bytes.
+pub type FoundStore = store::FoundStore<StoreHeader>;
 
 /// All pictures of a data set in a file, built once and read at positions.
 ///
@@ -63,8 +57,8 @@ impl OnDiskImages {
         style: &PlotStyle,
     ) -> Result<Self, CacheError> {
         let (start, dataset) = (Instant::now(), dataset.into());
-        let header = header_of(&dataset, style);
-        let store = open_store(&store_path(folder.as_ref(), header.key), &header)?;
+        let header = StoreHeader::of(&dataset, style);
+        let store = StoreFile::open_wanted(&store_path(folder.as_ref(), header.key), &header)?;
         Ok(Self {
             dataset,
             store,
@@ -93,37 +87,31 @@ impl OnDiskImages {
         style: &PlotStyle,
         mut options: BuildOptions<'_>,
     ) -> Result<Self, CacheError> {
-        let (start, dataset, folder) = (Instant::now(), dataset.into(), folder.as_ref());
-        let header = header_of(&dataset, style);
-        let path = store_path(folder, header.key);
-        let opened = |store, replaced, drawn| Self {
-            dataset: Arc::clone(&dataset),
+        let (start, dataset) = (Instant::now(), dataset.into());
+        let header = StoreHeader::of(&dataset, style);
+        let path = store_path(folder.as_ref(), header.key);
+        let (store, replaced, n_filled) = match store::open_if_whole(&path, &header)? {
+            Ok(store) => (store, None, 0),
+            Err(replaced) => {
+                let coder = PictureCoder::new(&dataset, style)?;
+                options.check_budget(coder.estimate(&dataset).bytes)?;
+                let ids: Vec<u64> = dataset.samples().iter().map(|sample| sample.id).collect();
+                let (store, n_filled) =
+                    store::build(&path, &header, &ids, &mut options, |store| {
+                        let rest = &dataset.samples()[store.n_done()..];
+                        coder.encode_all(rest, |codes| Ok(store.append(codes)?))
+                    })?;
+                (store, replaced, n_filled)
+            }
+        };
+        Ok(Self {
+            drawn: n_filled * dataset.n_variates(),
+            dataset,
             store,
             replaced,
             build_seconds: start.elapsed().as_secs_f64(),
-            drawn,
             hits: AtomicU64::new(0),
-        };
-        let replaced = match open_if_whole(&path, &header)? {
-            Ok(store) => return Ok(opened(store, None, 0)),
-            Err(replaced) => replaced,
-        };
-        let coder = PictureCoder::new(&dataset, style)?;
-        let cost = coder.estimate(&dataset);
-        options.check_budget(cost.bytes)?;
-        fs::create_dir_all(folder).map_err(CacheError::io("create", folder))?;
-        let _lock = BuildLock::wait(&lock_path(&path), || {
-            options.report(BuildPhase::Waiting, 0, cost.images)
-        })?;
-        // The process that held the lock may have built the very store.
-        let (store, drawn) = match open_if_whole(&path, &header)? {
-            Ok(store) => (store, 0),
-            Err(_) => {
-                let drawn = build::build(&path, &header, &dataset, &coder, &mut options)?;
-                (open_store(&path, &header)?, drawn)
-            }
-        };
-        Ok(opened(store, replaced, drawn))
+        })
     }
 
     /// The file of the pictures.
@@ -180,51 +168,43 @@ impl CachedImageDataset for OnDiskImages {
 
 /// The file in `folder` that is, or would be, the store of the pictures with this key.
 pub fn store_path(folder: &Path, key: ImageKey) -> PathBuf {
-    folder.join(format!("{key}.{EXTENSION}"))
+    store::path_of::<StoreHeader>(folder, key)
 }
 
-fn lock_path(store: &Path) -> PathBuf {
-    store.with_added_extension("lock")
+/// The stores of pictures in `folder`, complete or not, by name; other files are passed over.
+///
+/// # Errors
+///
+/// [`CacheError::Io`] if the folder or a file that is named like a store cannot be read.
+pub fn find_stores(folder: impl AsRef<Path>) -> Result<Vec<FoundStore>, CacheError> {
+    store::find_stores(folder)
 }
 
-fn header_of(dataset: &SeriesDataset, style: &PlotStyle) -> StoreHeader {
-    StoreHeader {
-        key: ImageKey::of(dataset, style),
-        n_samples: dataset.len(),
-        n_variates: dataset.n_variates(),
-        side_px: style.side_px,
-        style: style_text(style),
-    }
-}
-
-/// Opens and verifies the store at `path` if it is the `wanted` one.
-fn open_store(path: &Path, wanted: &StoreHeader) -> Result<StoreFile, CacheError> {
-    let store = StoreFile::open_unverified(path.to_owned(), |found| {
-        if found.key.series() != wanted.key.series() {
-            let (found, expected) = (found.n_samples, wanted.n_samples);
-            Err(StoreDefect::OtherSeries { found, expected })
-        } else if found != wanted {
-            let (found, expected) = (found.style.clone(), wanted.style.clone());
-            Err(StoreDefect::OtherStyle { found, expected })
-        } else {
-            Ok(())
-        }
-    })?;
-    store.verify()?;
-    Ok(store)
-}
-
-/// Opens the store at `path`, or says what is wrong with it: nothing if there is none.
-fn open_if_whole(
-    path: &Path,
-    wanted: &StoreHeader,
-) -> Result<Result<StoreFile, Option<StoreDefect>>, CacheError> {
-    match open_store(path, wanted) {
-        Ok(store) => Ok(Ok(store)),
-        Err(CacheError::Store { source, .. }) => Ok(Err(Some(source))),
-        Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Ok(Err(None))
-        }
-        Err(error) => Err(error),
+impl StoreFile {
+    /// Writes the masks of the sample at `position`.
+    ///
+    /// # Shapes
+    ///
+    /// - `masks`: `[n_variates, side_px, side_px]`
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::IndexOutOfRange`], [`CacheError::BufferLength`], and [`CacheError::Io`] or
+    /// [`CacheError::Store`] if the record is not there any more as it was written;
+    /// [`CacheError::Codec`] if it is, but holds no pictures: a store of a faulty writer.
+    pub fn masks_into(&self, position: usize, masks: &mut [u8]) -> Result<(), CacheError> {
+        let StoreHeader {
+            n_samples,
+            n_variates,
+            side_px,
+            ..
+        } = *self.header();
+        CacheError::check_index(position, n_samples)?;
+        CacheError::check_masks(masks, n_variates, side_px)?;
+        let id = self.ids()[position];
+        self.with_body(position, |codes| {
+            codec::decode_all(codes, side_px, masks)
+                .map_err(|source| CacheError::Codec { id, source })
+        })
     }
 }

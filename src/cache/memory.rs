@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::build::{BuildOptions, BuildPhase, PictureCoder};
-use super::{CacheError, CacheStats, CachedImageDataset, ImageKey, codec};
+use super::build::PictureCoder;
+use super::{
+    BuildOptions, BuildPhase, CacheError, CacheStats, CachedImageDataset, ImageKey, codec,
+};
 use crate::raster::PlotStyle;
 use crate::series::{LabeledSeries, SeriesDataset};
 
@@ -57,14 +59,14 @@ impl InMemoryImages {
         };
         let total = cost.images;
         options.report(BuildPhase::Drawing, 0, total)?;
-        coder.encode_all(dataset.samples(), |_, codes| {
+        coder.encode_all(dataset.samples(), |codes| {
             for code in codes {
                 images.codes.extend_from_slice(code);
             }
             images.ends.push(images.codes.len());
             options.check_budget(images.codes.len() as u64)?;
             let done = images.ends.len() * dataset.n_variates();
-            options.report(BuildPhase::Drawing, done, total)
+            Ok(options.report(BuildPhase::Drawing, done, total)?)
         })?;
         images.codes.shrink_to_fit();
         images.build_seconds = start.elapsed().as_secs_f64();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::build::rasterizer;
-use super::pool::Pool;
 use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
 use crate::raster::{PlotStyle, Rasterizer, Scratch};
 use crate::series::{LabeledSeries, SeriesDataset};
+use crate::store::Pool;
 
 /// The pictures of a data set, drawn again on every read.
 pub struct UncachedImages {

@@ -11,7 +11,8 @@ const RULES: &[(&str, &[&str])] = &[
     ("normalize", &["series"]),
     ("raster", &["series"]),
     ("augment", &["series", "raster"]),
-    ("cache", &["series", "raster"]),
+    ("store", &[]),
+    ("cache", &["series", "raster", "store"]),
     ("input", &[]),
     ("loss", &[]),
     ("model", &["input", "loss"]),
@@ -34,6 +35,7 @@ const HOST: &[&str] = &[
     "normalize",
     "raster",
     "augment",
+    "store",
     "cache",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.

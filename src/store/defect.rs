@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use crate::cache::codec::CodecError;
-
 /// A part of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Section {
     /// What is stored, in which format.
     Header,
-    /// The coded pictures.
+    /// What is stored of each sample.
     Records,
     /// Where each record is.
     Index,
@@ -34,7 +32,7 @@ impl fmt::Display for Section {
 #[non_exhaustive]
 pub enum StoreDefect {
     /// It is some other file.
-    #[error("it is not an image store: its first bytes are others")]
+    #[error("it is no such store: its first bytes are others")]
     NotAStore,
     /// It is of another version of the format.
     #[error("it has format version {found}, expected {supported}")]
@@ -66,16 +64,7 @@ pub enum StoreDefect {
         /// Id of the sample.
         id: u64,
     },
-    /// A record is whole but holds no pictures: a store of a faulty writer.
-    #[error("its record of sample {id} holds no pictures")]
-    Codes {
-        /// Id of the sample.
-        id: u64,
-        /// What is wrong with its codes.
-        #[source]
-        source: CodecError,
-    },
-    /// It holds pictures of other samples.
+    /// It is about other samples.
     #[error("it holds {found} samples of other content, expected {expected} of this data set")]
     OtherSeries {
         /// Number of samples in the file.
@@ -89,6 +78,14 @@ pub enum StoreDefect {
         /// Style of the file.
         found: String,
         /// Style that is wanted.
+        expected: String,
+    },
+    /// It holds outputs of another encoder, of other pictures, or in another form.
+    #[error("it holds features of `{found}`, expected `{expected}`")]
+    OtherFeatures {
+        /// What the features of the file are.
+        found: String,
+        /// What is wanted.
         expected: String,
     },
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cache::CacheError;
+use super::StoreError;
 
 /// Time between two attempts to get the lock.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -26,11 +26,11 @@ impl BuildLock {
     ///
     /// # Errors
     ///
-    /// [`CacheError::Io`], and what `on_wait` returns.
+    /// [`StoreError::Io`], and what `on_wait` returns.
     pub(super) fn wait(
         path: &Path,
-        mut on_wait: impl FnMut() -> Result<(), CacheError>,
-    ) -> Result<Self, CacheError> {
+        mut on_wait: impl FnMut() -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
         loop {
             if let Some(lock) = Self::try_take(path)? {
                 return Ok(lock);
@@ -44,17 +44,17 @@ impl BuildLock {
     ///
     /// # Errors
     ///
-    /// [`CacheError::Io`].
-    pub(super) fn try_take(path: &Path) -> Result<Option<Self>, CacheError> {
+    /// [`StoreError::Io`].
+    pub(super) fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(path).map_err(CacheError::io("create", path))?;
+        let file = options.open(path).map_err(StoreError::io("create", path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(CacheError::io("lock", path)(source)),
+            Err(TryLockError::Error(source)) => return Err(StoreError::io("lock", path)(source)),
         }
-        let current = is_current(&file, path).map_err(CacheError::io("examine", path))?;
+        let current = is_current(&file, path).map_err(StoreError::io("examine", path))?;
         let path = path.to_owned();
         // Made only if it is held: dropping it removes the file that the path names.
         Ok(current.then(|| Self { _file: file, path }))
@@ -119,12 +119,12 @@ mod tests {
             if waits < 3 {
                 Ok(())
             } else {
-                Err(CacheError::Cancelled { done: 0, total: 1 })
+                Err(StoreError::Cancelled { done: 0, total: 1 })
             }
         });
 
         assert!(
-            matches!(given_up, Err(CacheError::Cancelled { .. })),
+            matches!(given_up, Err(StoreError::Cancelled { .. })),
             "{given_up:?}"
         );
     }

@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 /// Spare values of one kind; as many are made as threads ask for at once.
 #[derive(Debug)]
-pub(super) struct Pool<T> {
+pub(crate) struct Pool<T> {
     spare: Mutex<Vec<T>>,
 }
 
 impl<T> Pool<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             spare: Mutex::new(Vec::new()),
         }
@@ -18,7 +18,7 @@ impl<T> Pool<T> {
     /// Runs `work` with a spare value, or with a new one if all are in use.
     ///
     /// A value is lost, not reused, when `work` panics.
-    pub(super) fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
         let spare = self.lock().pop();
         let mut value = spare.unwrap_or_else(make);
         let result = work(&mut value);
