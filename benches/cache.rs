@@ -1,4 +1,4 @@
-//! Image caches: coding, random batches, epochs and building, for each kind of cache.
+//! Image caches and feature stores: coding, random batches, epochs and building, for each kind.
 //!
 //! `cargo bench --bench cache`; with `TIMESCLIP_BENCH_FULL=1` an epoch has the size of the
 //! reference's training set, 4000 samples. `reference` in the arguments, or no name at all, also
@@ -21,6 +21,7 @@ use timesclip::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
     codec,
 };
+use timesclip::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::raster::{PlotStyle, Rasterizer};
 use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
@@ -33,6 +34,8 @@ const SAMPLE: usize = N_VARIATES * MASK;
 /// Samples of the reference's table, and of its training split.
 const REFERENCE_SAMPLES: usize = 5557;
 const EPOCH_SAMPLES: usize = 4000;
+/// Numbers of a feature of the reference's encoder.
+const WIDTH: usize = 768;
 const KINDS: [&str; 3] = ["memory", "disk", "none"];
 
 /// The sum of twelve uniform numbers less its mean is close enough to a normal one.
@@ -181,6 +184,65 @@ fn epoch(criterion: &mut Criterion) {
     }
 }
 
+/// A store of seeded numbers, in a folder or in memory.
+fn features(set: &Arc<SeriesDataset>, dtype: FeatureDtype, folder: Option<&Path>) -> FeatureStore {
+    let images = images("none", set, Path::new(""));
+    let identity = EncoderIdentity {
+        encoder: 0,
+        pixels: 0,
+        dtype,
+        width: WIDTH,
+        description: "numbers that are drawn".to_owned(),
+    };
+    let set = FeatureSet::of(&*images, identity).expect("samples in memory");
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    let compute = |_, numbers: &mut [f32]| {
+        numbers.fill_with(|| rng.random());
+        Ok::<_, std::io::Error>(())
+    };
+    let options = BuildOptions::new();
+    let store = match folder {
+        Some(folder) => FeatureStore::open_or_build(folder, &set, BATCH, options, compute),
+        None => FeatureStore::in_memory(&set, BATCH, options, compute),
+    };
+    store.expect("features")
+}
+
+/// An epoch of features, on one thread, in random order.
+fn feature_epoch(criterion: &mut Criterion) {
+    let full = std::env::var_os("TIMESCLIP_BENCH_FULL").is_some();
+    let n_samples = if full {
+        EPOCH_SAMPLES
+    } else {
+        EPOCH_SAMPLES / 10
+    };
+    let set = walks(n_samples);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut order: Vec<usize> = (0..n_samples).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(13));
+    let mut batch = vec![0.0; BATCH * N_VARIATES * WIDTH];
+    let mut group = criterion.benchmark_group("features");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements((n_samples * N_VARIATES) as u64));
+    for dtype in [FeatureDtype::F32, FeatureDtype::F16] {
+        for (place, folder) in [("memory", None), ("disk", Some(folder.path()))] {
+            let store = features(&set, dtype, folder);
+            let size = format!("{n_samples}x{N_VARIATES}x{WIDTH}");
+            let id = BenchmarkId::new(format!("store={place}/dtype={dtype}"), size);
+            group.bench_function(id, |bencher| {
+                bencher.iter(|| {
+                    for indices in order.chunks(BATCH) {
+                        let numbers = batch.chunks_exact_mut(N_VARIATES * WIDTH);
+                        for (&index, numbers) in indices.iter().zip(numbers) {
+                            store.features_into(index, numbers).expect("features");
+                        }
+                    }
+                });
+            });
+        }
+    }
+}
+
 /// Writes the masks of four batches to a file, if one is named.
 fn export(_: &mut Criterion) {
     let Some(path) = std::env::var_os("TIMESCLIP_BENCH_MASKS") else {
@@ -278,5 +340,13 @@ fn forget(path: &Path) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-criterion_group!(benches, export, coding, random_batch, epoch, reference);
+criterion_group!(
+    benches,
+    export,
+    coding,
+    random_batch,
+    epoch,
+    feature_epoch,
+    reference
+);
 criterion_main!(benches);

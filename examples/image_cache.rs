@@ -1,8 +1,8 @@
-//! Keeps image stores in order: `cargo run --release --example image_cache -- --help`.
+//! Keeps image stores and feature stores in order: `cargo run --release --example image_cache -- --help`.
 //!
-//! `build` draws the pictures of a data set into a folder, `stats` lists the stores in it, `verify`
-//! reads every byte of them, `show` writes the pictures of a sample as PNG files, `prune` removes
-//! stores that are no longer wanted, and no other file.
+//! `build` draws the pictures of a data set into a folder, `show` writes those of a sample as PNG
+//! files. Of both kinds, `stats` lists the stores in a folder, `verify` reads every byte of them,
+//! `prune` removes those that are no longer wanted, and no other file.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -12,13 +12,15 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
-use timesclip::cache::disk::{FoundStore, StoreFile, find_stores};
+use timesclip::cache::disk::StoreHeader;
 use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
+use timesclip::features::FeatureHeader;
 use timesclip::raster::{PlotStyle, rgb8};
 use timesclip::series::csv::CsvFormat;
 use timesclip::series::{SeriesDataset, read_dataset};
+use timesclip::store::{FoundStore, StoreFile, StoreKind, find_stores};
 
-/// Builds, examines and removes image stores.
+/// Builds image stores; examines and removes image and feature stores.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -153,7 +155,21 @@ fn build(data: &Data, dir: &Path, budget: Option<u64>) -> Result<()> {
 }
 
 fn stats(dir: &Path) -> Result<()> {
-    let stores = find_stores(dir)?;
+    let images = list::<StoreHeader>(dir, |header| {
+        format!("{} px; {}", header.side_px, header.style)
+    })?;
+    let features = list::<FeatureHeader>(dir, |header| {
+        let (key, description) = (header.key, &header.description);
+        format!("{} numbers as {}; {description}", key.width, key.dtype)
+    })?;
+    let (n_stores, bytes) = (images.0 + features.0, images.1 + features.1);
+    println!("{n_stores} stores, {bytes} bytes");
+    Ok(())
+}
+
+/// Lists the stores of one kind; returns their number and their bytes.
+fn list<K: StoreKind>(dir: &Path, what: impl Fn(&K) -> String) -> Result<(usize, u64)> {
+    let stores = find_stores::<K>(dir)?;
     for store in &stores {
         let days = age(store).as_secs_f64() / 86_400.0;
         println!(
@@ -164,21 +180,28 @@ fn stats(dir: &Path) -> Result<()> {
         );
         match &store.header {
             Ok(header) => println!(
-                "  {} samples x {} variates, {} px; {}",
-                header.n_samples, header.n_variates, header.side_px, header.style
+                "  {} samples x {} variates, {}",
+                header.n_samples(),
+                header.n_variates(),
+                what(header)
             ),
             Err(defect) => println!("  {defect}"),
         }
     }
-    let bytes: u64 = stores.iter().map(|store| store.bytes).sum();
-    println!("{} stores, {bytes} bytes", stores.len());
-    Ok(())
+    Ok((stores.len(), stores.iter().map(|store| store.bytes).sum()))
 }
 
 fn verify(dir: &Path) -> Result<()> {
+    let n_damaged = damaged::<StoreHeader>(dir)? + damaged::<FeatureHeader>(dir)?;
+    ensure!(n_damaged == 0, "{n_damaged} stores are damaged");
+    Ok(())
+}
+
+/// Reads all of every complete store of one kind; returns how many are damaged.
+fn damaged<K: StoreKind>(dir: &Path) -> Result<usize> {
     let mut n_damaged = 0;
-    for store in find_stores(dir)?.iter().filter(|store| !store.partial) {
-        match StoreFile::open(&store.path) {
+    for store in find_stores::<K>(dir)?.iter().filter(|store| !store.partial) {
+        match StoreFile::<K>::open(&store.path) {
             Ok(_) => println!("{}: whole", store.path.display()),
             Err(error) => {
                 n_damaged += 1;
@@ -186,8 +209,7 @@ fn verify(dir: &Path) -> Result<()> {
             }
         }
     }
-    ensure!(n_damaged == 0, "{n_damaged} stores are damaged");
-    Ok(())
+    Ok(n_damaged)
 }
 
 fn show(data: &Data, dir: &Path, index: usize, out: &Path) -> Result<()> {
@@ -232,7 +254,17 @@ fn prune(dir: &Path, keys: &[String], days: Option<u32>, dry_run: bool) -> Resul
         bail!("nothing says which stores to remove: give --key, --older-than-days, or both");
     }
     let oldest = days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
-    for store in find_stores(dir)? {
+    prune_kind::<StoreHeader>(dir, keys, oldest, dry_run)?;
+    prune_kind::<FeatureHeader>(dir, keys, oldest, dry_run)
+}
+
+fn prune_kind<K: StoreKind>(
+    dir: &Path,
+    keys: &[String],
+    oldest: Option<Duration>,
+    dry_run: bool,
+) -> Result<()> {
+    for store in find_stores::<K>(dir)? {
         let name = store.path.file_name().unwrap_or_default().to_string_lossy();
         let named = keys.is_empty() || keys.iter().any(|key| name.starts_with(key.as_str()));
         if !named || oldest.is_some_and(|oldest| age(&store) < oldest) {
@@ -249,7 +281,7 @@ fn prune(dir: &Path, keys: &[String], days: Option<u32>, dry_run: bool) -> Resul
 }
 
 /// Time since a store was last written; none if that lies in the future.
-fn age(store: &FoundStore) -> Duration {
+fn age<K>(store: &FoundStore<K>) -> Duration {
     SystemTime::now()
         .duration_since(store.modified)
         .unwrap_or_default()

@@ -30,6 +30,9 @@ pub enum Error {
     /// A store on disk.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// A feature store.
+    #[error(transparent)]
+    Feature(#[from] crate::features::FeatureError),
     /// A batch.
     #[error(transparent)]
     Batch(#[from] crate::batch::BatchError),

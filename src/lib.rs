@@ -48,7 +48,7 @@
 //! # Rooms
 //!
 //! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`store`],
-//!   [`cache`], [`metrics`].
+//!   [`cache`], [`features`], [`metrics`].
 //! - Tensors, no files or threads: [`model`], [`loss`].
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`train`], [`report`]; and [`backend`], the only place that names a device.
@@ -75,6 +75,7 @@ pub mod backend;
 pub mod batch;
 pub mod cache;
 mod error;
+pub mod features;
 mod input;
 pub mod loss;
 pub mod metrics;

@@ -1,7 +1,8 @@
 //! The container of all stores: one record of bytes for each sample, in one checked file.
 //!
 //! What a file holds is told by its [`StoreKind`]: pictures
-//! ([`cache::disk::StoreHeader`](crate::cache::disk::StoreHeader)) or the outputs of an encoder.
+//! ([`cache::disk::StoreHeader`](crate::cache::disk::StoreHeader)) or the outputs of an encoder
+//! ([`features::FeatureHeader`](crate::features::FeatureHeader)).
 //! All that keeps a file safe is here, once for every kind: keys, checksums, building that is
 //! killed and gone on with, one builder among several processes, publishing all or nothing,
 //! verified reading, finding and removing. `docs/store-format.md` draws the file byte by byte.
@@ -27,13 +28,13 @@ pub use options::{BuildOptions, BuildPhase, BuildProgress};
 pub use prune::{FoundStore, find_stores};
 
 pub(crate) use build::{build, open_if_whole};
-pub(crate) use format::{u32_at, u32_bytes, u64_at, u128_at};
+pub(crate) use format::{file_len, u32_at, u32_bytes, u64_at, u128_at};
 pub(crate) use pool::Pool;
 
 /// What one kind of store writes in front of its records, and what it asks of them.
 pub trait StoreKind: Clone + fmt::Debug + PartialEq + Send + Sync {
     /// What fails in the room of this kind.
-    type Error: Error + Send + From<StoreError>;
+    type Error: Error + Send + Sync + From<StoreError> + 'static;
 
     /// First bytes of a file. A byte above 127, both line endings and an end-of-file mark show a
     /// transfer that took the file for text.

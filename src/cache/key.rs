@@ -51,7 +51,7 @@ impl ImageKey {
     }
 
     /// The key that was written down as its two halves.
-    pub(super) fn from_halves(series: u128, style: u128) -> Self {
+    pub(crate) fn from_halves(series: u128, style: u128) -> Self {
         Self { series, style }
     }
 

@@ -95,6 +95,12 @@ pub(super) fn record_lens<K: StoreKind>(kind: &K) -> Option<RangeInclusive<u64>>
     Some(len(*bodies.start())?..=len(*bodies.end())?)
 }
 
+/// Bytes of a whole store whose records all have bodies of `body_len` bytes.
+pub(crate) fn file_len<K: StoreKind>(kind: &K, body_len: u64) -> u64 {
+    let sample = body_len + (RECORD_EXTRA + INDEX_ENTRY) as u64;
+    header_bytes(kind).len() as u64 + kind.n_samples() as u64 * sample + FOOTER as u64
+}
+
 /// Writes the record of the sample at `position` into `record`, whose content is replaced.
 pub(super) fn write_record(
     position: usize,

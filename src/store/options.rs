@@ -13,6 +13,8 @@ pub enum BuildPhase {
     Waiting,
     /// Drawing and coding pictures.
     Drawing,
+    /// Computing the outputs of an encoder.
+    Encoding,
 }
 
 /// How far a build has come.

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
-use timesclip::cache::{BuildOptions, CachedImageDataset, OnDiskImages};
 use timesclip::raster::PlotStyle;
 use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::pictures::{small_style, walks};
+use crate::stores::{Kind, OpenStore};
 
 /// Carries the job to the child.
 const JOB: &str = "TIMESCLIP_TEST_JOB";
@@ -25,14 +26,14 @@ pub(crate) struct Job {
 impl Job {
     /// The store of `walks(n_samples, n_variates, seed)`.
     pub(crate) fn build(
+        kind: Kind,
         folder: &Path,
-        n_samples: usize,
-        n_variates: usize,
+        [n_samples, n_variates]: [usize; 2],
         seed: u64,
         side_px: usize,
     ) -> Self {
         let folder = folder.display();
-        let text = format!("{n_samples} {n_variates} {seed} {side_px} {folder}");
+        let text = format!("{kind:?} {n_samples} {n_variates} {seed} {side_px} {folder}");
         Self {
             text,
             file_limit_kib: None,
@@ -43,7 +44,7 @@ impl Job {
     pub(crate) fn build_heavy(folder: &Path, bytes: u64) -> Self {
         let n_samples = bytes / HEAVY_PICTURE;
         Self {
-            text: format!("{n_samples} 0 0 0 {}", folder.display()),
+            text: format!("Images {n_samples} 0 0 0 {}", folder.display()),
             file_limit_kib: None,
         }
     }
@@ -79,6 +80,8 @@ impl Job {
     }
 }
 
+/// What the encoder of a child takes: long enough to be killed in the middle.
+const TIME_OF_SAMPLE: Duration = Duration::from_millis(1);
 /// Bytes that a picture of [`heavy`] takes at least.
 const HEAVY_PICTURE: u64 = 120_000;
 
@@ -105,10 +108,10 @@ fn heavy(n_samples: usize) -> (SeriesDataset, PlotStyle) {
 /// What a child found.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    /// Pictures it drew.
-    pub(crate) drawn: u64,
-    /// Checksum of all masks, in order.
-    pub(crate) masks: u64,
+    /// Pictures it drew, or features it computed.
+    pub(crate) made: u64,
+    /// Checksum of all samples, in order.
+    pub(crate) contents: u64,
     /// Most bytes of memory it ever held; 0 where the system does not tell.
     pub(crate) peak: u64,
 }
@@ -147,10 +150,14 @@ impl Child {
             .split(' ')
             .map(|n| n.parse().expect("a number"))
             .collect();
-        let [drawn, masks, peak] = numbers[..] else {
+        let [made, contents, peak] = numbers[..] else {
             panic!("{line}")
         };
-        Report { drawn, masks, peak }
+        Report {
+            made,
+            contents,
+            peak,
+        }
     }
 
     /// Waits for a child that must meet an error; its messages, the causes behind it.
@@ -202,6 +209,11 @@ impl Drop for Child {
 #[ignore = "what the children of other tests run"]
 fn child_entry() {
     let job = std::env::var(JOB).expect("a job");
+    let (kind, job) = job.split_once(' ').expect("a kind");
+    let kind = [Kind::Images, Kind::Features]
+        .into_iter()
+        .find(|known| format!("{known:?}") == kind)
+        .expect("a kind");
     let mut words = job.splitn(5, ' ');
     let mut number = || {
         words
@@ -222,10 +234,10 @@ fn child_entry() {
             },
         ),
     };
-    match OnDiskImages::open_or_build(folder, dataset, &style, BuildOptions::new()) {
-        Ok(images) => {
-            let masks = checksum(&images);
-            println!("report {} {masks} {}", images.stats().drawn, peak_memory());
+    match kind.build_slowly(Path::new(folder), &dataset, &style, TIME_OF_SAMPLE) {
+        Ok(store) => {
+            let contents = checksum(&*store);
+            println!("report {} {contents} {}", store.made(), peak_memory());
         }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -234,14 +246,10 @@ fn child_entry() {
     }
 }
 
-fn checksum(images: &OnDiskImages) -> u64 {
-    let mut masks = vec![0; images.n_variates() * images.side_px().pow(2)];
+fn checksum(store: &dyn OpenStore) -> u64 {
     let mut hash = Xxh3::new();
-    for index in 0..images.n_samples() {
-        images
-            .masks_into(index, &mut masks)
-            .expect("a sample of the set");
-        hash.update(&masks);
+    for index in 0..store.n_samples() {
+        hash.update(&store.read(index).expect("a sample of the set"));
     }
     hash.digest()
 }

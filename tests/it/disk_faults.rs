@@ -6,17 +6,38 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use timesclip::cache::disk::{
-    Section, StoreDefect, StoreFile, StoreHeader, find_stores, store_path,
-};
-use timesclip::cache::{
-    BuildOptions, CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages,
-};
+use timesclip::cache::disk::{self, StoreHeader};
+use timesclip::features::{FeatureHeader, FeatureSet};
 use timesclip::raster::PlotStyle;
 use timesclip::series::SeriesDataset;
+use timesclip::store::{
+    FoundStore, Section, StoreDefect, StoreError, StoreFile, StoreKind, find_stores,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::pictures::{Random, all_masks, walks};
+use crate::pictures::{Random, walks};
+use crate::stores::{Kind, OpenStore, for_both_kinds, open_features, set};
+
+for_both_kinds! {
+    a_store_has_the_documented_bytes,
+    a_store_cut_off_anywhere_is_refused,
+    a_store_cut_off_at_a_boundary_is_built_anew,
+    a_store_with_more_at_its_end_is_refused,
+    every_flipped_byte_is_found_and_its_section_named,
+    a_damaged_store_is_built_anew,
+    records_in_another_order_are_found,
+    other_versions_of_the_format_are_named_and_built_anew,
+    a_store_of_something_else_under_the_right_name_is_never_served,
+    other_files_under_the_name_of_a_store_are_replaced,
+    a_store_that_is_not_there_is_an_error_of_opening,
+    a_build_goes_on_from_any_prefix_of_an_earlier_one,
+    a_partial_store_of_something_else_is_not_gone_on_with,
+    a_reader_meets_an_error_when_its_file_is_damaged_or_cut_off,
+    a_folder_that_is_a_file_is_an_error,
+    a_folder_under_the_name_of_the_store_is_left_alone,
+    stores_are_found_and_removed_and_nothing_else_is,
+    a_file_that_is_no_longer_a_store_is_not_removed,
+}
 
 /// Pictures so small that a store of a few samples is quick to examine byte by byte.
 pub(crate) fn tiny_style() -> PlotStyle {
@@ -28,39 +49,51 @@ pub(crate) fn tiny_style() -> PlotStyle {
 
 /// A store of a few samples that can be damaged and mended.
 pub(crate) struct Bench {
+    pub(crate) kind: Kind,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) dataset: SeriesDataset,
-    pub(crate) masks: Vec<u8>,
+    /// Making it anew for every reading would take most of the time.
+    set: FeatureSet,
+    /// What the store holds.
+    pub(crate) contents: Vec<u8>,
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Bench {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the store");
         let dataset = walks(4, 2, 1);
-        let images = build(folder.path(), &dataset).expect("a build");
-        let path = images.path().to_owned();
-        let bytes = fs::read(&path).expect("the store");
-        let drawn = UncachedImages::new(dataset.clone(), &tiny_style()).expect("a sound style");
+        let store = build(kind, folder.path(), &dataset).expect("a build");
+        let path = store.path();
         Self {
-            masks: all_masks(&drawn),
+            kind,
+            set: set(&dataset, &tiny_style()),
+            contents: kind.expected(&dataset, &tiny_style()),
+            bytes: fs::read(&path).expect("the store"),
             folder,
             dataset,
             path,
-            bytes,
         }
     }
 
     /// What opening says of a file of these bytes in the place of the store.
-    pub(crate) fn open(&self, bytes: &[u8]) -> Result<OnDiskImages, CacheError> {
+    pub(crate) fn open(&self, bytes: &[u8]) -> Result<Box<dyn OpenStore>, StoreError> {
         fs::write(&self.path, bytes).expect("a file in a new folder");
-        OnDiskImages::open(self.folder.path(), self.dataset.clone(), &tiny_style())
+        let folder = self.folder.path();
+        match self.kind {
+            Kind::Images => self.kind.open(folder, &self.dataset, &tiny_style()),
+            Kind::Features => open_features(folder, &self.set),
+        }
+    }
+
+    fn build(&self) -> Result<Box<dyn OpenStore>, StoreError> {
+        build(self.kind, self.folder.path(), &self.dataset)
     }
 
     fn defect(&self, bytes: &[u8]) -> StoreDefect {
         match self.open(bytes) {
-            Err(CacheError::Store { source, path }) => {
+            Err(StoreError::Defect { source, path }) => {
                 assert_eq!(path, self.path, "the file is named");
                 source
             }
@@ -71,9 +104,9 @@ impl Bench {
     /// Holds that a file of these bytes is named, replaced, and never served.
     fn check_rebuilt(&self, bytes: &[u8]) {
         let defect = self.defect(bytes);
-        let images = build(self.folder.path(), &self.dataset).expect("a new build");
-        assert_eq!(images.replaced(), Some(&defect), "the defect is told");
-        assert!(all_masks(&images) == self.masks, "{defect}");
+        let store = self.build().expect("a new build");
+        assert_eq!(store.replaced(), Some(defect.clone()), "the defect is told");
+        assert!(store.contents() == self.contents, "{defect}");
         assert!(
             fs::read(&self.path).expect("the store") == self.bytes,
             "{defect}"
@@ -82,44 +115,54 @@ impl Bench {
 
     /// Where the header, the records and the index end; the footer is the rest.
     fn bounds(&self) -> [usize; 3] {
-        let header = StoreFile::open(&self.path)
-            .expect("the store")
-            .header()
-            .clone();
+        let header_len = self.bytes[12..16].try_into().expect("four bytes");
         let footer_at = self.bytes.len() - 40;
+        let records_end = footer_at - 16 * self.dataset.len();
         [
-            72 + header.style.len(),
-            footer_at - 16 * header.n_samples,
+            u32::from_le_bytes(header_len) as usize,
+            records_end,
             footer_at,
         ]
     }
 }
 
-pub(crate) fn build(folder: &Path, dataset: &SeriesDataset) -> Result<OnDiskImages, CacheError> {
-    OnDiskImages::open_or_build(folder, dataset.clone(), &tiny_style(), BuildOptions::new())
+pub(crate) fn build(
+    kind: Kind,
+    folder: &Path,
+    dataset: &SeriesDataset,
+) -> Result<Box<dyn OpenStore>, StoreError> {
+    kind.build(folder, dataset, &tiny_style())
 }
 
-#[test]
-fn a_store_has_the_documented_bytes() {
-    let bench = Bench::new();
-    let key = ImageKey::of(&bench.dataset, &tiny_style());
+fn a_store_has_the_documented_bytes(kind: Kind) {
+    let bench = Bench::new(kind);
+    let key = bench.set.key();
     let bytes = &bench.bytes;
     let [header_end, records_end, index_end] = bench.bounds();
     let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let letters = kind.letters();
 
-    assert_eq!(bytes[..8], *b"\x89TSIM\r\n\x1a");
-    assert_eq!(bytes[8..12], [1, 0, 0, 0]);
     assert_eq!(
-        bytes[12..16],
-        u32::try_from(header_end).unwrap().to_le_bytes()
+        bytes[..8],
+        *[b"\x89", letters.as_bytes(), b"\r\n\x1a"].concat()
     );
-    assert_eq!(bytes[16..32], key.series().to_le_bytes());
-    assert_eq!(bytes[32..48], key.style().to_le_bytes());
+    assert_eq!(bytes[8..12], [1, 0, 0, 0]);
+    assert_eq!(bytes[16..32], key.images.series().to_le_bytes());
+    assert_eq!(bytes[32..48], key.images.style().to_le_bytes());
+    let (text, last, name) = match kind {
+        Kind::Images => ("renderer ", 9, key.images.to_string()),
+        Kind::Features => ("encoder of the tests", 36, key.to_string()),
+    };
     assert_eq!(
         bytes[48..64],
-        [4, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0]
+        [4, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, last, 0, 0, 0]
     );
-    assert!(bytes[64..].starts_with(b"renderer "));
+    if kind == Kind::Features {
+        assert_eq!(bytes[64..80], key.encoder.to_le_bytes());
+        assert_eq!(bytes[80..96], key.pixels.to_le_bytes());
+        assert_eq!(bytes[96..100], [1, 0, 0, 0]);
+    }
+    assert!(bytes[kind.fixed_header()..].starts_with(text.as_bytes()));
     assert_eq!(u64_at(header_end - 8), xxh3_64(&bytes[..header_end - 8]));
     // The first record: its id, and where the second one begins by the index.
     let (id, len) = (u64_at(header_end), u64_at(header_end + 8));
@@ -129,6 +172,14 @@ fn a_store_has_the_documented_bytes() {
         (id, header_end as u64)
     );
     assert_eq!(u64_at(records_end + 24), header_end as u64 + len + 24);
+    if kind == Kind::Features {
+        assert_eq!(len, 2 * 36 * 2);
+        // Whole numbers below 2048 in 16 bits: 2^e (1 + m / 1024), little-endian.
+        let first = f32::from_le_bytes(bench.contents[..4].try_into().unwrap());
+        let half = u16::from_le_bytes(bytes[header_end + 16..header_end + 18].try_into().unwrap());
+        let (exponent, mantissa) = (i32::from(half >> 10) - 15, f32::from(half & 1023));
+        assert_eq!(2_f32.powi(exponent) * (1.0 + mantissa / 1024.0), first);
+    }
     // The footer.
     assert_eq!(u64_at(index_end), records_end as u64);
     assert_eq!(u64_at(index_end + 8), bytes.len() as u64);
@@ -140,17 +191,18 @@ fn a_store_has_the_documented_bytes() {
         u64_at(index_end + 24),
         xxh3_64(&bytes[index_end..index_end + 24])
     );
-    assert_eq!(bytes[index_end + 32..], *b"TSIM-END");
-    assert_eq!(bench.path, store_path(bench.folder.path(), key));
     assert_eq!(
-        bench.path.file_name().unwrap().to_str().unwrap(),
-        format!("{key}.tsim")
+        bytes[index_end + 32..],
+        *format!("{letters}-END").as_bytes()
     );
+    let name = format!("{name}.{}", kind.extension());
+    assert_eq!(bench.path, bench.folder.path().join(name));
+    let path = kind.path(bench.folder.path(), &bench.dataset, &tiny_style());
+    assert_eq!(bench.path, path);
 }
 
-#[test]
-fn a_store_cut_off_anywhere_is_refused() {
-    let bench = Bench::new();
+fn a_store_cut_off_anywhere_is_refused(kind: Kind) {
+    let bench = Bench::new(kind);
     for len in 1..bench.bytes.len() {
         let defect = bench.defect(&bench.bytes[..len]);
         assert!(
@@ -161,9 +213,8 @@ fn a_store_cut_off_anywhere_is_refused() {
     assert_eq!(bench.defect(&[]), StoreDefect::NotAStore);
 }
 
-#[test]
-fn a_store_cut_off_at_a_boundary_is_built_anew() {
-    let bench = Bench::new();
+fn a_store_cut_off_at_a_boundary_is_built_anew(kind: Kind) {
+    let bench = Bench::new(kind);
     let [header, records, index] = bench.bounds();
     for len in [
         0,
@@ -178,18 +229,16 @@ fn a_store_cut_off_at_a_boundary_is_built_anew() {
     }
 }
 
-#[test]
-fn a_store_with_more_at_its_end_is_refused() {
-    let bench = Bench::new();
+fn a_store_with_more_at_its_end_is_refused(kind: Kind) {
+    let bench = Bench::new(kind);
     let twice = [&bench.bytes[..], &bench.bytes[bench.bounds()[2]..]].concat();
 
     assert_eq!(bench.defect(&twice), StoreDefect::Checksum(Section::Footer));
     bench.check_rebuilt(&[&bench.bytes[..], b"more"].concat());
 }
 
-#[test]
-fn every_flipped_byte_is_found_and_its_section_named() {
-    let bench = Bench::new();
+fn every_flipped_byte_is_found_and_its_section_named(kind: Kind) {
+    let bench = Bench::new(kind);
     let [header, records, index] = bench.bounds();
     let mut random = Random(2);
     let mut bytes = bench.bytes.clone();
@@ -223,9 +272,8 @@ fn every_flipped_byte_is_found_and_its_section_named() {
     assert!(bench.open(&bytes).is_ok(), "the flips are undone");
 }
 
-#[test]
-fn a_damaged_store_is_built_anew() {
-    let bench = Bench::new();
+fn a_damaged_store_is_built_anew(kind: Kind) {
+    let bench = Bench::new(kind);
     let [header, records, index] = bench.bounds();
     for at in [
         0,
@@ -243,9 +291,8 @@ fn a_damaged_store_is_built_anew() {
     }
 }
 
-#[test]
-fn records_in_another_order_are_found() {
-    let bench = Bench::new();
+fn records_in_another_order_are_found(kind: Kind) {
+    let bench = Bench::new(kind);
     let [header, records, _] = bench.bounds();
     let len_at = |at: usize| {
         24 + usize::try_from(u64::from_le_bytes(
@@ -263,9 +310,8 @@ fn records_in_another_order_are_found() {
     assert!(matches!(bench.defect(&bytes), StoreDefect::Record { .. }));
 }
 
-#[test]
-fn other_versions_of_the_format_are_named_and_built_anew() {
-    let bench = Bench::new();
+fn other_versions_of_the_format_are_named_and_built_anew(kind: Kind) {
+    let bench = Bench::new(kind);
     let header_end = bench.bounds()[0];
     for version in [0_u32, 2, u32::MAX] {
         let mut bytes = bench.bytes.clone();
@@ -282,64 +328,61 @@ fn other_versions_of_the_format_are_named_and_built_anew() {
     }
 }
 
-#[test]
-fn a_store_of_something_else_under_the_right_name_is_never_served() {
-    let bench = Bench::new();
+fn a_store_of_something_else_under_the_right_name_is_never_served(kind: Kind) {
+    let bench = Bench::new(kind);
     let other = tempfile::tempdir().unwrap();
-    let bytes_of = |dataset: SeriesDataset, style: &PlotStyle| {
-        let options = BuildOptions::new();
-        let images = OnDiskImages::open_or_build(other.path(), dataset, style, options).unwrap();
-        fs::read(images.path()).unwrap()
+    let bytes_of = |dataset: &SeriesDataset, style: &PlotStyle| {
+        let store = kind.build(other.path(), dataset, style).unwrap();
+        fs::read(store.path()).unwrap()
     };
     let style = tiny_style();
     let thick = PlotStyle {
         stroke_width: 0.05,
         ..tiny_style()
     };
-    let other_set = bytes_of(walks(4, 2, 99), &style);
-    let other_order = bytes_of(bench.dataset.subset(&[1, 0, 2, 3]).unwrap(), &style);
-    let shorter = bytes_of(bench.dataset.truncated(5).unwrap(), &style);
-    let fewer = bytes_of(bench.dataset.subset(&[0, 1, 2]).unwrap(), &style);
-    let other_style = bytes_of(bench.dataset.clone(), &thick);
+    let other_set = bytes_of(&walks(4, 2, 99), &style);
+    let other_order = bytes_of(&bench.dataset.subset(&[1, 0, 2, 3]).unwrap(), &style);
+    let shorter = bytes_of(&bench.dataset.truncated(5).unwrap(), &style);
+    let fewer = bytes_of(&bench.dataset.subset(&[0, 1, 2]).unwrap(), &style);
+    let other_style = bytes_of(&bench.dataset, &thick);
 
-    for bytes in [&other_set, &other_order, &shorter] {
-        let defect = StoreDefect::OtherSeries {
-            found: 4,
-            expected: 4,
-        };
+    for (bytes, found) in [
+        (&other_set, 4),
+        (&other_order, 4),
+        (&shorter, 4),
+        (&fewer, 3),
+    ] {
+        let defect = StoreDefect::OtherSeries { found, expected: 4 };
         assert_eq!(bench.defect(bytes), defect);
         bench.check_rebuilt(bytes);
     }
-    let defect = StoreDefect::OtherSeries {
-        found: 3,
-        expected: 4,
-    };
-    assert_eq!(bench.defect(&fewer), defect);
-    bench.check_rebuilt(&fewer);
-    let StoreDefect::OtherStyle { found, expected } = bench.defect(&other_style) else {
-        panic!("not named as another style");
-    };
-    assert!(
-        found.contains("stroke 0.05") && !expected.contains("stroke 0.05"),
-        "{found}"
-    );
+    match bench.defect(&other_style) {
+        StoreDefect::OtherStyle { found, expected } if kind == Kind::Images => {
+            assert!(found.contains("stroke 0.05"), "{found}");
+            assert!(!expected.contains("stroke 0.05"), "{expected}");
+        }
+        StoreDefect::OtherFeatures { found, expected } if kind == Kind::Features => {
+            assert_ne!(found, expected);
+        }
+        other => panic!("not named as another style: {other}"),
+    }
     bench.check_rebuilt(&other_style);
 }
 
-#[test]
-fn other_files_under_the_name_of_a_store_are_replaced() {
-    let bench = Bench::new();
+fn other_files_under_the_name_of_a_store_are_replaced(kind: Kind) {
+    let bench = Bench::new(kind);
     for bytes in [&b"some text that is no store"[..], &[0; 4096], b"\x89TS"] {
         bench.check_rebuilt(bytes);
     }
 }
 
-#[test]
-fn a_store_that_is_not_there_is_an_error_of_opening() {
+fn a_store_that_is_not_there_is_an_error_of_opening(kind: Kind) {
     let (folder, dataset) = (tempfile::tempdir().unwrap(), walks(3, 1, 3));
 
-    let error = OnDiskImages::open(folder.path(), dataset, &tiny_style()).unwrap_err();
-    let CacheError::Io {
+    let error = kind
+        .open(folder.path(), &dataset, &tiny_style())
+        .unwrap_err();
+    let StoreError::Io {
         action: "open",
         source,
         ..
@@ -350,12 +393,11 @@ fn a_store_that_is_not_there_is_an_error_of_opening() {
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
 }
 
-#[test]
-fn a_build_goes_on_from_any_prefix_of_an_earlier_one() {
-    let bench = Bench::new();
+fn a_build_goes_on_from_any_prefix_of_an_earlier_one(kind: Kind) {
+    let bench = Bench::new(kind);
     let records_end = bench.bounds()[1];
     let partial = bench.path.with_added_extension("partial");
-    let mut drawn = BTreeSet::new();
+    let mut made = BTreeSet::new();
     // Prefixes that end inside every section, one with a torn tail, one of another store.
     let mut prefixes: Vec<Vec<u8>> = (0..=bench.bytes.len())
         .step_by(37)
@@ -368,11 +410,11 @@ fn a_build_goes_on_from_any_prefix_of_an_earlier_one() {
         fs::remove_file(&bench.path).unwrap();
         fs::write(&partial, &prefix).unwrap();
 
-        let images = build(bench.folder.path(), &bench.dataset).unwrap();
+        let store = bench.build().unwrap();
 
-        drawn.insert(images.stats().drawn);
+        made.insert(store.made());
         assert!(
-            all_masks(&images) == bench.masks,
+            store.contents() == bench.contents,
             "from {} bytes",
             prefix.len()
         );
@@ -383,154 +425,167 @@ fn a_build_goes_on_from_any_prefix_of_an_earlier_one() {
         );
         assert!(!partial.exists(), "from {} bytes", prefix.len());
     }
-    // Nothing that was whole is drawn again: two pictures a sample.
-    assert_eq!(drawn, BTreeSet::from([0, 2, 4, 6, 8]));
+    // Nothing that was whole is made again: two pictures, or features, a sample.
+    assert_eq!(made, BTreeSet::from([0, 2, 4, 6, 8]));
 }
 
-#[test]
-fn a_partial_store_of_something_else_is_not_gone_on_with() {
-    let bench = Bench::new();
-    let other = build(bench.folder.path(), &walks(4, 2, 98)).unwrap();
+fn a_partial_store_of_something_else_is_not_gone_on_with(kind: Kind) {
+    let bench = Bench::new(kind);
+    let other = build(kind, bench.folder.path(), &walks(4, 2, 98)).unwrap();
     fs::copy(other.path(), bench.path.with_added_extension("partial")).unwrap();
     fs::remove_file(&bench.path).unwrap();
 
-    let images = build(bench.folder.path(), &bench.dataset).unwrap();
+    let store = bench.build().unwrap();
 
-    assert_eq!(images.stats().drawn, 8);
-    assert!(all_masks(&images) == bench.masks);
+    assert_eq!(store.made(), 8);
+    assert!(store.contents() == bench.contents);
 }
 
-#[test]
-fn a_reader_meets_an_error_when_its_file_is_damaged_or_cut_off() {
-    let bench = Bench::new();
-    let [header, records, _] = bench.bounds();
-    let images = bench.open(&bench.bytes).unwrap();
-    let mut masks = vec![0; 2 * 81];
+fn a_reader_meets_an_error_when_its_file_is_damaged_or_cut_off(kind: Kind) {
+    let bench = Bench::new(kind);
+    let [header, ..] = bench.bounds();
+    let store = bench.open(&bench.bytes).unwrap();
+    let sample_len = bench.contents.len() / 4;
     let mut bytes = bench.bytes.clone();
     bytes[header + 30] ^= 1;
 
     // Writing keeps the file that is open: the damage comes under the reader.
     fs::write(&bench.path, &bytes).unwrap();
-    let error = images.masks_into(0, &mut masks).unwrap_err();
+    let error = store.read(0).unwrap_err();
     assert!(
         matches!(
             error,
-            CacheError::Store {
+            StoreError::Defect {
                 source: StoreDefect::Record { id: 100, .. },
                 ..
             }
         ),
         "{error:?}"
     );
-    images
-        .masks_into(1, &mut masks)
-        .expect("a record that is whole");
+    store.read(1).expect("a record that is whole");
     fs::OpenOptions::new()
         .write(true)
         .open(&bench.path)
         .unwrap()
         .set_len(99)
         .unwrap();
-    let error = images.masks_into(3, &mut masks).unwrap_err();
+    let error = store.read(3).unwrap_err();
     let section = Section::Records;
     let cut = StoreDefect::Truncated { section, len: 99 };
     assert!(
-        matches!(&error, CacheError::Store { source, .. } if *source == cut),
+        matches!(&error, StoreError::Defect { source, .. } if *source == cut),
         "{error:?}"
     );
     fs::write(&bench.path, &bench.bytes).unwrap();
-    images
-        .masks_into(3, &mut masks)
-        .expect("the file is whole again");
-    assert!(masks == bench.masks[3 * 162..], "{records}");
+    let sample = store.read(3).expect("the file is whole again");
+    assert!(sample == bench.contents[3 * sample_len..]);
 }
 
-#[test]
-fn a_folder_that_is_a_file_is_an_error() {
+fn a_folder_that_is_a_file_is_an_error(kind: Kind) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "not a folder").unwrap();
 
-    let error = build(&file, &walks(4, 2, 1)).unwrap_err();
+    let error = build(kind, &file, &walks(4, 2, 1)).unwrap_err();
     assert!(
-        matches!(&error, CacheError::Io { path, .. } if path.starts_with(&file)),
+        matches!(&error, StoreError::Io { path, .. } if path.starts_with(&file)),
         "{error:?}"
     );
-    let error = build(&file.join("below"), &walks(4, 2, 1)).unwrap_err();
+    let error = build(kind, &file.join("below"), &walks(4, 2, 1)).unwrap_err();
     assert!(
-        matches!(&error, CacheError::Io { path, .. } if path.starts_with(&file)),
+        matches!(&error, StoreError::Io { path, .. } if path.starts_with(&file)),
         "{error:?}"
     );
     assert_eq!(fs::read(&file).unwrap(), b"not a folder");
 }
 
-#[test]
-fn a_folder_under_the_name_of_the_store_is_left_alone() {
-    let bench = Bench::new();
+fn a_folder_under_the_name_of_the_store_is_left_alone(kind: Kind) {
+    let bench = Bench::new(kind);
     fs::remove_file(&bench.path).unwrap();
     fs::create_dir_all(bench.path.join("inside")).unwrap();
 
-    let error = build(bench.folder.path(), &bench.dataset).unwrap_err();
+    let error = bench.build().unwrap_err();
 
-    assert!(matches!(error, CacheError::Io { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
     assert!(bench.path.join("inside").is_dir());
 }
 
-#[test]
-fn stores_are_found_and_removed_and_nothing_else_is() {
-    let bench = Bench::new();
+fn stores_are_found_and_removed_and_nothing_else_is(kind: Kind) {
+    match kind {
+        Kind::Images => check_found::<StoreHeader>(kind, |header| header.side_px == 9),
+        Kind::Features => check_found::<FeatureHeader>(kind, |header| header.key.width == 36),
+    }
+}
+
+fn check_found<K: StoreKind>(kind: Kind, is_right: impl Fn(&K) -> bool) {
+    let bench = Bench::new(kind);
     let folder = bench.folder.path();
-    let key = ImageKey::of(&bench.dataset, &tiny_style());
     let partial = bench.path.with_added_extension("partial");
     fs::write(&partial, &bench.bytes[..300]).unwrap();
     let digits = "0123456789abcdef0123456789abcdef";
-    // Named like stores but others' files, and a store under a name that is not one.
-    fs::write(folder.join(format!("{digits}.tsim")), "somebody's notes").unwrap();
-    fs::write(folder.join(format!("{digits}.tsim.partial")), "").unwrap();
-    fs::create_dir(folder.join(format!("{}.tsim", digits.replace('0', "f")))).unwrap();
+    let named = |digits: &str| folder.join(format!("{digits}.{}", kind.extension()));
+    // Named like stores but others' files, a store under a name that is not one, and one of the
+    // other kind.
+    fs::write(named(digits), "somebody's notes").unwrap();
+    fs::write(named(digits).with_added_extension("partial"), "").unwrap();
+    fs::create_dir(named(&digits.replace('0', "f"))).unwrap();
     fs::write(folder.join("copy of a store"), &bench.bytes).unwrap();
+    let other = match kind {
+        Kind::Images => Kind::Features,
+        Kind::Features => Kind::Images,
+    };
+    let other = build(other, folder, &bench.dataset).unwrap();
+    fs::copy(other.path(), named(&digits.replace('0', "e"))).unwrap();
 
-    let found = find_stores(folder).unwrap();
+    let found = find_stores::<K>(folder).unwrap();
 
     let paths: Vec<&Path> = found.iter().map(|store| store.path.as_path()).collect();
     assert_eq!(paths, [&*bench.path, &*partial]);
     assert_eq!((found[0].partial, found[1].partial), (false, true));
-    let StoreHeader {
-        key: of_store,
-        n_samples: 4,
-        n_variates: 2,
-        side_px: 9,
-        ..
-    } = found[0].header.clone().unwrap()
-    else {
-        panic!("{found:?}");
-    };
-    assert_eq!(of_store, key);
+    let header = found[0].header.as_ref().unwrap();
+    assert_eq!((header.n_samples(), header.n_variates()), (4, 2));
+    assert!(is_right(header), "{header:?}");
     for store in &found {
         store.remove().unwrap();
     }
-    assert_eq!(find_stores(folder).unwrap().len(), 0);
-    assert_eq!(
-        fs::read_dir(folder).unwrap().count(),
-        4,
-        "the files of others stay"
-    );
+    assert_eq!(find_stores::<K>(folder).unwrap().len(), 0);
+    let left = fs::read_dir(folder).unwrap().count();
+    assert_eq!(left, 6, "the files of others stay");
+}
+
+fn a_file_that_is_no_longer_a_store_is_not_removed(kind: Kind) {
+    let bench = Bench::new(kind);
+    let removed = match kind {
+        Kind::Images => remove_replaced(&bench, disk::find_stores(bench.folder.path()).unwrap())
+            .map_err(|error| error.to_string()),
+        Kind::Features => {
+            let found = find_stores::<FeatureHeader>(bench.folder.path()).unwrap();
+            remove_replaced(&bench, found).map_err(|error| error.to_string())
+        }
+    };
+
+    let error = removed.unwrap_err();
+    assert!(error.contains("cannot be used"), "{error}");
+    assert!(bench.path.exists());
+}
+
+fn remove_replaced<K: StoreKind>(bench: &Bench, found: Vec<FoundStore<K>>) -> Result<(), K::Error> {
+    fs::write(&bench.path, "somebody's notes").expect("a file");
+    found[0].remove()
 }
 
 #[test]
-fn a_file_that_is_no_longer_a_store_is_not_removed() {
-    let bench = Bench::new();
-    let found = find_stores(bench.folder.path()).unwrap();
-    fs::write(&bench.path, "somebody's notes").unwrap();
+fn a_store_is_opened_and_verified_without_its_data_set() {
+    let images = Bench::new(Kind::Images);
+    let store = disk::StoreFile::open(&images.path).unwrap();
+    store.verify().unwrap();
+    assert_eq!(store.ids(), [100, 103, 106, 109]);
 
-    let error = found[0].remove().unwrap_err();
-
-    assert!(matches!(
-        error,
-        CacheError::Store {
-            source: StoreDefect::NotAStore,
-            ..
-        }
-    ));
-    assert!(bench.path.exists());
+    let features = Bench::new(Kind::Features);
+    let store = StoreFile::<FeatureHeader>::open(&features.path).unwrap();
+    store.verify().unwrap();
+    assert_eq!(store.header().key, features.set.key());
+    fs::write(&features.path, &images.bytes).unwrap();
+    let error = StoreFile::<FeatureHeader>::open(&features.path).unwrap_err();
+    assert!(error.to_string().contains("cannot be used"), "{error}");
 }

@@ -13,6 +13,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("augment", &["series", "raster"]),
     ("store", &[]),
     ("cache", &["series", "raster", "store"]),
+    ("features", &["cache", "store"]),
     ("input", &[]),
     ("loss", &[]),
     ("model", &["input", "loss"]),
@@ -37,6 +38,7 @@ const HOST: &[&str] = &[
     "augment",
     "store",
     "cache",
+    "features",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["input", "loss", "model"];

@@ -5,12 +5,17 @@ mod cache_contract;
 mod child;
 mod classifier_parity;
 mod command;
+// Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
+#[cfg(test)]
 mod disk_faults;
+#[cfg(test)]
 mod disk_processes;
 mod downstream;
+mod feature_store;
 mod golden_raster;
 mod layering;
 mod pictures;
 mod raster_allocations;
+mod stores;
 mod support;
 mod training;
