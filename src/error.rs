@@ -39,6 +39,9 @@ pub enum Error {
     /// A classifier's configuration.
     #[error(transparent)]
     Config(#[from] crate::model::ConfigError),
+    /// Pretrained weights.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
     /// A backend.
     #[error(transparent)]
     Backend(#[from] crate::backend::BackendError),

@@ -49,7 +49,7 @@
 //!
 //! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`store`],
 //!   [`cache`], [`features`], [`metrics`].
-//! - Tensors, no files or threads: [`model`], [`loss`].
+//! - Tensors, no files or threads: [`model`], [`loss`]; and [`weights`], which reads files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`train`], [`report`]; and [`backend`], the only place that names a device.
 //!
@@ -89,6 +89,7 @@ pub mod split;
 pub mod store;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod weights;
 
 pub use error::Error;
 

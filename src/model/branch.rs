@@ -85,15 +85,21 @@ impl LanguageConfig {
         device: &B::Device,
     ) -> LanguageBranch<B> {
         let width = self.transformer.d_model;
-        let norm = LayerNormConfig::new(width).with_epsilon(self.transformer.layer_norm_eps);
         LanguageBranch {
             tokenizer: self.tokenizer.init(n_variates, width, device),
-            text_model: TextEncoder {
-                encoder: self.transformer.init(device),
-                final_layer_norm: norm.init(device),
-                causal: self.causal,
-            },
+            text_model: self.init_text(device),
             projection: (width != d_model).then(|| Projection::new(width, d_model, device)),
+        }
+    }
+
+    /// Creates the text encoder alone, with CLIP's initialisation.
+    pub(crate) fn init_text<B: Backend>(&self, device: &B::Device) -> TextEncoder<B> {
+        let norm = LayerNormConfig::new(self.transformer.d_model);
+        let norm = norm.with_epsilon(self.transformer.layer_norm_eps);
+        TextEncoder {
+            encoder: self.transformer.init(device),
+            final_layer_norm: norm.init(device),
+            causal: self.causal,
         }
     }
 }

@@ -42,7 +42,7 @@ impl VisionEncoderConfig {
     }
 
     /// Says what is wrong with these sizes, if anything.
-    pub(super) fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         let (side, patch) = (self.side_px, self.image_patch_size);
         if side == 0 || !side.is_multiple_of(patch) {
             return Some(format!(

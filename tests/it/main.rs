@@ -19,3 +19,4 @@ mod raster_allocations;
 mod stores;
 mod support;
 mod training;
+mod weights_parity;

@@ -1,0 +1,46 @@
+//! Pretrained encoders: CLIP and ViT checkpoints in the layout of Hugging Face.
+//!
+//! A [`Checkpoint`] is what a user downloads: `config.json` and the tensors beside it, in
+//! `model.safetensors`, in shards with an index, or in `pytorch_model.bin`; a whole CLIP or one of
+//! its towers. The architecture is read from `config.json` and never guessed, and every tensor has
+//! its place or is named in an error.
+//!
+//! # Examples
+//! ```no_run
+//! # #[cfg(feature = "cpu")] {
+//! use timesclip::weights::Checkpoint;
+//!
+//! let checkpoint = Checkpoint::open("clip-vit-base-patch16")?;
+//! let config = checkpoint.vision_config()?.with_side_px(192);
+//! let encoder = checkpoint.load_vision::<burn_flex::Flex>(&config, &Default::default())?;
+//! let expects = checkpoint.pixel_norm()?;
+//! # }
+//! # Ok::<(), timesclip::weights::WeightsError>(())
+//! ```
+//!
+//! # Safety of files
+//!
+//! Files come from strangers. Descriptions are bounded, places are checked against the length of
+//! the file before anything is read there, memory is reserved for what a file holds and never for
+//! what it claims, and no recursion follows a file's nesting. Pickles run nothing: their reader
+//! knows the few instructions and names of a dictionary of tensors, and refuses all others.
+//! Tensors are read one by one, so that no file is held twice.
+//!
+//! # Loaded weights and training
+//!
+//! A weight that is loaded on a backend with autodiff takes gradients. On one without, Burn 0.21
+//! forgets that it may; a model that is moved to autodiff later must be told which weights learn.
+
+mod architecture;
+mod assign;
+mod checkpoint;
+mod error;
+mod file;
+mod pixels;
+mod positions;
+mod safetensors;
+mod torch;
+
+pub use checkpoint::{Checkpoint, HostTensor};
+pub use error::{TensorProblem, WeightsError};
+pub use pixels::PixelNorm;

@@ -1,0 +1,317 @@
+//! `Checkpoint`: the files of a pretrained encoder, and what can be loaded from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::Backend;
+use serde_json::Value;
+
+use super::architecture::{ConfigFile, Tower, read_object};
+use super::assign::{Resize, Source};
+use super::error::WeightsError;
+use super::file::{MAX_NAME, MAX_RANK, TensorEntry, WeightFile};
+use super::pixels::PixelNorm;
+use super::{assign, pixels, safetensors, torch};
+use crate::model::{
+    LanguageConfig, TextEncoder, TransformerConfig, VisionEncoder, VisionEncoderConfig,
+};
+
+/// Files of weights that a directory may hold, the first one there is taken.
+const FILES: &[&str] = &[
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// An opened checkpoint: which tensors there are, and where. Their values stay in the files.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    directory: PathBuf,
+    files: Vec<WeightFile>,
+    /// By name: the file it is in, and where.
+    tensors: BTreeMap<String, (usize, TensorEntry)>,
+}
+
+/// A tensor of a checkpoint in single precision, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values.
+    pub values: Vec<f32>,
+}
+
+impl Checkpoint {
+    /// Opens a directory, or one file of weights with `config.json` beside it: `.safetensors`,
+    /// `.bin`, or the `.index.json` of shards. The tensors' descriptions are read and checked.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoWeights`] if a directory has none; [`WeightsError::Io`],
+    /// [`WeightsError::Malformed`] and [`WeightsError::Unsupported`] of the file at fault.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
+        let path = path.as_ref();
+        let (directory, weights) = if path.is_dir() {
+            let mut files = FILES.iter().map(|name| path.join(name));
+            let weights = files.find(|file| file.exists());
+            let weights = weights.ok_or_else(|| WeightsError::NoWeights {
+                path: path.to_owned(),
+                expected: FILES,
+            })?;
+            (path.to_owned(), weights)
+        } else {
+            let directory = path.parent().unwrap_or(Path::new(""));
+            (directory.to_owned(), path.to_owned())
+        };
+        let mut checkpoint = Self {
+            path: weights,
+            directory,
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+        };
+        if checkpoint
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            checkpoint.add_shards()?;
+        } else {
+            checkpoint.add(&checkpoint.path.clone())?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// The file of weights, or the index of its shards.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of tensors.
+    pub fn n_tensors(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Types of the tensors' elements, each once: `["F16", "I64"]`, say.
+    pub fn dtypes(&self) -> Vec<&str> {
+        let dtypes = self.tensors.values().map(|(_, tensor)| tensor.dtype.name());
+        dtypes.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Names of the tensors, in alphabetical order.
+    pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Reads one tensor; none if there is none of that name, or it does not hold weights.
+    ///
+    /// # Errors
+    /// [`WeightsError::Io`] if the file cannot be read, [`WeightsError::Malformed`] if its checksum
+    /// is wrong.
+    pub fn tensor(&self, name: &str) -> Result<Option<HostTensor>, WeightsError> {
+        let entry = self
+            .tensors
+            .get(name)
+            .filter(|(_, tensor)| tensor.dtype.size().is_some());
+        let Some((file, tensor)) = entry else {
+            return Ok(None);
+        };
+        let values = self.files[*file].values(tensor)?;
+        let shape = tensor.shape.clone();
+        Ok(Some(HostTensor { shape, values }))
+    }
+
+    /// Sizes and choices of the vision encoder, from `config.json`; without dropout.
+    ///
+    /// `pre_layernorm`, which CLIP's files do not have, says with `false` that no norm precedes the
+    /// blocks, as in a plain ViT under CLIP's names.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoTower`] if the checkpoint is a text tower, [`WeightsError::Unsupported`]
+    /// names a setting that this crate does not have.
+    pub fn vision_config(&self) -> Result<VisionEncoderConfig, WeightsError> {
+        self.config()?.vision()
+    }
+
+    /// Sizes and choices of the text encoder's blocks, from `config.json`; without dropout.
+    ///
+    /// # Errors
+    /// As for [`vision_config`](Self::vision_config).
+    pub fn text_config(&self) -> Result<TransformerConfig, WeightsError> {
+        self.config()?.text()
+    }
+
+    /// What the vision encoder expects of its pixels: from `preprocessor_config.json`, or from the
+    /// same keys in `config.json`; none if neither has them.
+    ///
+    /// # Errors
+    /// [`WeightsError::Unsupported`] names a value that cannot be.
+    pub fn pixel_norm(&self) -> Result<Option<PixelNorm>, WeightsError> {
+        pixels::read(&self.directory)
+    }
+
+    /// Loads the vision encoder.
+    ///
+    /// The configuration may differ from [`vision_config`](Self::vision_config) in what changes no
+    /// weight, and in `side_px`: then the positions are resized, bicubically.
+    ///
+    /// # Errors
+    /// [`WeightsError::Differs`] if the configuration is of another encoder, and
+    /// [`WeightsError::Tensors`] if the file's tensors are not the encoder's: all problems at once.
+    pub fn load_vision<B: Backend>(
+        &self,
+        config: &VisionEncoderConfig,
+        device: &B::Device,
+    ) -> Result<VisionEncoder<B>, WeightsError> {
+        let own = self.vision_config()?;
+        if let Some(problem) = config.problem() {
+            return Err(WeightsError::Invalid { problem });
+        }
+        self.same(
+            "the patch size",
+            own.image_patch_size,
+            config.image_patch_size,
+        )?;
+        self.same(
+            "the norm in front of the blocks",
+            own.pre_norm,
+            config.pre_norm,
+        )?;
+        self.same_blocks(&own.transformer, &config.transformer)?;
+        let grid = |config: &VisionEncoderConfig| config.side_px / config.image_patch_size;
+        let (old, new) = (grid(&own), grid(config));
+        let resize = (old != new).then_some(Resize { old, new });
+        assign::load(self.source(Tower::Vision, resize)?, config.init(device))
+    }
+
+    /// Loads the text encoder: its blocks and its last norm. CLIP's embeddings of words and their
+    /// positions are left where they are, since series make tokens of their own.
+    ///
+    /// The configuration may differ from [`text_config`](Self::text_config) in what changes no
+    /// weight, such as dropout and causality.
+    ///
+    /// # Errors
+    /// As for [`load_vision`](Self::load_vision).
+    pub fn load_text<B: Backend>(
+        &self,
+        config: &LanguageConfig,
+        device: &B::Device,
+    ) -> Result<TextEncoder<B>, WeightsError> {
+        self.same_blocks(&self.text_config()?, &config.transformer)?;
+        assign::load(self.source(Tower::Text, None)?, config.init_text(device))
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Option<&TensorEntry> {
+        self.tensors.get(name).map(|(_, tensor)| tensor)
+    }
+
+    fn config(&self) -> Result<ConfigFile, WeightsError> {
+        ConfigFile::read(&self.config_path())
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.directory.join("config.json")
+    }
+
+    fn source(&self, tower: Tower, resize: Option<Resize>) -> Result<Source<'_>, WeightsError> {
+        let whole = self.config()?.is_whole();
+        let prefix = format!("{}_model.", tower.name());
+        // A tower alone has its prefix or not, by the class and the version that wrote it.
+        let prefixed = whole || self.tensor_names().any(|name| name.starts_with(&prefix));
+        Ok(Source {
+            checkpoint: self,
+            tower,
+            whole,
+            prefix: if prefixed { prefix } else { String::new() },
+            resize,
+        })
+    }
+
+    fn same_blocks(
+        &self,
+        own: &TransformerConfig,
+        asked: &TransformerConfig,
+    ) -> Result<(), WeightsError> {
+        self.same("the width", own.d_model, asked.d_model)?;
+        self.same("the feed-forward width", own.d_ff, asked.d_ff)?;
+        self.same("the number of heads", own.n_heads, asked.n_heads)?;
+        self.same("the number of layers", own.n_layers, asked.n_layers)?;
+        self.same(
+            "the layer norms' epsilon",
+            own.layer_norm_eps,
+            asked.layer_norm_eps,
+        )?;
+        let name = |config: &TransformerConfig| format!("{:?}", config.activation);
+        self.same("the activation", name(own), name(asked))
+    }
+
+    fn same<T: PartialEq + ToString>(
+        &self,
+        setting: &'static str,
+        found: T,
+        expected: T,
+    ) -> Result<(), WeightsError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(WeightsError::Differs {
+            path: self.config_path(),
+            setting,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        })
+    }
+
+    /// Adds the tensors of a file; no name may be there before.
+    fn add(&mut self, path: &Path) -> Result<(), WeightsError> {
+        let file = WeightFile::open(path)?;
+        let is_torch = path.extension().is_some_and(|extension| extension == "bin");
+        let tensors = if is_torch {
+            torch::tensors(&file)?
+        } else {
+            safetensors::tensors(&file)?
+        };
+        for (name, tensor) in tensors {
+            let problem = if name.len() > MAX_NAME {
+                format!("a tensor's name is {} bytes long", name.len())
+            } else if tensor.shape.len() > MAX_RANK {
+                format!("`{name}` has {} dimensions", tensor.shape.len())
+            } else if self.tensors.contains_key(&name) {
+                format!("`{name}` is there twice")
+            } else {
+                self.tensors.insert(name, (self.files.len(), tensor));
+                continue;
+            };
+            return Err(WeightsError::malformed(path, problem));
+        }
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Adds the tensors of all shards that the index names, which are those it lists.
+    fn add_shards(&mut self) -> Result<(), WeightsError> {
+        let index = read_object(&self.path)?;
+        let malformed = |problem: &str| WeightsError::malformed(&self.path, problem);
+        let listed = index.get("weight_map").and_then(Value::as_object);
+        let listed = listed.ok_or_else(|| malformed("it has no weight_map"))?;
+        let mut shards = BTreeSet::new();
+        for shard in listed.values() {
+            let shard = shard.as_str().map(Path::new);
+            // A plain name: an index cannot reach out of its directory.
+            let shard = shard.filter(|&shard| shard.file_name() == Some(shard.as_os_str()));
+            shards.insert(shard.ok_or_else(|| malformed("its weight_map has no names of files"))?);
+        }
+        for shard in shards {
+            self.add(&self.directory.join(shard))?;
+        }
+        let found: BTreeSet<&str> = self.tensor_names().collect();
+        let differs = listed.keys().find(|name| !found.contains(name.as_str()));
+        let differs = differs.map(String::as_str);
+        let differs =
+            differs.or_else(|| found.into_iter().find(|name| !listed.contains_key(*name)));
+        differs.map_or(Ok(()), |name| {
+            let problem = format!("it and its shards do not agree on having `{name:.512}`");
+            Err(WeightsError::malformed(&self.path, problem))
+        })
+    }
+}
