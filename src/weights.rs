@@ -11,7 +11,8 @@
 //! use timesclip::weights::Checkpoint;
 //!
 //! let checkpoint = Checkpoint::open("clip-vit-base-patch16")?;
-//! let config = checkpoint.vision_config()?.with_side_px(192);
+//! let mut config = checkpoint.vision_config()?;
+//! config.side_px = 192; // the positions are resized
 //! let encoder = checkpoint.load_vision::<burn_flex::Flex>(&config, &Default::default())?;
 //! let expects = checkpoint.pixel_norm()?;
 //! # }

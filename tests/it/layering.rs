@@ -17,6 +17,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("input", &[]),
     ("loss", &[]),
     ("model", &["input", "loss"]),
+    ("weights", &["model"]),
     (
         "batch",
         &["series", "normalize", "raster", "cache", "input"],
@@ -118,6 +119,11 @@ fn rings_hold_and_only_one_file_names_backends() {
         }
         if TENSOR.contains(&room.as_str()) {
             ["rayon", "tiny_skia", "std::fs", "std::thread"]
+                .iter()
+                .for_each(|what| refuse(what));
+        }
+        if room == "weights" {
+            ["rayon", "tiny_skia", "std::thread"]
                 .iter()
                 .for_each(|what| refuse(what));
         }

@@ -5,12 +5,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bool, Tensor, TensorData};
 use burn_store::{ModuleStore, SafetensorsStore};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use timesclip::model::{
-    LanguageConfig, SeriesTokenizerConfig, TextEncoder, VisionEncoder, VisionEncoderConfig,
+    LanguageConfig, SeriesTokenizerConfig, TextEncoder, Transformer, VisionEncoder,
+    VisionEncoderConfig,
 };
 use timesclip::weights::{Checkpoint, PixelNorm};
 
@@ -33,14 +37,15 @@ pub(crate) fn data(name: &str) -> PathBuf {
     root.join("tests/fixtures/clip/data").join(name)
 }
 
-/// `sin(0.01 i)` at place `i`, as the script computes it.
-fn sines(n: usize) -> Vec<f32> {
-    (0..n).map(|i| (i as f64 * 0.01).sin() as f32).collect()
+/// `height sin(step i)` at place `i`, as the script computes it.
+fn sines(n: usize, step: f64, height: f64) -> Vec<f32> {
+    let value = |i| (height * (i as f64 * step).sin()) as f32;
+    (0..n).map(value).collect()
 }
 
 fn pictures(n: usize, side_px: usize) -> Tensor<Cpu, 4> {
     let shape = [n, 3, side_px, side_px];
-    let pixels = sines(shape.iter().product());
+    let pixels = sines(shape.iter().product(), 0.01, 1.0);
     Tensor::from_data(TensorData::new(pixels, shape), &Default::default())
 }
 
@@ -84,6 +89,38 @@ fn load_text(folder: &Path, causal: bool) -> TextEncoder<Cpu> {
     encoder.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
+/// The tokens in front of the first block and behind every block, from the parts of an encoder.
+fn vision_states(encoder: &VisionEncoder<Cpu>, pixels: Tensor<Cpu, 4>) -> Vec<Tensor<Cpu, 3>> {
+    let embeddings = &encoder.embeddings;
+    let kernel = embeddings.patch_embedding.weight.val();
+    let [d_model, _, patch, _] = kernel.dims();
+    let strided = ConvOptions::new([patch; 2], [0; 2], [1; 2], 1);
+    let patches = conv2d(pixels, kernel, None, strided);
+    let patches: Tensor<Cpu, 3> = patches.flatten(2, 3).swap_dims(1, 2);
+    let class = embeddings.class_embedding.val();
+    let class = class.reshape([1, 1, d_model]).repeat_dim(0, BATCH);
+    let positions = embeddings.position_embedding.weight.val().unsqueeze();
+    let tokens = Tensor::cat(vec![class, patches], 1) + positions;
+    let tokens = match &encoder.pre_layrnorm {
+        Some(norm) => norm.forward(tokens),
+        None => tokens,
+    };
+    states(&encoder.encoder, tokens, None)
+}
+
+/// The tokens, and what leaves every block.
+fn states(
+    blocks: &Transformer<Cpu>,
+    tokens: Tensor<Cpu, 3>,
+    masked: Option<&Tensor<Cpu, 4, Bool>>,
+) -> Vec<Tensor<Cpu, 3>> {
+    let mut states = vec![tokens];
+    for (i, block) in blocks.layers.iter().enumerate() {
+        states.push(block.forward(states[i].clone(), masked));
+    }
+    states
+}
+
 /// The greatest error of the pooled output and of all hidden states.
 fn vision_error(name: &str, encoder: &VisionEncoder<Cpu>) -> f32 {
     let mut expected = Expected::of(name);
@@ -92,18 +129,38 @@ fn vision_error(name: &str, encoder: &VisionEncoder<Cpu>) -> f32 {
     let pixels = pictures(BATCH, side_px);
     let pooled = encoder.forward_pixels(pixels.clone());
     let mut greatest = error(pooled, &expected.values("pooled"));
-    for (i, state) in encoder.hidden_states(pixels).into_iter().enumerate() {
+    for (i, state) in vision_states(encoder, pixels).into_iter().enumerate() {
         let error = error(state, &expected.values(&format!("hidden.{i}")));
         greatest = if error <= greatest { greatest } else { error };
     }
     greatest
 }
 
+/// The states of the blocks under an explicit mask.
+fn text_states(
+    encoder: &TextEncoder<Cpu>,
+    tokens: Tensor<Cpu, 3>,
+    padded: Option<Tensor<Cpu, 2, Bool>>,
+    causal: bool,
+) -> Vec<Tensor<Cpu, 3>> {
+    let padded = padded.map(|padded| padded.into_data().iter::<bool>().collect::<Vec<_>>());
+    let masked = (0..BATCH * SEQ * SEQ).map(|i| {
+        let (sample, query, key) = (i / (SEQ * SEQ), i / SEQ % SEQ, i % SEQ);
+        let padded = padded
+            .as_ref()
+            .is_some_and(|padded| padded[sample * SEQ + key]);
+        padded || (causal && key > query)
+    });
+    let masked = TensorData::new(masked.collect::<Vec<_>>(), [BATCH, 1, SEQ, SEQ]);
+    let masked = Tensor::from_data(masked, &Default::default());
+    states(&encoder.encoder, tokens, Some(&masked))
+}
+
 /// The greatest error of the last and all hidden states, with and without padding.
 fn text_error(name: &str, encoder: &TextEncoder<Cpu>, causal: bool) -> f32 {
     let mut expected = Expected::of(name);
     let d_model = encoder.final_layer_norm.gamma.dims()[0];
-    let tokens = sines(BATCH * SEQ * d_model);
+    let tokens = sines(BATCH * SEQ * d_model, 1.0, 0.02);
     let tokens = TensorData::new(tokens, [BATCH, SEQ, d_model]);
     let tokens = Tensor::<Cpu, 3>::from_data(tokens, &Default::default());
     let padded: Vec<bool> = (0..BATCH * SEQ).map(|i| i >= SEQ + 4).collect();
@@ -112,7 +169,7 @@ fn text_error(name: &str, encoder: &TextEncoder<Cpu>, causal: bool) -> f32 {
     let mode = if causal { "causal" } else { "both" };
     let mut greatest: f32 = 0.0;
     for (case, masked) in [("", None), (".padded", Some(padded))] {
-        let states = encoder.hidden_states(tokens.clone(), masked.clone());
+        let states = text_states(encoder, tokens.clone(), masked.clone(), causal);
         let last = encoder.forward(tokens.clone(), masked);
         let states = states.into_iter().enumerate();
         let states = states.map(|(i, state)| (format!("{mode}{case}.hidden.{i}"), state));
@@ -154,7 +211,8 @@ fn positions_are_resized_as_transformers_does() {
     let own = checkpoint.vision_config().expect("a sound config.json");
     let mut expected = Expected::of("whole");
     for side_px in [16, 48] {
-        let config = own.clone().with_side_px(side_px);
+        let mut config = own.clone();
+        config.side_px = side_px;
         let encoder = checkpoint.load_vision::<Cpu>(&config, &Default::default());
         let encoder = encoder.expect("resized positions");
         let table = encoder.embeddings.position_embedding.weight.val();
@@ -176,60 +234,50 @@ fn weights_drawn_at_random_compute_something_else() {
     }
 }
 
-/// A copy of a checkpoint with changed settings and tensors.
-struct Mistaken(tempfile::TempDir);
-
-impl Mistaken {
-    fn new(name: &str, settings: &[(&str, Value)], edit: impl Fn(&str) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let text = fs::read(data(name).join("config.json")).expect("a fixture");
-        let mut config: Value = serde_json::from_slice(&text).expect("a fixture");
-        for (key, value) in settings {
-            assert_ne!(&config[*key], value, "a change of {key}");
-            config[*key] = value.clone();
-        }
-        fs::write(folder.path().join("config.json"), config.to_string()).expect("a new file");
-        let bytes = fs::read(data(name).join("model.safetensors")).expect("a fixture");
-        let tensors = SafeTensors::deserialize(&bytes).expect("a fixture");
-        let renamed = tensors.tensors().into_iter();
-        let renamed = renamed.map(|(name, tensor)| (edit(&name), tensor));
-        let file = folder.path().join("model.safetensors");
-        safetensors::serialize_to_file(renamed, None, &file).expect("a new file");
-        Self(folder)
+/// A copy of a checkpoint with other settings.
+pub(crate) fn with_settings(name: &str, edit: impl Fn(&mut Value)) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in fs::read_dir(data(name)).expect("a fixture") {
+        let path = entry.expect("an entry of a fixture").path();
+        let copy = folder.path().join(path.file_name().expect("a name"));
+        fs::copy(&path, copy).expect("a copy");
     }
+    let file = folder.path().join("config.json");
+    let text = fs::read(&file).expect("a fixture");
+    let mut config: Value = serde_json::from_slice(&text).expect("a fixture");
+    let before = config.clone();
+    edit(&mut config);
+    assert_ne!(config, before, "an edit that is none");
+    fs::write(file, config.to_string()).expect("a new file");
+    folder
+}
 
-    /// With other settings.
-    fn settings(name: &str, settings: &[(&str, Value)]) -> Self {
-        Self::new(name, settings, str::to_owned)
-    }
-
-    /// With two parts exchanged.
-    fn exchanged(name: &str, one: &str, other: &str) -> Self {
-        Self::new(name, &[], |tensor| {
-            if tensor.contains(one) {
-                tensor.replace(one, other)
-            } else {
-                tensor.replace(other, one)
-            }
-        })
-    }
-
-    fn error(&self, name: &str) -> f32 {
-        vision_error(name, &load_vision(self.0.path()))
-    }
+/// A copy of a checkpoint whose tensors have exchanged names.
+fn exchanged(name: &str, one: &str, other: &str) -> TempDir {
+    let folder = with_settings(name, |config| config["note"] = json!("exchanged"));
+    let file = folder.path().join("model.safetensors");
+    let bytes = fs::read(&file).expect("a fixture");
+    let tensors = SafeTensors::deserialize(&bytes).expect("a fixture");
+    let renamed = tensors.tensors().into_iter().map(|(name, tensor)| {
+        let from_one = name.contains(one);
+        let (from, to) = if from_one { (one, other) } else { (other, one) };
+        (name.replace(from, to), tensor)
+    });
+    safetensors::serialize_to_file(renamed, None, &file).expect("a new file");
+    folder
 }
 
 #[test]
 fn each_likely_mistake_shows() {
-    let settings = [
+    for (name, key, value) in [
         ("vision", "hidden_act", json!("quick_gelu")),
         ("projection", "hidden_act", json!("gelu")),
         ("vision", "layer_norm_eps", json!(1e-5)),
         ("projection", "layer_norm_eps", json!(1e-5)),
         ("vision", "num_attention_heads", json!(2)),
-    ];
-    for (name, key, value) in settings {
-        let error = Mistaken::settings(name, &[(key, value)]).error(name);
+    ] {
+        let folder = with_settings(name, |config| config[key] = value.clone());
+        let error = vision_error(name, &load_vision(folder.path()));
         assert!(error > MISTAKE, "{key} of {name}: {error}");
     }
     for (one, other) in [
@@ -240,13 +288,27 @@ fn each_likely_mistake_shows() {
         ("layer_norm1", "layer_norm2"),
         ("pre_layrnorm", "post_layernorm"),
     ] {
-        let error = Mistaken::exchanged("vision", one, other).error("vision");
+        let folder = exchanged("vision", one, other);
+        let error = vision_error("vision", &load_vision(folder.path()));
         assert!(error > MISTAKE, "{one} for {other}: {error}");
     }
-    assert!(
-        Mistaken::settings("vision", &[("note", json!("sound"))]).error("vision") <= TOLERANCE,
-        "a change that is none"
-    );
+    let folder = exchanged("vision", "nothing", "no other");
+    let error = vision_error("vision", &load_vision(folder.path()));
+    assert!(error <= TOLERANCE, "a copy: {error}");
+}
+
+#[test]
+fn each_likely_mistake_in_text_shows() {
+    for (key, value) in [
+        ("hidden_act", json!("gelu")),
+        ("layer_norm_eps", json!(1e-5)),
+        ("num_attention_heads", json!(2)),
+    ] {
+        let edit = |config: &mut Value| config["text_config"][key] = value.clone();
+        let folder = with_settings("whole", edit);
+        let error = text_error("whole", &load_text(folder.path(), true), true);
+        assert!(error > MISTAKE, "{key}: {error}");
+    }
 }
 
 #[test]
