@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// How many problems of a checkpoint are told one by one.
-const LISTED: usize = 12;
+/// How many tensors that are needed, and how many that are not, an error tells one by one.
+const LISTED: usize = 8;
 
 /// Pretrained weights cannot be loaded.
 #[derive(Debug, Error)]
@@ -167,16 +167,21 @@ pub enum TensorProblem {
     },
 }
 
-/// The first problems, and how many more there are.
+/// The first problems of both sorts, since names found explain names missing, and how many more.
 struct Listed<'a>(&'a [TensorProblem]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().take(LISTED).enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
+        let is_unused = |problem: &&TensorProblem| matches!(problem, TensorProblem::Unused { .. });
+        let needed = self.0.iter().filter(|problem| !is_unused(problem));
+        let unused = self.0.iter().filter(is_unused);
+        let mut listed = 0;
+        for problem in needed.take(LISTED).chain(unused.take(LISTED)) {
+            let comma = if listed == 0 { "" } else { ", " };
             write!(f, "{comma}{problem}")?;
+            listed += 1;
         }
-        match self.0.len().saturating_sub(LISTED) {
+        match self.0.len() - listed {
             0 => Ok(()),
             more => write!(f, ", and {more} more"),
         }

@@ -17,8 +17,8 @@ use self::zip::ZipEntry;
 use super::error::WeightsError;
 use super::file::{Dtype, TensorEntry, WeightFile};
 
-/// Longest pickle that is read; CLIP's takes some hundred kilobytes.
-const MAX_PICKLE: u64 = 2 << 20;
+/// Longest pickle that is read; that of the largest CLIPs takes 300 kilobytes.
+const MAX_PICKLE: u64 = 1 << 20;
 /// How a zip file starts.
 const ZIP: &[u8] = b"PK";
 /// How a pickle starts, and with it a file of PyTorch before 1.6.

@@ -19,4 +19,6 @@ mod raster_allocations;
 mod stores;
 mod support;
 mod training;
+mod weights_hostile;
 mod weights_parity;
+mod weights_strict;

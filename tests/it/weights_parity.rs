@@ -10,11 +10,11 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bool, Tensor, TensorData};
 use burn_store::{ModuleStore, SafetensorsStore};
 use safetensors::SafeTensors;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use timesclip::model::{
     LanguageConfig, SeriesTokenizerConfig, TextEncoder, Transformer, VisionEncoder,
-    VisionEncoderConfig,
 };
 use timesclip::weights::{Checkpoint, PixelNorm};
 
@@ -23,9 +23,9 @@ use crate::support::Cpu;
 /// Single precision through three blocks of tiny width, values up to about 10.
 const TOLERANCE: f32 = 1e-4;
 /// An encoder with one mistake is further away than this.
-const MISTAKE: f32 = 30.0 * TOLERANCE;
+const MISTAKE: f32 = 100.0 * TOLERANCE;
 /// Twelve blocks of width 384, class tokens of values up to about 10.
-const GOLDEN_TOLERANCE: f32 = 1e-3;
+const GOLDEN_TOLERANCE: f32 = 1e-4;
 /// Single precision in 16 products of table values up to about 1.
 const POSITIONS_TOLERANCE: f32 = 1e-6;
 /// Sizes of the text fixtures.
@@ -37,6 +37,10 @@ pub(crate) fn data(name: &str) -> PathBuf {
     root.join("tests/fixtures/clip/data").join(name)
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "to single precision, as the script does"
+)]
 /// `height sin(step i)` at place `i`, as the script computes it.
 fn sines(n: usize, step: f64, height: f64) -> Vec<f32> {
     let value = |i| (height * (i as f64 * step).sin()) as f32;
@@ -377,16 +381,8 @@ fn a_plain_vit_computes_its_golden_output() {
     assert!((norm.mean[0] - 0.485).abs() < 1e-6, "{norm:?}");
     let golden = fs::read(folder.join("golden_sin.json")).expect("the golden");
     let golden: Value = serde_json::from_slice(&golden).expect("the golden");
-    let golden = golden["pooler_output"].as_array().expect("the golden");
-    let golden: Vec<f32> = golden
-        .iter()
-        .map(|value| value.as_f64().expect("a number") as f32)
-        .collect();
-    let load = |config: &VisionEncoderConfig| {
-        let encoder = checkpoint.load_vision::<Cpu>(config, &Default::default());
-        encoder.expect("sound weights")
-    };
-    let pooled = load(&config).forward_pixels(pictures(1, 224));
+    let golden = Vec::<f32>::deserialize(&golden["pooler_output"]).expect("the golden");
+    let pooled = load_vision(&folder).forward_pixels(pictures(1, 224));
     let error = error(pooled, &golden);
     assert!(error <= GOLDEN_TOLERANCE, "{error}");
 }

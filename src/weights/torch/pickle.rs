@@ -10,17 +10,18 @@
 //! of the stack here.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::super::file::{MAX_NAME, MAX_RANK};
 
-/// Longest name of a storage: PyTorch counts them. Names and shapes are copied, and values that
+/// Longest name of a storage: PyTorch counts them. Names and shapes are copied, and tensors that
 /// share a long one must not take memory out of proportion to the pickle.
 const MAX_KEY: usize = 64;
 
 /// What a tensor of a state dict consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TorchTensor {
-    pub(super) storage: Storage,
+    pub(super) storage: Rc<Storage>,
     /// Elements of the storage in front of the first one.
     pub(super) offset: usize,
     pub(super) shape: Vec<usize>,
@@ -42,7 +43,7 @@ pub(super) struct Storage {
 ///
 /// # Errors
 /// What was found, and what was expected.
-pub(super) fn read_state_dict(pickle: &[u8]) -> Result<Vec<(String, TorchTensor)>, String> {
+pub(super) fn read_state_dict(pickle: &[u8]) -> Result<Vec<(String, Rc<TorchTensor>)>, String> {
     let mut machine = Machine {
         input: pickle,
         ..Machine::default()
@@ -59,7 +60,7 @@ pub(super) fn read_state_dict(pickle: &[u8]) -> Result<Vec<(String, TorchTensor)
             return Err(format!("its pickle has a name of {} bytes", name.len()));
         }
         match &machine.values[value] {
-            Value::Tensor(tensor) => Ok((name.clone(), tensor.clone())),
+            Value::Tensor(tensor) => Ok((name.clone(), Rc::clone(tensor))),
             _ => Err(format!(
                 "`{name}` is no tensor: expected is a state dict, not a training checkpoint"
             )),
@@ -80,8 +81,8 @@ enum Value {
     Name(Name),
     Tuple(Vec<Ref>),
     Dict(Vec<(Ref, Ref)>),
-    Storage(Storage),
-    Tensor(TorchTensor),
+    Storage(Rc<Storage>),
+    Tensor(Rc<TorchTensor>),
 }
 
 /// The names that a state dict needs.
@@ -253,12 +254,13 @@ impl Machine<'_> {
                 let Value::Storage(storage) = &self.values[storage] else {
                     return Err("its pickle makes a tensor without a storage".to_owned());
                 };
-                Value::Tensor(TorchTensor {
-                    storage: storage.clone(),
+                let storage = Rc::clone(storage);
+                Value::Tensor(Rc::new(TorchTensor {
+                    storage,
                     offset,
                     shape,
                     strides,
-                })
+                }))
             }
             _ => return Err("its pickle calls something that no state dict needs".to_owned()),
         };
@@ -293,7 +295,7 @@ impl Machine<'_> {
             dtype,
             len,
         };
-        self.push(Value::Storage(storage));
+        self.push(Value::Storage(Rc::new(storage)));
         Ok(())
     }
 
