@@ -33,6 +33,7 @@ mod color;
 mod config;
 mod missing;
 mod random;
+mod table;
 mod time;
 mod values;
 
@@ -42,6 +43,7 @@ pub use color::ColorJitter;
 pub use config::{AugmentConfig, AugmentError};
 
 use self::random::{Purpose, Random};
+use self::table::Table;
 use crate::series::{LabeledSeries, Series, SeriesDataset};
 
 /// Makes views of samples.
@@ -152,55 +154,6 @@ impl Augmenter {
 pub fn view_of_epoch(epoch: usize, n_views: usize) -> usize {
     assert!(epoch >= 1, "epoch {epoch}: epochs are counted from 1");
     (epoch - 1).checked_rem(n_views).map_or(0, |turn| turn + 1)
-}
-
-/// The values of a series on their way to a view, time-major `[n_steps, n_variates]`.
-#[derive(Clone, Debug)]
-struct Table {
-    values: Vec<f32>,
-    n_variates: usize,
-}
-
-impl Table {
-    fn of(series: &Series) -> Self {
-        Self {
-            values: series.values().to_vec(),
-            n_variates: series.n_variates(),
-        }
-    }
-
-    fn into_series(self) -> Series {
-        let n_steps = self.n_steps();
-        Series::new(self.values, n_steps, self.n_variates)
-            .expect("transforms leave whole steps, at least one, of finite or missing values")
-    }
-
-    fn n_steps(&self) -> usize {
-        self.values.len() / self.n_variates
-    }
-
-    /// The values of one variate.
-    fn variate(&self, variate: usize) -> impl DoubleEndedIterator<Item = f32> + '_ {
-        self.values
-            .iter()
-            .skip(variate)
-            .step_by(self.n_variates)
-            .copied()
-    }
-
-    /// Whether there is a value that is not missing.
-    fn is_seen(&self) -> bool {
-        self.values.iter().any(|value| !value.is_nan())
-    }
-
-    /// Takes other values, unless all are missing: a view must show something of its sample.
-    fn replace_if_seen(&mut self, values: Vec<f32>) {
-        let n_variates = self.n_variates;
-        let other = Self { values, n_variates };
-        if other.is_seen() {
-            *self = other;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Transforms that hide values: whole variates, and a block of steps in each.
 
-use super::Table;
 use super::random::Random;
+use super::table::Table;
 use super::time::part_of;
 
 /// Hides each variate with a probability, but never all that have values.

@@ -1,7 +1,7 @@
 //! Transforms of time: a part of the steps, and an uneven speed along them.
 
-use super::Table;
 use super::random::Random;
+use super::table::Table;
 
 /// Keeps a window of the steps: at most the fraction `most` is cut off, at both ends together.
 pub(super) fn crop(table: &mut Table, most: f64, mut random: Random) {

@@ -1,7 +1,7 @@
 //! Transforms of values: amplitude, level and noise, each measured by the variate's own spread.
 
-use super::Table;
 use super::random::Random;
+use super::table::Table;
 
 /// How values change: for each transform its strength and its numbers.
 pub(super) struct Changes {
