@@ -45,6 +45,9 @@ pub enum Error {
     /// A backend.
     #[error(transparent)]
     Backend(#[from] crate::backend::BackendError),
+    /// Weights by name.
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// Training.
     #[cfg(feature = "train")]
     #[error(transparent)]

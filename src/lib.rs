@@ -51,7 +51,7 @@
 //!   [`cache`], [`features`], [`metrics`].
 //! - Tensors, no files or threads: [`model`], [`loss`]; and [`weights`], which reads files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
-//! - On top: [`train`], [`report`]; and [`backend`], the only place that names a device.
+//! - On top: [`train`], [`report`]; beside them [`hub`], weights by name; and [`backend`], the only place that names a device.
 //!
 //! # Dimensions
 //!
@@ -64,6 +64,7 @@
 //! - `wgpu`: GPUs through Vulkan, Metal or DirectX 12. `cuda`: NVIDIA GPUs.
 //! - `fusion`, `autotune`: slow first start, faster steady state on a GPU.
 //! - `train` (default): the training loop. `report` (default): run directories and pictures.
+//! - `hub`: weights by name, fetched from a model hub.
 //! - `burn-train`: `TrainStep` and `InferenceStep` of burn-train for the classifier.
 //!
 //! Without default features there is no backend, no trainer and no picture file in the build.
@@ -76,6 +77,7 @@ pub mod batch;
 pub mod cache;
 mod error;
 pub mod features;
+pub mod hub;
 mod input;
 pub mod loss;
 pub mod metrics;

@@ -23,6 +23,7 @@ const RULES: &[(&str, &[&str])] = &[
         &["series", "normalize", "raster", "cache", "input"],
     ),
     ("backend", &[]),
+    ("hub", &[]),
     ("train", &["batch", "cache", "model"]),
     (
         "report",
@@ -40,6 +41,7 @@ const HOST: &[&str] = &[
     "store",
     "cache",
     "features",
+    "hub",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["input", "loss", "model"];
