@@ -8,12 +8,12 @@ use anyhow::{Result, ensure};
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
 use timesclip::backend::{BackendJob, BackendKind, run_on};
-use timesclip::batch::{BatchViews, TimesClipBatcher};
+use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
 use timesclip::report::RunDirectory;
 use timesclip::series::csv::{CsvFormat, Layout};
 use timesclip::series::read_dataset;
-use timesclip::train::{BatchSource, evaluate};
+use timesclip::train::evaluate;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -79,10 +79,7 @@ impl BackendJob for Predict<'_> {
         };
         let batcher = TimesClipBatcher::new(config.normalizer, views)
             .with_colors(config.style.palette.clone(), config.pixels);
-        let source = BatchSource {
-            images: &images,
-            batcher: &batcher,
-        };
+        let source = BatchSource::new(&images, &batcher);
         let indices: Vec<usize> = (0..images.n_samples()).collect();
         let size = config.training.batch_size;
         for prediction in evaluate(&model, source, &indices, size, &device)?.predictions {

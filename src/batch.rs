@@ -7,12 +7,21 @@
 use std::borrow::Cow;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
+mod host;
+mod source;
+
+pub use host::HostBatch;
+pub use source::BatchSource;
+
+use self::host::{HostFeatures, HostPictures, HostSeries, HostVision};
+use crate::augment::ColorJitter;
 use crate::cache::{CacheError, CachedImageDataset};
-use crate::input::{SeriesInput, TimesClipInput, VisionInput};
+use crate::features::{FeatureError, FeatureStore};
+use crate::input::TimesClipInput;
 use crate::normalize::Normalizer;
 use crate::raster::{Palette, PixelStatistics, color_table};
 use crate::series::LabeledSeries;
@@ -65,6 +74,12 @@ impl TimesClipBatcher {
         }
     }
 
+    /// The same batcher gathering other views.
+    #[must_use]
+    pub fn with_views(self, views: BatchViews) -> Self {
+        Self { views, ..self }
+    }
+
     /// Reads the samples at `indices`, in that order.
     ///
     /// # Errors
@@ -77,6 +92,39 @@ impl TimesClipBatcher {
         images: &dyn CachedImageDataset,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
+        let vision = match self.views.pictures {
+            true => Some(HostVision::Pictures(self.gather_pictures(images, indices)?)),
+            false => None,
+        };
+        self.gather_samples(images, indices, vision)
+    }
+
+    /// As [`gather`](Self::gather), with what a frozen encoder made of the pictures in their place.
+    ///
+    /// # Errors
+    /// [`BatchError`] if a sample or its features cannot be read.
+    ///
+    /// # Panics
+    /// If `indices` is empty.
+    pub fn gather_features(
+        &self,
+        images: &dyn CachedImageDataset,
+        features: &FeatureStore,
+        indices: &[usize],
+    ) -> Result<HostBatch, BatchError> {
+        let vision = match self.views.pictures {
+            true => Some(HostVision::Features(read_features(features, indices)?)),
+            false => None,
+        };
+        self.gather_samples(images, indices, vision)
+    }
+
+    fn gather_samples(
+        &self,
+        images: &dyn CachedImageDataset,
+        indices: &[usize],
+        vision: Option<HostVision>,
+    ) -> Result<HostBatch, BatchError> {
         assert!(!indices.is_empty(), "a batch of 0 samples");
         let read = |&index: &usize| {
             images
@@ -88,10 +136,7 @@ impl TimesClipBatcher {
             ids: samples.iter().map(|sample| sample.id).collect(),
             targets: samples.iter().map(|sample| sample.label).collect(),
             series: self.views.series.then(|| self.gather_series(&samples)),
-            pictures: match self.views.pictures {
-                true => Some(self.gather_pictures(images, indices)?),
-                false => None,
-            },
+            vision,
         })
     }
 
@@ -143,110 +188,50 @@ impl TimesClipBatcher {
                     .masks_into(index, masks)
                     .map_err(|source| BatchError::Pictures { index, source })
             })?;
-        let colors = color_table(&self.palette, n_variates, &self.statistics);
         Ok(HostPictures {
             n_variates,
             side_px,
             masks,
-            colors,
+            colors: self.colors(n_variates),
         })
     }
-}
 
-/// A batch in host memory; row `i` of every field is one sample.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostBatch {
-    ids: Vec<u64>,
-    targets: Vec<usize>,
-    series: Option<HostSeries>,
-    pictures: Option<HostPictures>,
-}
-
-/// Values in host memory; layouts as in [`SeriesInput`].
-#[derive(Clone, Debug, PartialEq)]
-struct HostSeries {
-    n_steps: usize,
-    n_variates: usize,
-    values: Vec<f32>,
-    valid: Option<Vec<bool>>,
-    statistics: Option<Vec<f32>>,
-}
-
-/// Masks and colours in host memory; layouts as in [`VisionInput::Masks`].
-#[derive(Clone, Debug, PartialEq)]
-struct HostPictures {
-    n_variates: usize,
-    side_px: usize,
-    masks: Vec<u8>,
-    colors: Vec<f32>,
-}
-
-impl HostBatch {
-    /// Ids of the samples.
-    pub fn ids(&self) -> &[u64] {
-        &self.ids
+    /// What every level of coverage becomes in the pictures of each variate.
+    ///
+    /// # Shapes
+    /// - output: `[n_variates, 256, 3]`
+    pub fn colors(&self, n_variates: usize) -> Vec<f32> {
+        color_table(&self.palette, n_variates, &self.statistics)
     }
 
-    /// Class indices of the samples.
-    pub fn targets(&self) -> &[usize] {
-        &self.targets
-    }
-
-    /// Moves the batch to a device.
-    pub fn into_tensors<B: Backend>(self, device: &B::Device) -> TimesClipBatch<B> {
-        let batch = self.ids.len();
-        let targets: Vec<i64> = self.targets.iter().map(|target| *target as i64).collect();
-        let series = self.series.map(|series| series.into_tensors(batch, device));
-        let vision = self
-            .pictures
-            .map(|pictures| pictures.into_tensors(batch, device));
-        TimesClipBatch {
-            ids: self.ids,
-            input: TimesClipInput { series, vision },
-            targets: Tensor::from_data(TensorData::new(targets, [batch]), device),
-        }
+    /// As [`colors`](Self::colors), changed at random: `draw` is seed, epoch and step.
+    pub fn jittered_colors(
+        &self,
+        n_variates: usize,
+        jitter: &ColorJitter,
+        draw: [u64; 3],
+    ) -> Vec<f32> {
+        jitter.color_table(&self.palette, n_variates, &self.statistics, draw)
     }
 }
 
-impl HostSeries {
-    fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> SeriesInput<B> {
-        let Self {
-            n_steps,
-            n_variates,
-            ..
-        } = self;
-        let shape = [batch, n_steps, n_variates];
-        SeriesInput {
-            values: Tensor::from_data(TensorData::new(self.values, shape), device),
-            valid: self.valid.map(|valid| {
-                Tensor::<B, 3, Bool>::from_data(TensorData::new(valid, shape), device)
-            }),
-            statistics: self.statistics.map(|statistics| {
-                Tensor::from_data(TensorData::new(statistics, [batch, n_variates, 2]), device)
-            }),
-        }
-    }
-}
-
-impl HostPictures {
-    fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
-        let Self {
-            n_variates,
-            side_px,
-            ..
-        } = self;
-        let masks = TensorData::new(self.masks, [batch, n_variates, side_px, side_px]);
-        let colors = TensorData::new(self.colors, [n_variates, 256, 3]);
-        // Plain WGPU takes u8 without an error and computes with garbage.
-        let masks = match B::supports_dtype(device, DType::U8) {
-            true => Tensor::<B, 4, Int>::from_data(masks, (device, DType::U8)),
-            false => Tensor::<B, 4, Int>::from_data(masks.convert::<i32>(), (device, DType::I32)),
-        };
-        VisionInput::Masks {
-            masks,
-            colors: Tensor::from_data(colors, device),
-        }
-    }
+fn read_features(features: &FeatureStore, indices: &[usize]) -> Result<HostFeatures, BatchError> {
+    let (n_variates, width) = (features.n_variates(), features.width());
+    let row = n_variates * width;
+    let mut values = vec![0.0; indices.len() * row];
+    values
+        .par_chunks_mut(row)
+        .zip(indices)
+        .try_for_each(|(values, &index)| {
+            features
+                .features_into(index, values)
+                .map_err(|source| BatchError::Features { index, source })
+        })?;
+    Ok(HostFeatures {
+        n_variates,
+        width,
+        values,
+    })
 }
 
 /// A batch on a device; row `i` of every field is one sample.
@@ -280,6 +265,24 @@ pub enum BatchError {
         /// What the set says.
         source: CacheError,
     },
+    /// The features of a sample cannot be read.
+    #[error("the features of sample {index} cannot be read")]
+    Features {
+        /// Position of the sample in its set.
+        index: usize,
+        /// What the store says.
+        source: FeatureError,
+    },
+    /// A feature store was made of other pictures, or of the same in other colours.
+    #[error("the feature store was made of other {what}: it has {found}, the pictures {expected}")]
+    ForeignFeatures {
+        /// What differs.
+        what: &'static str,
+        /// What the store has.
+        found: String,
+        /// What the pictures have.
+        expected: String,
+    },
 }
 
 #[cfg(test)]
@@ -310,6 +313,13 @@ mod tests {
         TimesClipBatcher::new(normalizer, BatchViews::ALL)
     }
 
+    fn pictures(batch: &HostBatch) -> &HostPictures {
+        match &batch.vision {
+            Some(HostVision::Pictures(pictures)) => pictures,
+            other => panic!("no pictures, but {other:?}"),
+        }
+    }
+
     #[test]
     fn every_row_is_its_own_sample_in_any_order() {
         let style = PlotStyle {
@@ -323,7 +333,7 @@ mod tests {
         assert_eq!(together.targets(), [1, 0, 0]);
         for (row, index) in [3, 0, 4].into_iter().enumerate() {
             let alone = batcher.gather(&images, &[index]).unwrap();
-            let (all, one) = (together.pictures.as_ref().unwrap(), alone.pictures.unwrap());
+            let (all, one) = (pictures(&together), pictures(&alone));
             assert_eq!(
                 &all.masks[row * 256..][..256],
                 one.masks,

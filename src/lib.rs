@@ -51,7 +51,8 @@
 //!   [`cache`], [`features`], [`metrics`].
 //! - Tensors, no files or threads: [`model`], [`loss`]; and [`weights`], which reads files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
-//! - On top: [`train`], [`report`]; beside them [`hub`], weights by name; and [`backend`], the only place that names a device.
+//! - On top: [`encode`], [`train`], [`report`]; beside them [`hub`], weights by name; and
+//!   [`backend`], the only place that names a device.
 //!
 //! # Dimensions
 //!
@@ -75,6 +76,7 @@ pub mod augment;
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod encode;
 mod error;
 pub mod features;
 pub mod hub;

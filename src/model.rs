@@ -5,20 +5,32 @@
 
 mod branch;
 mod config;
+mod count;
+mod fingerprint;
+mod freeze;
+mod frozen;
 mod head;
+mod passes;
 mod selection;
+mod standardize;
+mod tap;
 mod tokenizer;
 mod transformer;
 mod vision;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::backend::Backend;
-use burn::tensor::{Bool, Int, Tensor};
+use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Bool, FloatDType, Int, Tensor};
 
 pub use branch::{LanguageBranch, LanguageConfig, Projection, TextEncoder, VisionBranch};
 pub use config::{ConfigError, ModelMode, TimesClipClassifierConfig};
+pub use count::ParameterCount;
+pub use freeze::Freeze;
+pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
 pub use selection::{VariateSelection, VariateSelectionConfig};
+pub use standardize::Standardize;
+pub use tap::{TokenPooling, VisionTap};
 pub use tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens};
 pub use transformer::{Activation, Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{
@@ -46,6 +58,9 @@ pub struct TimesClipClassifier<B: Backend> {
     pooling: VariatePooling,
     #[module(skip)]
     loss: TimesClipLoss,
+    /// Of the vision encoder, of the text encoder.
+    #[module(skip)]
+    freeze: [Freeze; 2],
 }
 
 impl TimesClipClassifierConfig {
@@ -58,14 +73,24 @@ impl TimesClipClassifierConfig {
             panic!("{error}");
         }
         let d = self.d_model;
-        let vision = self.mode.sees().then(|| VisionBranch {
-            vision_model: self.vision.init(device),
-            projection: Projection::new(self.vision.transformer.d_model, d, device),
+        let vision = self.mode.sees().then(|| {
+            let d_output = self.vision.d_output();
+            VisionBranch {
+                vision_model: self.freeze_vision.hold_vision(self.vision.init(device)),
+                standardize: self
+                    .standardize_features
+                    .then(|| Standardize::new(d_output, device)),
+                projection: Projection::new(d_output, d, device),
+            }
         });
-        let language = self
-            .mode
-            .reads()
-            .then(|| self.language.init(self.n_variates, d, device));
+        let language = self.mode.reads().then(|| {
+            let branch = self.language.init(self.n_variates, d, device);
+            let text_model = self.freeze_text.hold_text(branch.text_model);
+            LanguageBranch {
+                text_model,
+                ..branch
+            }
+        });
         let selection = (self.mode == ModelMode::Dual).then(|| self.selection.init(d, device));
         let n_views = if self.mode == ModelMode::Dual { 3 } else { 1 };
         let d_pooled = n_views * self.pooling.width(self.n_variates, d);
@@ -76,6 +101,7 @@ impl TimesClipClassifierConfig {
             head: self.head.init(d_pooled, self.n_classes, device),
             pooling: self.pooling,
             loss: self.loss.clone(),
+            freeze: [self.freeze_vision, self.freeze_text],
         };
         // Parameters are drawn when first used, and a clone made before that would draw others.
         model.visit(&mut DrawWeights);
@@ -157,11 +183,95 @@ impl<B: Backend> TimesClipClassifier<B> {
         TimesClipStep { loss, output }
     }
 
+    /// The same classifier with other weights in its vision encoder, pretrained ones say; frozen as
+    /// the configuration has it.
+    ///
+    /// # Panics
+    /// If the classifier sees nothing, or the encoder's sizes are not those of the configuration.
+    #[must_use]
+    pub fn with_vision_encoder(mut self, encoder: VisionEncoder<B>) -> Self {
+        let Some(branch) = self.vision.take() else {
+            panic!("a vision encoder was given to a classifier that sees nothing");
+        };
+        let (found, expected) = (encoder.config(), branch.vision_model.encoder());
+        let expected = expected.config();
+        assert_eq!(
+            format!("{found:?}"),
+            format!("{expected:?}"),
+            "the vision encoder is not the one of the configuration"
+        );
+        let vision_model = match self.freeze[0] {
+            Freeze::All => branch.vision_model.with_encoder(encoder),
+            freeze => freeze.hold_vision(encoder),
+        };
+        self.vision = Some(VisionBranch {
+            vision_model,
+            ..branch
+        });
+        self
+    }
+
+    /// The same classifier, whose frozen vision encoder computes in another precision. A vision
+    /// encoder that is trained stays in single precision, in which optimisers work.
+    #[must_use]
+    pub fn with_frozen_precision(mut self, dtype: FloatDType) -> Self {
+        self.vision = self.vision.map(|branch| VisionBranch {
+            vision_model: branch.vision_model.with_frozen_precision(dtype),
+            ..branch
+        });
+        self
+    }
+
+    /// The same classifier, which standardises the features of its frozen vision encoder by these
+    /// means and deviations of the training samples.
+    ///
+    /// # Panics
+    /// If the configuration does not have features standardised, or has another number of them.
+    #[must_use]
+    pub fn with_standardized(mut self, mean: &[f32], deviation: &[f32]) -> Self {
+        let Some(branch) = self.vision.as_mut() else {
+            panic!("features to standardise by, for a classifier that sees nothing");
+        };
+        let Some(standardize) = branch.standardize.take() else {
+            panic!("features to standardise by, for a classifier that does not standardise them");
+        };
+        branch.standardize = Some(standardize.fitted(mean, deviation));
+        self
+    }
+
+    /// The same classifier with other weights in its text encoder; frozen as the configuration has
+    /// it.
+    ///
+    /// # Panics
+    /// If the classifier reads nothing, or the encoder has another number of blocks or width.
+    #[must_use]
+    pub fn with_text_encoder(mut self, text: TextEncoder<B>) -> Self {
+        let Some(branch) = self.language.take() else {
+            panic!("a text encoder was given to a classifier that reads nothing");
+        };
+        let size = |text: &TextEncoder<B>| (text.encoder.layers.len(), text.d_model());
+        let (found, expected) = (size(&text), size(&branch.text_model));
+        assert_eq!(
+            found, expected,
+            "blocks and width of the text encoder are {found:?}, not {expected:?}"
+        );
+        let text_model = self.freeze[1].hold_text(text);
+        self.language = Some(LanguageBranch {
+            text_model,
+            ..branch
+        });
+        self
+    }
+
+    /// The vision encoder, if it is wholly frozen: what it gives can be computed beforehand.
+    pub fn frozen_vision(&self) -> Option<&VisionTower<B>> {
+        let tower = &self.vision.as_ref()?.vision_model;
+        tower.is_frozen().then_some(tower)
+    }
+
     /// Counts the weights.
     pub fn parameter_count(&self) -> ParameterCount {
-        let mut count = ParameterCount::default();
-        self.visit(&mut count);
-        count
+        ParameterCount::of(self)
     }
 
     /// The vector in front of the head, and the attention of variate selection.
@@ -183,22 +293,18 @@ impl<B: Backend> TimesClipClassifier<B> {
     }
 }
 
-/// Number of weights of a module.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ParameterCount {
-    /// All weights; running statistics of batch norm are state, not weights, and count too.
-    pub total: usize,
-    /// Those that take a gradient; zero on a backend without autodiff.
-    pub trainable: usize,
-}
-
-impl<B: Backend> ModuleVisitor<B> for ParameterCount {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let n = param.lazy_shape().num_elements();
-        self.total += n;
-        if param.is_require_grad() {
-            self.trainable += n;
+impl<B: AutodiffBackend> TimesClipClassifier<B> {
+    /// The same classifier with what does not learn of `plain`: a frozen vision encoder, which then
+    /// computes without autodiff and is shared, not copied, and what features are standardised by.
+    #[must_use]
+    pub fn with_fixed_of(mut self, plain: &TimesClipClassifier<B::InnerBackend>) -> Self {
+        if let (Some(branch), Some(fixed)) = (&mut self.vision, &plain.vision)
+            && fixed.vision_model.is_frozen()
+        {
+            branch.vision_model = VisionTower::from_inner(fixed.vision_model.clone());
+            branch.standardize = fixed.standardize.clone().map(Standardize::from_inner);
         }
+        self
     }
 }
 

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use confusion::draw_confusion;
-pub use files::{RunConfig, RunDirectory};
+pub use files::{Augmentation, RunConfig, RunDirectory};
 
 use crate::cache::CacheStats;
+use crate::features::FeatureStats;
 use crate::metrics::ClassificationMetrics;
 use crate::model::{ModelMode, ParameterCount};
 use crate::train::EpochRecord;
@@ -25,6 +26,8 @@ pub struct Report {
     pub model: ModelReport,
     /// The image cache; `None` for a model that sees no pictures.
     pub cache: Option<CacheStats>,
+    /// The feature store; `None` if the vision encoder was run in every epoch, or there is none.
+    pub features: Option<FeatureStats>,
     /// Wall time.
     pub timing: TimingReport,
     /// All epochs.
@@ -61,6 +64,8 @@ pub struct ModelReport {
     pub parameters: usize,
     /// Those that training changes.
     pub trainable: usize,
+    /// Those that are held as they are.
+    pub frozen: usize,
 }
 
 impl ModelReport {
@@ -70,6 +75,7 @@ impl ModelReport {
             mode,
             parameters: count.total,
             trainable: count.trainable,
+            frozen: count.frozen,
         }
     }
 }

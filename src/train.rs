@@ -8,11 +8,13 @@
 mod adapter;
 mod checkpoint;
 mod config;
+mod data;
 mod epoch;
 mod evaluate;
 mod loader;
 mod optimizer;
 mod schedule;
+mod standardize;
 mod state;
 
 use std::ops::ControlFlow;
@@ -25,28 +27,18 @@ use thiserror::Error;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use config::TrainingConfig;
+pub use data::TrainingData;
 pub use evaluate::{Evaluation, Prediction, evaluate};
-pub use loader::BatchSource;
 pub use schedule::Schedule;
 pub use state::{EpochRecord, StopReason};
 
-use crate::batch::BatchError;
+use crate::batch::{BatchError, HostBatch};
 use crate::model::TimesClipClassifier;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
 use evaluate::rows;
+use loader::for_each_batch;
 use optimizer::GroupedAdamW;
 use state::RunState;
-
-/// Samples to learn from and samples to judge by.
-#[derive(Clone, Copy, Debug)]
-pub struct TrainingData<'a> {
-    /// Where both come from.
-    pub source: BatchSource<'a>,
-    /// Positions of the training samples.
-    pub train: &'a [usize],
-    /// Positions of the validation samples; may be none.
-    pub valid: &'a [usize],
-}
 
 /// A step that was just taken.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +108,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         if data.train.is_empty() {
             return Err(TrainError::NoSamples);
         }
+        data.check(config.color_jitter.is_some())?;
         Ok(Self {
             config,
             data,
@@ -176,24 +169,28 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
 
     /// A run at its beginning, or where its last checkpoint left it.
     fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<B>, TrainError> {
+        self.data.check_features(&model)?;
         let config = self.config;
-        let optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
-        let Some(checkpoints) = self.checkpoints else {
-            let best = model.valid();
-            return Ok(Run {
-                model: Some(model),
-                optimizer,
-                state: RunState::default(),
-                best,
-            });
-        };
-        if !checkpoints.has_last() {
-            checkpoints.save_best(&model.valid())?;
-            checkpoints.save_last(&model, &optimizer, &RunState::default())?;
+        let mut optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
+        let (mut model, mut best, mut state) = (model.clone(), model.valid(), RunState::default());
+        if self
+            .checkpoints
+            .is_none_or(|checkpoints| !checkpoints.has_last())
+        {
+            best = self.standardized(best)?;
+            model = model.with_fixed_of(&best);
+            if let Some(checkpoints) = self.checkpoints {
+                checkpoints.save_frozen(&best)?;
+                checkpoints.save_best(&best)?;
+                checkpoints.save_last(&model, &optimizer, &state)?;
+            }
         }
         // Loading also what was just written makes the first start and a resumed one alike.
-        let best = checkpoints.load_best(model.valid(), self.device)?;
-        let (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device)?;
+        if let Some(checkpoints) = self.checkpoints {
+            best = checkpoints.load_best(best, self.device)?;
+            model = model.with_fixed_of(&best);
+            (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device)?;
+        }
         Ok(Run {
             model: Some(model),
             optimizer,
@@ -258,7 +255,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let order = loader::shuffled(self.data.train, seed, epoch);
         let n_steps = loader::n_batches(order.len(), batch_size);
         let (mut sums, mut step) = (EpochSums::default(), 0);
-        let result = self.data.source.for_each(&order, batch_size, |batch| {
+        let source = self.data.source_of_epoch(epoch);
+        let result = for_each_batch(source, &order, batch_size, |batch| {
             let progress = (epoch - 1) as f64 + (step + 1) as f64 / n_steps as f64;
             step += 1;
             let factor =
@@ -267,6 +265,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
                     .factor(self.config.schedule, progress, self.config.epochs);
             sums.learning_rate = self.config.learning_rate * factor;
             let targets = batch.targets().to_vec();
+            let batch = self.recolored(batch, epoch, step);
             let batch = batch.into_tensors::<B>(self.device);
             let model = run.take_model();
             let forward = model.forward_classification(batch.input, batch.targets);
@@ -300,6 +299,17 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             Err(Stop::Asked) => Ok(None),
             Err(Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// The batch in the colours of its step, if they are to vary.
+    fn recolored(&self, batch: HostBatch, epoch: usize, step: usize) -> HostBatch {
+        let Some(jitter) = &self.config.color_jitter else {
+            return batch;
+        };
+        let source = self.data.source;
+        let draw = [self.config.seed, epoch as u64, step as u64];
+        let n_variates = source.images().n_variates();
+        batch.with_colors(source.batcher().jittered_colors(n_variates, jitter, draw))
     }
 
     /// Loss and accuracy on the validation samples, if there are any.
@@ -359,6 +369,12 @@ pub enum TrainError {
     /// There are no training samples.
     #[error("there are no training samples")]
     NoSamples,
+    /// Views, features and model do not belong together.
+    #[error("the data do not fit: {problem}")]
+    Data {
+        /// What does not, with what it has and what it should have.
+        problem: String,
+    },
     /// A batch cannot be gathered.
     #[error("a batch cannot be gathered")]
     Batch {

@@ -9,12 +9,14 @@ use timesclip::batch::BatchViews;
 use timesclip::loss::TimesClipLoss;
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
 use timesclip::normalize::{Normalization, Normalizer};
-use timesclip::raster::{PixelStatistics, PlotStyle, XSpan, YScale};
+use timesclip::raster::{PlotStyle, XSpan, YScale};
 use timesclip::report::RunConfig;
 use timesclip::series::csv::{CsvFormat, Layout};
 use timesclip::train::{Schedule, TrainingConfig};
 
 use crate::data::Data;
+use crate::encoders::{EncoderArgs, Pretrained};
+use crate::views::ViewArgs;
 
 /// Learns to classify multivariate time series by seeing and reading them.
 #[derive(Debug, Parser)]
@@ -39,9 +41,6 @@ pub(crate) struct Args {
     /// Views of a series
     #[arg(long, value_enum, default_value = "dual")]
     pub(crate) model_type: ModelType,
-    /// Sizes of the encoders; the CLIP presets are the reference's architecture
-    #[arg(long, value_enum, default_value = "small")]
-    pub(crate) preset: Preset,
     /// What values are measured against
     #[arg(long, value_enum, default_value = "dataset")]
     pub(crate) normalization: NormalizationFlag,
@@ -58,7 +57,7 @@ pub(crate) struct Args {
     /// Samples of a step at most
     #[arg(long, default_value_t = 64)]
     pub(crate) batch_size: usize,
-    /// Learning rate [default: 1e-3 for the small preset, 1e-4 for the others]
+    /// Learning rate [default: 1e-4 for the CLIP presets, 1e-3 for the others]
     #[arg(long)]
     pub(crate) lr: Option<f64>,
     /// Weight of InfoNCE in the loss
@@ -112,6 +111,11 @@ pub(crate) struct Args {
     /// Only print how it ends
     #[arg(long)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) encoders: EncoderArgs,
+    #[command(flatten)]
+    pub(crate) views: ViewArgs,
 }
 
 /// Views of a series.
@@ -124,19 +128,6 @@ pub(crate) enum ModelType {
     LanguageOnly,
     /// Only sees
     VisionOnly,
-}
-
-/// Sizes of the encoders.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum Preset {
-    /// Trains from scratch on a CPU in minutes
-    Small,
-    /// CLIP ViT-B/32
-    #[value(name = "clip-vit-b-32")]
-    ClipVitB32,
-    /// CLIP ViT-B/16
-    #[value(name = "clip-vit-b-16")]
-    ClipVitB16,
 }
 
 /// Order of value columns.
@@ -213,7 +204,7 @@ impl Args {
     }
 
     /// What batches carry.
-    pub(crate) fn views(&self) -> BatchViews {
+    pub(crate) fn batch_views(&self) -> BatchViews {
         let mode = self.mode();
         BatchViews {
             series: mode.reads(),
@@ -230,7 +221,7 @@ impl Args {
     }
 
     /// Everything that decides what the run does.
-    pub(crate) fn run_config(&self, data: &Data) -> Result<RunConfig> {
+    pub(crate) fn run_config(&self, data: &Data, pretrained: &Pretrained) -> Result<RunConfig> {
         let normalization = match self.normalization {
             NormalizationFlag::Instance => Normalization::Instance,
             NormalizationFlag::Dataset => Normalization::Dataset,
@@ -243,7 +234,7 @@ impl Args {
                 .map(|i| &data.train.samples()[*i].series)
         };
         let training = data.train.subset(&data.split.train)?;
-        let model = self.model_config(data);
+        let model = self.model_config(data, pretrained)?;
         let style = PlotStyle {
             side_px: model.vision.side_px,
             y_scale: match self.y_scale {
@@ -266,35 +257,21 @@ impl Args {
             valid_fraction: self.valid_fraction,
             normalizer: Normalizer::fit(normalization, fitted_on())?,
             style,
-            pixels: self.pixels(),
+            pixels: self.encoders.pixels(pretrained)?,
+            pretrained: self.encoders.sources(),
+            augmentation: self.views.augmentation(),
             model,
             training: self.training_config(),
         })
     }
 
-    /// CLIP's weights expect CLIP's pixels. Weights drawn anew learn faster where paper is zero:
-    /// the positions are then not drowned by the white that all patches share.
-    fn pixels(&self) -> PixelStatistics {
-        match self.preset {
-            Preset::Small => PixelStatistics {
-                mean: [1.0; 3],
-                ..PixelStatistics::CLIP
-            },
-            Preset::ClipVitB32 | Preset::ClipVitB16 => PixelStatistics::CLIP,
-        }
-    }
-
-    fn model_config(&self, data: &Data) -> TimesClipClassifierConfig {
+    fn model_config(
+        &self,
+        data: &Data,
+        pretrained: &Pretrained,
+    ) -> Result<TimesClipClassifierConfig> {
         let (n_variates, n_classes) = (data.train.n_variates(), data.train.n_classes());
-        let mut config = match self.preset {
-            Preset::Small => TimesClipClassifierConfig::new(n_variates, n_classes),
-            Preset::ClipVitB32 => {
-                TimesClipClassifierConfig::reference_vit_b_32(n_variates, n_classes)
-            }
-            Preset::ClipVitB16 => {
-                TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes)
-            }
-        };
+        let mut config = self.encoders.model(n_variates, n_classes, pretrained)?;
         config.language.tokenizer.statistics = matches!(
             self.normalization,
             NormalizationFlag::InstanceWithStatistics
@@ -308,11 +285,14 @@ impl Args {
         let loss = TimesClipLoss::new()
             .with_contrastive_weight(self.contrastive_weight)
             .with_label_smoothing(self.label_smoothing);
-        config.with_mode(self.mode()).with_loss(loss)
+        let mut config = config.with_mode(self.mode()).with_loss(loss);
+        // A classifier that does not see has no features to standardise.
+        config.standardize_features &= config.mode.sees();
+        Ok(config)
     }
 
     fn training_config(&self) -> TrainingConfig {
-        let small = self.preset == Preset::Small;
+        let small = self.encoders.is_small();
         TrainingConfig::new()
             .with_epochs(self.epochs)
             .with_batch_size(self.batch_size)
@@ -323,6 +303,7 @@ impl Args {
                 warmup_epochs: (self.epochs / 10).min(5),
             })
             .with_early_stopping(self.early_stopping)
+            .with_color_jitter(self.views.color_jitter())
             .with_seed(self.seed)
     }
 }

@@ -100,10 +100,7 @@ pub(crate) fn build_images(
     });
     let images: Box<dyn CachedImageDataset> = match args.cache() {
         CacheFlag::Disk => {
-            let default = || Path::new("runs").join("pictures");
-            let folder = args.cache_dir.clone().unwrap_or_else(default);
-            std::fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
+            let folder = cache_folder(args)?;
             let images = OnDiskImages::open_or_build(&folder, dataset.clone(), style, options)?;
             if let Some(defect) = images.replaced() {
                 println!("          an unusable store was replaced: {defect}");
@@ -125,6 +122,15 @@ pub(crate) fn build_images(
         stats.bytes as f64 / stats.images.max(1) as f64
     );
     Ok(images)
+}
+
+/// The folder of the pictures and features that are kept on disk; made if it is not there.
+pub(crate) fn cache_folder(args: &Args) -> Result<PathBuf> {
+    let default = || Path::new("runs").join("pictures");
+    let folder = args.cache_dir.clone().unwrap_or_else(default);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// Says which flag helps if the pictures do not fit the memory that is free.

@@ -4,28 +4,33 @@
 
 mod args;
 mod data;
+mod encoders;
 mod progress;
+mod sets;
+mod views;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
 use timesclip::backend::{BackendJob, run_on};
 use timesclip::batch::TimesClipBatcher;
-use timesclip::cache::CachedImageDataset;
 use timesclip::metrics::{ClassificationMetrics, ConfusionMatrix};
-use timesclip::model::ParameterCount;
+use timesclip::model::{ParameterCount, TimesClipClassifier};
 use timesclip::report::{
     DatasetReport, ModelReport, Report, RunConfig, RunDirectory, TimingReport,
 };
-use timesclip::train::{BatchSource, StopReason, Trained, Trainer, TrainingData, evaluate};
+use timesclip::train::{StopReason, Trained, Trainer, TrainingData, evaluate};
 
 use args::Args;
-use data::{Data, build_images};
+use data::Data;
+use encoders::Pretrained;
 use progress::Progress;
+use sets::Sets;
 
 /// Every tensor operation allocates; this allocator makes a training step a third shorter.
 #[global_allocator]
@@ -46,7 +51,8 @@ fn run(args: &Args) -> Result<()> {
     // Everything that can be wrong is found out before anything is written.
     args.backend.check_device(args.device)?;
     let data = data::load(args)?;
-    let config = args.run_config(&data)?;
+    let pretrained = args.encoders.open()?;
+    let config = args.run_config(&data, &pretrained)?;
     let (shortest, longest) = data.steps();
     config.model.validate()?;
     config.model.check_steps(shortest, longest)?;
@@ -59,6 +65,7 @@ fn run(args: &Args) -> Result<()> {
     let job = Job {
         args,
         data,
+        pretrained,
         config,
         directory,
         started,
@@ -80,6 +87,7 @@ fn free_directory(config: &RunConfig) -> PathBuf {
 struct Job<'a> {
     args: &'a Args,
     data: Data,
+    pretrained: Pretrained,
     config: RunConfig,
     directory: RunDirectory,
     started: Instant,
@@ -96,29 +104,21 @@ impl BackendJob for Job<'_> {
             directory,
             ..
         } = &self;
-        let sees = config.model.mode.sees();
-        let train_images = build_images(args, &data.train, &config.style, sees, "training")?;
-        let batcher = TimesClipBatcher::new(config.normalizer.clone(), args.views())
+        let batcher = TimesClipBatcher::new(config.normalizer.clone(), args.batch_views())
             .with_colors(config.style.palette.clone(), config.pixels);
-        let source = BatchSource {
-            images: &*train_images,
-            batcher: &batcher,
-        };
+        let (model, count) = self.model::<B>(&device)?;
+        let plain = model.valid();
+        let n_views = config
+            .augmentation
+            .map_or(0, |augmentation| augmentation.views);
+        let what = (&data.train, "training", n_views);
+        let sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        let sources = sets.sources(&batcher)?;
 
-        B::seed(&device, config.training.seed);
-        let model = config.model.init::<B>(&device);
-        let count = model.parameter_count();
-        println!(
-            "model     {} weights, {} of them trained, on {}",
-            count.total, count.trainable, args.backend
-        );
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;
         let split = &data.split;
-        let training = TrainingData {
-            source,
-            train: &split.train,
-            valid: &split.valid,
-        };
+        let training =
+            TrainingData::new(sources[0], &split.train, &split.valid).with_views(&sources[1..]);
         let mut progress = Progress::new(&config.training, args.quiet)?;
         let trained = Trainer::<B>::new(&config.training, training, &device)?
             .with_checkpoints(&checkpoints)
@@ -132,11 +132,29 @@ impl BackendJob for Job<'_> {
             );
         }
         let test = self.test(&trained, &batcher, &device)?;
-        self.report(trained, test, count, &*train_images)
+        self.report(trained, test, count, &sets)
     }
 }
 
 impl Job<'_> {
+    /// The classifier at its start: weights drawn from the seed, pretrained ones read.
+    fn model<B: AutodiffBackend>(
+        &self,
+        device: &B::Device,
+    ) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
+        let Self { args, config, .. } = self;
+        B::seed(device, config.training.seed);
+        let model = config.model.init::<B>(device);
+        let encoders = &args.encoders;
+        let model = encoders.load(model, &config.model, &self.pretrained, device)?;
+        let count = model.parameter_count();
+        println!(
+            "model     {} weights, {} of them trained, {} frozen, on {}",
+            count.total, count.trainable, count.frozen, args.backend
+        );
+        Ok((model, count))
+    }
+
     /// The one time that the test set is looked at.
     fn test<B: AutodiffBackend>(
         &self,
@@ -147,18 +165,10 @@ impl Job<'_> {
         let Self {
             args, data, config, ..
         } = self;
-        let images = build_images(
-            args,
-            &data.test,
-            &config.style,
-            config.model.mode.sees(),
-            "test",
-        )?;
-        let source = BatchSource {
-            images: &*images,
-            batcher,
-        };
-        let indices: Vec<usize> = (0..images.n_samples()).collect();
+        let what = (&data.test, "test", 0);
+        let sets = Sets::build(args, config, batcher, what, (&trained.model, device))?;
+        let source = sets.sources(batcher)?[0];
+        let indices: Vec<usize> = (0..data.test.len()).collect();
         let model = &trained.model;
         let evaluation = evaluate(model, source, &indices, config.training.batch_size, device)?;
         let pairs = evaluation
@@ -173,7 +183,7 @@ impl Job<'_> {
         trained: Trained<B>,
         test: ClassificationMetrics,
         count: ParameterCount,
-        images: &dyn CachedImageDataset,
+        sets: &Sets,
     ) -> Result<()> {
         let Self {
             data,
@@ -199,7 +209,8 @@ impl Job<'_> {
                 n_classes: config.model.n_classes,
             },
             model: ModelReport::new(config.model.mode, count),
-            cache: config.model.mode.sees().then(|| images.stats()),
+            cache: config.model.mode.sees().then(|| sets.images().stats()),
+            features: sets.feature_stats(),
             timing: TimingReport {
                 epoch_seconds: trained.epoch_seconds,
                 total_seconds: started.elapsed().as_secs_f64(),

@@ -6,9 +6,10 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
+use super::frozen::VisionTower;
+use super::standardize::Standardize;
 use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
 use super::transformer::{Transformer, TransformerConfig, flat_linear};
-use super::vision::VisionEncoder;
 use crate::input::{SeriesInput, VisionInput};
 
 /// Linear map and layer norm from an encoder's width to the shared width.
@@ -38,7 +39,9 @@ impl<B: Backend> Projection<B> {
 #[derive(Module, Debug)]
 pub struct VisionBranch<B: Backend> {
     /// CLIP's vision transformer.
-    pub vision_model: VisionEncoder<B>,
+    pub vision_model: VisionTower<B>,
+    /// Standardises what a frozen encoder gives.
+    pub standardize: Option<Standardize<B>>,
     /// Into the shared space.
     pub projection: Projection<B>,
 }
@@ -49,12 +52,43 @@ impl<B: Backend> VisionBranch<B> {
     /// # Shapes
     /// - input: as the variants of [`VisionInput`] say
     /// - output: `[batch, n_variates, d_model]`
+    ///
+    /// # Panics
+    /// As [`features`](Self::features).
     pub fn forward(&self, input: VisionInput<B>) -> Tensor<B, 3> {
-        let features = match input {
-            VisionInput::Masks { masks, colors } => self.vision_model.forward(masks, colors),
-            VisionInput::Features(features) => features,
+        let features = self.features(input);
+        let features = match &self.standardize {
+            Some(standardize) => standardize.forward(features),
+            None => features,
         };
         self.projection.forward(features)
+    }
+
+    /// What the encoder gives, or gave before.
+    ///
+    /// # Shapes
+    /// - input: as the variants of [`VisionInput`] say
+    /// - output: `[batch, n_variates, d_output]`
+    ///
+    /// # Panics
+    /// If features are given to an encoder that is not frozen, or the sizes are not the model's.
+    pub fn features(&self, input: VisionInput<B>) -> Tensor<B, 3> {
+        match input {
+            VisionInput::Masks { masks, colors } => self.vision_model.forward(masks, colors),
+            VisionInput::Features(features) => {
+                assert!(
+                    self.vision_model.is_frozen(),
+                    "the batch brings features, but the vision encoder learns: it needs pictures"
+                );
+                let (found, expected) =
+                    (features.dims()[2], self.projection.linear.weight.dims()[0]);
+                assert_eq!(
+                    found, expected,
+                    "features of width {found}, but the encoder gives {expected}"
+                );
+                features
+            }
+        }
     }
 }
 
@@ -115,6 +149,11 @@ pub struct TextEncoder<B: Backend> {
 }
 
 impl<B: Backend> TextEncoder<B> {
+    /// Width of a token.
+    pub(super) fn d_model(&self) -> usize {
+        self.final_layer_norm.gamma.dims()[0]
+    }
+
     /// Runs the blocks and the last norm.
     ///
     /// # Shapes
@@ -126,25 +165,46 @@ impl<B: Backend> TextEncoder<B> {
         tokens: Tensor<B, 3>,
         masked: Option<Tensor<B, 2, Bool>>,
     ) -> Tensor<B, 3> {
-        let [batch, seq, _] = tokens.dims();
-        let padded = masked.map(|masked| masked.reshape([batch, 1, 1, seq]));
-        let masked = match (padded, self.causal) {
-            (padded, false) => padded,
-            (padded, true) => {
-                // `tril_mask` is true above the diagonal: the tokens that come later
-                let later = Tensor::<B, 2, Bool>::tril_mask([seq, seq], 0, &tokens.device());
-                let later = later.reshape([1, 1, seq, seq]);
-                Some(match padded {
-                    Some(padded) => {
-                        let shape = [batch, 1, seq, seq];
-                        padded.expand(shape).bool_or(later.expand(shape))
-                    }
-                    None => later,
-                })
-            }
-        };
+        let masked = self.mask(&tokens, masked);
         self.final_layer_norm
             .forward(self.encoder.forward(tokens, masked.as_ref()))
+    }
+
+    /// The tokens in front of the first block and behind every block, before the last norm.
+    ///
+    /// # Shapes
+    /// - tokens, masked: as for [`forward`](Self::forward)
+    /// - output: `n_layers + 1` times `[batch, seq, d_model]`
+    pub fn hidden_states(
+        &self,
+        tokens: Tensor<B, 3>,
+        masked: Option<Tensor<B, 2, Bool>>,
+    ) -> Vec<Tensor<B, 3>> {
+        let masked = self.mask(&tokens, masked);
+        self.encoder.hidden_states(tokens, masked.as_ref())
+    }
+
+    /// Which keys each query must not attend to: `[batch or 1, 1, seq or 1, seq]`.
+    fn mask(
+        &self,
+        tokens: &Tensor<B, 3>,
+        masked: Option<Tensor<B, 2, Bool>>,
+    ) -> Option<Tensor<B, 4, Bool>> {
+        let [batch, seq, _] = tokens.dims();
+        let padded = masked.map(|masked| masked.reshape([batch, 1, 1, seq]));
+        if !self.causal {
+            return padded;
+        }
+        // `tril_mask` is true above the diagonal: the tokens that come later
+        let later = Tensor::<B, 2, Bool>::tril_mask([seq, seq], 0, &tokens.device());
+        let later = later.reshape([1, 1, seq, seq]);
+        Some(match padded {
+            Some(padded) => {
+                let shape = [batch, 1, seq, seq];
+                padded.expand(shape).bool_or(later.expand(shape))
+            }
+            None => later,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::branch::LanguageConfig;
+use super::freeze::Freeze;
 use super::head::{ClassifierHeadConfig, HeadNorm, VariatePooling};
 use super::selection::VariateSelectionConfig;
 use super::tokenizer::SeriesTokenizerConfig;
@@ -66,6 +67,16 @@ pub struct TimesClipClassifierConfig {
     /// The language encoder.
     #[config(default = "small_language()")]
     pub language: LanguageConfig,
+    /// Which weights of the vision encoder are held as they are.
+    #[config(default = "Freeze::None")]
+    pub freeze_vision: Freeze,
+    /// Which weights of the text encoder are held as they are; tokens in front of it still learn.
+    #[config(default = "Freeze::None")]
+    pub freeze_text: Freeze,
+    /// Whether the features of a wholly frozen vision encoder are standardised by the training
+    /// samples.
+    #[config(default = false)]
+    pub standardize_features: bool,
     /// Selection among the variates, in dual mode.
     #[config(default = "VariateSelectionConfig::new()")]
     pub selection: VariateSelectionConfig,
@@ -125,6 +136,11 @@ impl TimesClipClassifierConfig {
             .with_vision(VisionEncoderConfig::clip_vit_b_32())
     }
 
+    /// The small preset around DINOv2's ViT-S/14, which is meant to be loaded and frozen.
+    pub fn vit_s_14(n_variates: usize, n_classes: usize) -> Self {
+        Self::new(n_variates, n_classes).with_vision(VisionEncoderConfig::vit_s_14())
+    }
+
     /// Checks that the sizes fit together.
     ///
     /// # Errors
@@ -146,13 +162,32 @@ impl TimesClipClassifierConfig {
                 .or_else(|| self.loss.problem(self.n_classes))
         };
         let problem = problem
-            .or_else(|| self.vision.problem().filter(|_| self.mode.sees()))
-            .or_else(|| self.language.problem().filter(|_| self.mode.reads()))
+            .or_else(|| self.vision_problem().filter(|_| self.mode.sees()))
+            .or_else(|| self.language_problem().filter(|_| self.mode.reads()))
             .or_else(|| {
                 let dual = self.mode == ModelMode::Dual;
                 self.selection.problem(self.d_model).filter(|_| dual)
             });
         problem.map_or(Ok(()), |problem| Err(ConfigError::Invalid { problem }))
+    }
+
+    fn vision_problem(&self) -> Option<String> {
+        let loose = self.standardize_features && self.freeze_vision != Freeze::All;
+        self.vision
+            .problem()
+            .or_else(|| self.freeze_vision.problem(self.vision.transformer.n_layers))
+            .or_else(|| {
+                loose.then(|| {
+                    "features are standardised only if the whole vision encoder is frozen".into()
+                })
+            })
+    }
+
+    fn language_problem(&self) -> Option<String> {
+        let n_layers = self.language.transformer.n_layers;
+        self.language
+            .problem()
+            .or_else(|| self.freeze_text.problem(n_layers))
     }
 
     /// Checks that series of `shortest..=longest` steps can be read.
@@ -226,16 +261,13 @@ pub enum ConfigError {
 mod tests {
     use super::*;
     use crate::model::{ParameterCount, VisionEncoder};
-    use burn::module::Module;
 
     type Cpu = burn_flex::Flex;
 
     /// Counts without drawing the weights, which are made when first used.
     fn count(config: &VisionEncoderConfig) -> usize {
         let encoder: VisionEncoder<Cpu> = config.init(&Default::default());
-        let mut count = ParameterCount::default();
-        encoder.visit(&mut count);
-        count.total
+        ParameterCount::visited(&encoder).total
     }
 
     #[test]

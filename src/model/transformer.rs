@@ -147,9 +147,32 @@ impl<B: Backend> Transformer<B> {
     /// - masked: `[batch or 1, 1, seq or 1, seq]`, true where a key must not be attended to
     /// - output: `[batch, seq, d_model]`
     pub fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
-        self.layers
+        self.forward_first(self.layers.len(), x, masked)
+    }
+
+    /// Runs the first `n_layers` blocks; shapes as for [`forward`](Self::forward).
+    pub(super) fn forward_first(
+        &self,
+        n_layers: usize,
+        x: Tensor<B, 3>,
+        masked: Option<&Tensor<B, 4, Bool>>,
+    ) -> Tensor<B, 3> {
+        self.layers[..n_layers]
             .iter()
             .fold(x, |x, layer| layer.forward(x, masked))
+    }
+
+    /// `x`, then what leaves every block; shapes as for [`forward`](Self::forward).
+    pub(super) fn hidden_states(
+        &self,
+        x: Tensor<B, 3>,
+        masked: Option<&Tensor<B, 4, Bool>>,
+    ) -> Vec<Tensor<B, 3>> {
+        let mut states = vec![x];
+        for (i, layer) in self.layers.iter().enumerate() {
+            states.push(layer.forward(states[i].clone(), masked));
+        }
+        states
     }
 }
 

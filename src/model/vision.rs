@@ -1,12 +1,13 @@
-//! The CLIP vision encoder: a line plot as a coverage mask in, one class token out.
+//! The CLIP vision encoder: a line plot as a coverage mask in, one vector out.
 
 use burn::config::Config;
-use burn::module::{Module, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, IntDType, Tensor};
+use burn::tensor::{FloatDType, Int, IntDType, Tensor};
 
-use super::transformer::{Transformer, TransformerConfig, normal};
+use super::tap::VisionTap;
+use super::transformer::{Activation, Transformer, TransformerConfig, normal};
 
 /// Number of levels of a coverage mask, and of entries in a colour table.
 pub(super) const N_LEVELS: usize = 256;
@@ -23,6 +24,9 @@ pub struct VisionEncoderConfig {
     /// Whether a layer norm precedes the blocks, as in CLIP; plain ViTs have none.
     #[config(default = true)]
     pub pre_norm: bool,
+    /// What is taken out of the encoder: its last class token, as CLIP does, unless said otherwise.
+    #[config(default = "VisionTap::default()")]
+    pub tap: VisionTap,
 }
 
 impl VisionEncoderConfig {
@@ -34,6 +38,33 @@ impl VisionEncoderConfig {
     /// CLIP ViT-B/32, 224 px: 87,456,000 parameters.
     pub fn clip_vit_b_32() -> Self {
         Self::new(224, 32, TransformerConfig::new(768, 3072, 12, 12))
+    }
+
+    /// ViT-S/14, 224 px, as DINOv2 has it: no norm in front of the blocks, exact GELU.
+    pub fn vit_s_14() -> Self {
+        let transformer = TransformerConfig::new(384, 1536, 6, 12)
+            .with_activation(Activation::Gelu)
+            .with_layer_norm_eps(1e-6);
+        Self::new(224, 14, transformer).with_pre_norm(false)
+    }
+
+    /// Width of the vector that is taken out of the encoder.
+    pub fn d_output(&self) -> usize {
+        self.tap.pooling.width(self.transformer.d_model)
+    }
+
+    /// The encoder and its tap in a line of words.
+    pub fn description(&self) -> String {
+        let TransformerConfig {
+            d_model, n_layers, ..
+        } = self.transformer;
+        let (side, patch) = (self.side_px, self.image_patch_size);
+        let VisionTap { layer, pooling } = self.tap;
+        let layer = layer.unwrap_or(n_layers);
+        format!(
+            "ViT of {n_layers} blocks of {d_model}, patches of {patch} px of {side}; \
+             {pooling:?} tokens of block {layer}"
+        )
     }
 
     /// Number of patches of a picture.
@@ -49,7 +80,9 @@ impl VisionEncoderConfig {
                 "image patches of {patch} px do not tile a side of {side} px"
             ));
         }
-        self.transformer.problem()
+        self.transformer
+            .problem()
+            .or_else(|| self.tap.problem(self.transformer.n_layers))
     }
 
     /// Creates the encoder with CLIP's initialisation.
@@ -81,6 +114,7 @@ impl VisionEncoderConfig {
             pre_layrnorm: self.pre_norm.then(norm),
             encoder: self.transformer.init(device),
             post_layernorm: norm(),
+            config: self.clone(),
         }
     }
 }
@@ -94,8 +128,10 @@ pub struct VisionEncoder<B: Backend> {
     pub pre_layrnorm: Option<LayerNorm<B>>,
     /// The blocks.
     pub encoder: Transformer<B>,
-    /// Norm of the class token that leaves the encoder.
+    /// Norm of the tokens that leave the last block.
     pub post_layernorm: LayerNorm<B>,
+    #[module(skip)]
+    config: VisionEncoderConfig,
 }
 
 /// What turns pixels into tokens.
@@ -129,27 +165,63 @@ impl<B: Backend> VisionEncoder<B> {
     /// # Shapes
     /// - masks: `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
     /// - colors: `[n_variates, 256, 3]`, the normalised pixel of every level of coverage
-    /// - output: `[batch, n_variates, d_model]`, the class token after the last norm
+    /// - output: `[batch, n_variates, d_output]`, what the [tap](VisionEncoderConfig::tap) takes
     ///
     /// # Panics
     /// If the masks are not of the configured side, or the variates of masks and colours differ.
     pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, n_variates, ..] = masks.dims();
         let rows = self.paint(masks, colors);
-        let pooled = self.encode_rows(rows, batch * n_variates);
-        let d_model = pooled.dims()[1];
-        pooled.reshape([batch, n_variates, d_model])
+        let taken = self.tap(self.embed(rows, batch * n_variates));
+        let d_output = taken.dims()[1];
+        taken.reshape([batch, n_variates, d_output])
     }
 
     /// Encodes normalised RGB pictures, as CLIP's own interface takes them.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, side, side]`
-    /// - output: `[batch, d_model]`, Hugging Face's `pooler_output`
+    /// - output: `[batch, d_output]`; with the default tap Hugging Face's `pooler_output`
     ///
     /// # Panics
     /// If the pictures are not of the configured side.
     pub fn forward_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+        self.tap(self.embed_pixels(pixels))
+    }
+
+    /// The tokens of normalised RGB pictures in front of the first block and behind every block.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, side, side]`
+    /// - output: `n_layers + 1` times `[batch, seq, d_model]`, Hugging Face's `hidden_states`
+    ///
+    /// # Panics
+    /// If the pictures are not of the configured side.
+    pub fn hidden_states(&self, pixels: Tensor<B, 4>) -> Vec<Tensor<B, 3>> {
+        self.encoder.hidden_states(self.embed_pixels(pixels), None)
+    }
+
+    /// Tokens of a picture.
+    pub(super) fn n_tokens(&self) -> usize {
+        self.embeddings.position_embedding.weight.dims()[0]
+    }
+
+    /// What it computes in.
+    pub(super) fn dtype(&self) -> FloatDType {
+        self.embeddings.patch_embedding.weight.val().dtype().into()
+    }
+
+    /// The same encoder computing in another precision.
+    pub(super) fn cast(self, dtype: FloatDType) -> Self {
+        self.map(&mut Cast(dtype))
+    }
+
+    /// What it was made from.
+    pub fn config(&self) -> &VisionEncoderConfig {
+        &self.config
+    }
+
+    fn embed_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 3> {
         let [batch, channels, height, width] = pixels.dims();
         let patch = self.image_patch_size();
         let (rows, columns) = (height / patch, width / patch);
@@ -158,7 +230,7 @@ impl<B: Backend> VisionEncoder<B> {
             .reshape([batch, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 3, 5, 1])
             .reshape([batch * rows * columns, patch * patch * channels]);
-        self.encode_rows(patches, batch)
+        self.embed(patches, batch)
     }
 
     fn image_patch_size(&self) -> usize {
@@ -201,8 +273,8 @@ impl<B: Backend> VisionEncoder<B> {
             ])
     }
 
-    /// `[n * n_patches, p * p * 3]` -> `[n, d_model]`
-    fn encode_rows(&self, rows: Tensor<B, 2>, n: usize) -> Tensor<B, 2> {
+    /// `[n * n_patches, p * p * 3]` -> `[n, seq, d_model]`: what enters the first block
+    fn embed(&self, rows: Tensor<B, 2>, n: usize) -> Tensor<B, 3> {
         let weight = self.embeddings.patch_embedding.weight.val();
         let [d_model, channels, patch, _] = weight.dims();
         let positions = self.embeddings.position_embedding.weight.val();
@@ -221,12 +293,30 @@ impl<B: Backend> VisionEncoder<B> {
         let tokens = rows.matmul(kernel).reshape([n, seq - 1, d_model]);
         let class = self.embeddings.class_embedding.val();
         let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);
-        let mut x = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
-        if let Some(norm) = &self.pre_layrnorm {
-            x = norm.forward(x);
+        let x = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
+        match &self.pre_layrnorm {
+            Some(norm) => norm.forward(x),
+            None => x,
         }
-        let x = self.encoder.forward(x, None);
-        let class = x.slice([0..n, 0..1]).reshape([n, d_model]);
-        self.post_layernorm.forward(class)
+    }
+
+    /// `[n, seq, d_model]` -> `[n, d_output]`: runs the blocks up to the tap, and takes
+    fn tap(&self, x: Tensor<B, 3>) -> Tensor<B, 2> {
+        let n_layers = self.encoder.layers.len();
+        let VisionTap { layer, pooling } = self.config.tap;
+        let depth = layer.unwrap_or(n_layers);
+        let x = self.encoder.forward_first(depth, x, None);
+        // The norm was trained on what leaves the last block, and fits nothing else.
+        let norm = (depth == n_layers).then_some(&self.post_layernorm);
+        pooling.forward(x, norm)
+    }
+}
+
+/// Moves every weight to another precision.
+struct Cast(FloatDType);
+
+impl<B: Backend> ModuleMapper<B> for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        param.map(|tensor| tensor.cast(self.0))
     }
 }

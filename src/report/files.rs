@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Report, ReportError, draw_confusion};
+use crate::augment::AugmentConfig;
 use crate::model::TimesClipClassifierConfig;
 use crate::normalize::Normalizer;
 use crate::raster::{PixelStatistics, PlotStyle};
@@ -30,10 +31,23 @@ pub struct RunConfig {
     pub style: PlotStyle,
     /// How they are shifted and scaled.
     pub pixels: PixelStatistics,
+    /// Where pretrained weights came from, of the vision and of the text encoder.
+    pub pretrained: [Option<String>; 2],
+    /// The augmented views that training epochs take in turn, if there are any.
+    pub augmentation: Option<Augmentation>,
     /// The classifier.
     pub model: TimesClipClassifierConfig,
     /// The training.
     pub training: TrainingConfig,
+}
+
+/// Augmented views of the training samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Augmentation {
+    /// Views of every sample.
+    pub views: usize,
+    /// How strongly they differ from it.
+    pub transforms: AugmentConfig,
 }
 
 /// The directory of a run.

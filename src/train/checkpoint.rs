@@ -1,7 +1,8 @@
 //! Checkpoints: everything a run needs to go on as if it had never stopped.
 //!
 //! A folder holds `last.mpk` (weights, optimiser moments, state of the run) and `best.mpk` (the
-//! weights of the best epoch so far). Each is written beside its place and then renamed into it,
+//! weights of the best epoch so far); `frozen.mpk`, written once, holds a frozen vision encoder,
+//! so that a run needs no other file to predict. Each is written beside its place and then renamed into it,
 //! so that a crash leaves the old one or the new one. The best is published first: if the run
 //! dies between the two, the epoch is run again and gives the same weights.
 
@@ -54,6 +55,10 @@ impl Checkpoints {
         self.folder.join("best.mpk")
     }
 
+    fn frozen(&self) -> PathBuf {
+        self.folder.join("frozen.mpk")
+    }
+
     fn last(&self) -> PathBuf {
         self.folder.join("last.mpk")
     }
@@ -75,7 +80,23 @@ impl Checkpoints {
         model: TimesClipClassifier<B>,
         device: &B::Device,
     ) -> Result<TimesClipClassifier<B>, CheckpointError> {
-        Ok(model.load_record(read(&self.best(), device)?))
+        let model = model.load_record(read(&self.best(), device)?);
+        let Some(tower) = model.frozen_vision() else {
+            return Ok(model);
+        };
+        let encoder = tower.encoder().load_record(read(&self.frozen(), device)?);
+        Ok(model.with_vision_encoder(encoder))
+    }
+
+    /// Publishes the frozen vision encoder of a model that has one.
+    pub(super) fn save_frozen<B: Backend>(
+        &self,
+        model: &TimesClipClassifier<B>,
+    ) -> Result<(), CheckpointError> {
+        match model.frozen_vision() {
+            Some(tower) => write::<B, _>(&self.frozen(), tower.encoder().into_record()),
+            None => Ok(()),
+        }
     }
 
     /// Publishes where the run stands.

@@ -3,6 +3,7 @@
 use burn::config::Config;
 
 use super::{Schedule, TrainError};
+use crate::augment::ColorJitter;
 
 /// How a classifier is trained.
 #[derive(Config, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Training ends when the validation accuracy has not risen for this many epochs.
     pub early_stopping: Option<usize>,
+    /// How the colours of pictures vary from step to step, in training only; not at all by default.
+    pub color_jitter: Option<ColorJitter>,
     /// Decides the order of the samples and every random number of the backend.
     #[config(default = 42)]
     pub seed: u64,
@@ -63,7 +66,9 @@ impl TrainingConfig {
                 self.max_grad_norm
             ))
         } else {
-            self.schedule.problem()
+            let jitter = self.color_jitter.map(|jitter| jitter.validate());
+            let problem = jitter.and_then(Result::err).map(|error| error.to_string());
+            problem.or_else(|| self.schedule.problem())
         };
         problem.map_or(Ok(()), |problem| Err(TrainError::Config { problem }))
     }

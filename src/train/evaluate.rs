@@ -6,7 +6,8 @@ use burn::tensor::{ElementConversion, Tensor};
 use serde::Serialize;
 
 use super::TrainError;
-use super::loader::BatchSource;
+use super::loader::for_each_batch;
+use crate::batch::BatchSource;
 use crate::model::TimesClipClassifier;
 
 /// What a classifier says of one sample.
@@ -60,7 +61,7 @@ pub fn evaluate<B: Backend>(
 ) -> Result<Evaluation, TrainError> {
     let mut loss = 0.0;
     let mut predictions = Vec::with_capacity(indices.len());
-    source.for_each(indices, batch_size, |batch| {
+    for_each_batch(source, indices, batch_size, |batch| {
         let targets = batch.targets().to_vec();
         let batch = batch.into_tensors::<B>(device);
         let step = model.forward_classification(batch.input, batch.targets);

@@ -7,55 +7,32 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::batch::{BatchError, HostBatch, TimesClipBatcher};
-use crate::cache::CachedImageDataset;
+use crate::batch::{BatchError, BatchSource, HostBatch};
 
 /// Batches gathered ahead of the one the model works on. Two hide the gathering; more would only
 /// hold memory.
 const PREFETCH: usize = 2;
 
-/// Samples of one set and what gathers them.
-#[derive(Clone, Copy)]
-pub struct BatchSource<'a> {
-    /// The samples and their pictures.
-    pub images: &'a dyn CachedImageDataset,
-    /// Makes batches of them.
-    pub batcher: &'a TimesClipBatcher,
-}
-
-impl std::fmt::Debug for BatchSource<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchSource")
-            .field("batcher", self.batcher)
-            .finish_non_exhaustive()
-    }
-}
-
-impl BatchSource<'_> {
-    /// Calls `work` with the batches of `indices`, in order, while a thread gathers the next.
-    pub(super) fn for_each<E: From<BatchError>>(
-        &self,
-        indices: &[usize],
-        batch_size: usize,
-        mut work: impl FnMut(HostBatch) -> Result<(), E>,
-    ) -> Result<(), E> {
-        thread::scope(|scope| {
-            let (sender, receiver) = sync_channel(PREFETCH);
-            scope.spawn(move || {
-                for indices in batches(indices, batch_size) {
-                    // The receiver is gone once the work has failed or was stopped.
-                    if sender
-                        .send(self.batcher.gather(self.images, indices))
-                        .is_err()
-                    {
-                        break;
-                    }
+/// Calls `work` with the batches of `indices`, in order, while a thread gathers the next.
+pub(super) fn for_each_batch<E: From<BatchError>>(
+    source: BatchSource<'_>,
+    indices: &[usize],
+    batch_size: usize,
+    mut work: impl FnMut(HostBatch) -> Result<(), E>,
+) -> Result<(), E> {
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(PREFETCH);
+        scope.spawn(move || {
+            for indices in batches(indices, batch_size) {
+                // The receiver is gone once the work has failed or was stopped.
+                if sender.send(source.gather(indices)).is_err() {
+                    break;
                 }
-            });
-            let receiver: Receiver<Result<HostBatch, BatchError>> = receiver;
-            receiver.into_iter().try_for_each(|batch| work(batch?))
-        })
-    }
+            }
+        });
+        let receiver: Receiver<Result<HostBatch, BatchError>> = receiver;
+        receiver.into_iter().try_for_each(|batch| work(batch?))
+    })
 }
 
 /// Number of batches of at most `batch_size` that `n_samples` make.

@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use timesclip::batch::BatchSource;
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey};
 use timesclip::model::ModelMode;
 use timesclip::raster::Rasterizer;
 use timesclip::series::{LabeledSeries, Series, SeriesDataset};
-use timesclip::train::{
-    BatchSource, EpochRecord, Trainer, TrainingConfig, TrainingData, TrainingObserver,
-};
+use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData, TrainingObserver};
 
 use crate::support::{AutodiffCpu, batcher, lock_generator, sines, tiny_model, tiny_style};
 
@@ -98,15 +97,8 @@ fn a_foreign_data_set_takes_a_training_step() {
     let batcher = batcher(&known);
     let config = TrainingConfig::new().with_batch_size(6);
     let (train, device) = ((0..12).collect::<Vec<_>>(), Default::default());
-    let source = BatchSource {
-        images: &images,
-        batcher: &batcher,
-    };
-    let data = TrainingData {
-        source,
-        train: &train,
-        valid: &[],
-    };
+    let source = BatchSource::new(&images, &batcher);
+    let data = TrainingData::new(source, &train, &[]);
     let model = tiny_model(ModelMode::Dual).init::<AutodiffCpu>(&device);
     let mut observer = OneStep::default();
     let trainer = Trainer::<AutodiffCpu>::new(&config, data, &device).expect("sound numbers");

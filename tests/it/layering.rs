@@ -20,14 +20,35 @@ const RULES: &[(&str, &[&str])] = &[
     ("weights", &["model"]),
     (
         "batch",
-        &["series", "normalize", "raster", "cache", "input"],
+        &[
+            "series",
+            "augment",
+            "normalize",
+            "raster",
+            "cache",
+            "features",
+            "input",
+        ],
     ),
     ("backend", &[]),
     ("hub", &[]),
-    ("train", &["batch", "cache", "model"]),
+    (
+        "encode",
+        &["batch", "cache", "features", "input", "model", "store"],
+    ),
+    ("train", &["augment", "batch", "cache", "model"]),
     (
         "report",
-        &["train", "model", "metrics", "cache", "normalize", "raster"],
+        &[
+            "train",
+            "model",
+            "metrics",
+            "augment",
+            "cache",
+            "features",
+            "normalize",
+            "raster",
+        ],
     ),
 ];
 /// Rooms of the host: no tensor may enter.

@@ -12,6 +12,8 @@ mod disk_faults;
 mod disk_processes;
 mod downstream;
 mod feature_store;
+mod feature_training;
+mod frozen;
 mod golden_raster;
 mod layering;
 mod pictures;

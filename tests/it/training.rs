@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use timesclip::batch::BatchSource;
 use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
 use timesclip::train::{
-    BatchSource, Checkpoints, EpochRecord, Schedule, StopReason, TrainError, Trained, Trainer,
-    TrainingConfig, TrainingData, TrainingObserver, evaluate,
+    Checkpoints, EpochRecord, Schedule, StopReason, TrainError, Trained, Trainer, TrainingConfig,
+    TrainingData, TrainingObserver, evaluate,
 };
 
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
@@ -40,15 +41,8 @@ fn fit(
 ) -> Result<Trained<AutodiffCpu>, TrainError> {
     let (device, batcher) = (Default::default(), batcher(&sines(24)));
     let (train, valid) = ((0..18).collect::<Vec<_>>(), (18..24).collect::<Vec<_>>());
-    let source = BatchSource {
-        images,
-        batcher: &batcher,
-    };
-    let data = TrainingData {
-        source,
-        train: &train,
-        valid: &valid,
-    };
+    let source = BatchSource::new(images, &batcher);
+    let data = TrainingData::new(source, &train, &valid);
     AutodiffCpu::seed(&device, config.seed);
     let model = model.init::<AutodiffCpu>(&device);
     let trainer = Trainer::<AutodiffCpu>::new(config, data, &device)?;
@@ -167,10 +161,7 @@ fn the_model_returned_is_the_one_of_the_best_epoch() {
     let trained = fit(&images, &model, &config, None, &mut ()).unwrap();
     let best: &EpochRecord = &trained.history[trained.best_epoch.unwrap() - 1];
     let (batcher, valid) = (batcher(&sines(24)), (18..24).collect::<Vec<_>>());
-    let source = BatchSource {
-        images: &images,
-        batcher: &batcher,
-    };
+    let source = BatchSource::new(&images, &batcher);
     let again = evaluate(&trained.model, source, &valid, 8, &Default::default()).unwrap();
     assert_eq!(Some(again.loss), best.valid_loss);
     assert_eq!(again.accuracy(), best.valid_accuracy);

@@ -1,0 +1,167 @@
+//! The pictures of a set and its views, and the features of a frozen encoder in their place.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::backend::Backend;
+use timesclip::augment::Augmenter;
+use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
+use timesclip::encode::FeatureEncoder;
+use timesclip::features::{FeatureStats, FeatureStore};
+use timesclip::model::{TimesClipClassifier, VisionTower};
+use timesclip::report::RunConfig;
+use timesclip::series::SeriesDataset;
+
+use crate::args::{Args, CacheFlag};
+use crate::data::{build_images, cache_folder, progress_bar};
+use crate::encoders::Switch;
+
+/// A set and its views, ready to be gathered into batches.
+pub(crate) struct Sets {
+    images: Vec<Box<dyn CachedImageDataset>>,
+    features: Vec<FeatureStore>,
+}
+
+impl Sets {
+    /// Draws or encodes, as the flags say, the pictures of a set and of `n_views` views of it.
+    pub(crate) fn build<B: Backend>(
+        args: &Args,
+        config: &RunConfig,
+        batcher: &TimesClipBatcher,
+        (dataset, what, n_views): (&SeriesDataset, &str, usize),
+        (model, device): (&TimesClipClassifier<B>, &B::Device),
+    ) -> Result<Self> {
+        let frozen = features_of(args, model)?;
+        let mut sets = Self {
+            images: Vec::new(),
+            features: Vec::new(),
+        };
+        let transforms = config
+            .augmentation
+            .map(|augmentation| augmentation.transforms);
+        let augmenter = Augmenter::new(transforms.unwrap_or_default(), config.training.seed)?;
+        for view in 0..=n_views {
+            let what = match view {
+                0 => what.to_owned(),
+                _ => format!("{what}, view {view}"),
+            };
+            let series = augmenter.view_of(dataset, view);
+            let Some(tower) = frozen else {
+                let sees = config.model.mode.sees();
+                sets.images
+                    .push(build_images(args, &series, &config.style, sees, &what)?);
+                continue;
+            };
+            // Every picture is drawn once, for the encoder: there is nothing to cache.
+            let images = UncachedImages::new(series, &config.style)?;
+            let source = BatchSource::new(&images, batcher);
+            let dtype = args.encoders.feature_dtype;
+            let encoder = FeatureEncoder::new(tower, source, dtype, device)?;
+            sets.features.push(encode(args, &encoder, &what)?);
+            sets.images.push(Box::new(images));
+        }
+        Ok(sets)
+    }
+
+    /// What batches come from: the set itself, then its views.
+    pub(crate) fn sources<'a>(
+        &'a self,
+        batcher: &'a TimesClipBatcher,
+    ) -> Result<Vec<BatchSource<'a>>> {
+        let images = self.images.iter().enumerate();
+        let sources = images.map(|(i, images)| {
+            let source = BatchSource::new(&**images, batcher);
+            match self.features.get(i) {
+                Some(features) => source.with_features(features).map_err(anyhow::Error::from),
+                None => Ok(source),
+            }
+        });
+        sources.collect()
+    }
+
+    /// The pictures of the set itself.
+    pub(crate) fn images(&self) -> &dyn CachedImageDataset {
+        &*self.images[0]
+    }
+
+    /// The features of the set itself, if they are cached.
+    pub(crate) fn feature_stats(&self) -> Option<FeatureStats> {
+        self.features.first().map(FeatureStore::stats)
+    }
+}
+
+/// The encoder whose outputs are to be cached; none if the flags or the model say no.
+fn features_of<'a, B: Backend>(
+    args: &Args,
+    model: &'a TimesClipClassifier<B>,
+) -> Result<Option<&'a VisionTower<B>>> {
+    let problem = match (&model.vision, model.frozen_vision()) {
+        (None, _) => "the model sees no pictures",
+        (Some(_), None) => "the vision encoder learns (--freeze vision)",
+        (Some(_), Some(_)) if args.views.color_jitter().is_some() => {
+            "--color-jitter changes the pictures in every step"
+        }
+        (Some(_), Some(tower)) => {
+            return Ok((args.encoders.feature_cache != Switch::Off).then_some(tower));
+        }
+    };
+    if args.encoders.feature_cache == Switch::On {
+        bail!("--feature-cache on: features cannot be cached, because {problem}");
+    }
+    if model.vision.is_some() {
+        println!("features  not cached: {problem}");
+    }
+    Ok(None)
+}
+
+/// Encodes one set, or finds it encoded by an earlier run.
+fn encode<B: Backend>(
+    args: &Args,
+    encoder: &FeatureEncoder<'_, B>,
+    what: &str,
+) -> Result<FeatureStore> {
+    let folder: Option<PathBuf> = match args.cache() {
+        CacheFlag::Disk => Some(cache_folder(args)?),
+        CacheFlag::Memory | CacheFlag::None => None,
+    };
+    let found = folder.as_ref().and_then(|folder| encoder.open(folder).ok());
+    let features = match found {
+        Some(features) => features,
+        None => {
+            let cost = encoder.estimate()?;
+            println!(
+                "features  {what}: {} pictures to encode, {:.1} MB, about {:.0} s",
+                cost.images,
+                cost.bytes as f64 / 1e6,
+                cost.seconds
+            );
+            let bar = progress_bar(cost.images, args.quiet);
+            let options = BuildOptions::new().with_progress(|progress| {
+                bar.set_position(progress.done as u64);
+                ControlFlow::Continue(())
+            });
+            let features = match &folder {
+                Some(folder) => encoder.open_or_build(folder, options),
+                None => encoder.in_memory(options),
+            };
+            bar.finish_and_clear();
+            features.context("the pictures cannot be encoded")?
+        }
+    };
+    if let Some(defect) = features.replaced() {
+        println!("          an unusable store was replaced: {defect}");
+    }
+    let stats = features.stats();
+    println!(
+        "features  {what}: {} encoded, ready in {:.2} s, {:.1} MB",
+        stats.computed,
+        stats.build_seconds,
+        stats.bytes as f64 / 1e6
+    );
+    if let Some(path) = features.path() {
+        println!("          {}", path.display());
+    }
+    Ok(features)
+}

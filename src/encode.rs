@@ -1,0 +1,215 @@
+//! Running a frozen vision encoder once over all pictures of a set, into a feature store.
+//!
+//! With the store at hand, epochs run no vision encoder: [`BatchSource::with_features`] reads a few
+//! hundred numbers a picture in its place. The numbers are those that the classifier itself would
+//! have computed: on the CPU in every bit, elsewhere within the rounding of the backend.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::tensor::TensorData;
+use burn::tensor::backend::Backend;
+
+use crate::batch::{BatchError, BatchSource, BatchViews, TimesClipBatcher};
+use crate::cache::CachedImageDataset;
+use crate::features::{
+    EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStore,
+};
+use crate::input::VisionInput;
+use crate::model::VisionTower;
+use crate::store::BuildOptions;
+
+/// Bytes of masks that are encoded at a time at most: enough to keep a device busy, and independent
+/// of the size of the set.
+const BATCH_MASK_BYTES: usize = 32 << 20;
+
+/// Encodes the pictures of one set.
+///
+/// # Examples
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+/// use timesclip::cache::{BuildOptions, UncachedImages};
+/// use timesclip::encode::FeatureEncoder;
+/// use timesclip::features::FeatureDtype;
+/// use timesclip::model::{Freeze, TimesClipClassifierConfig};
+/// # use timesclip::normalize::{Normalization, Normalizer};
+/// # use timesclip::raster::PlotStyle;
+/// # use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+/// # let series = Series::new(vec![1.0, 2.0, 1.5], 3, 1)?;
+/// # let samples = vec![LabeledSeries { id: 7, series, label: 0 }];
+/// # let set = SeriesDataset::new("one", vec!["a".into(), "b".into()], samples)?;
+/// # let normalizer = Normalizer::fit(Normalization::Dataset, set.samples().iter().map(|s| &s.series))?;
+/// # let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+/// # let device = Default::default();
+///
+/// let config = TimesClipClassifierConfig::new(1, 2).with_freeze_vision(Freeze::All);
+/// let style = PlotStyle { side_px: config.vision.side_px, ..PlotStyle::default() };
+/// let images = UncachedImages::new(set, &style)?; // each picture is drawn once: no cache needed
+/// let model = config.init::<burn_flex::Flex>(&device);
+/// let tower = model.frozen_vision().ok_or("the vision encoder is frozen")?;
+///
+/// let source = BatchSource::new(&images, &batcher);
+/// let encoder = FeatureEncoder::new(tower, source, FeatureDtype::F16, &device)?;
+/// let features = encoder.in_memory(BuildOptions::new())?;
+/// let source = source.with_features(&features)?;
+/// let batch = source.gather(&[0])?.into_tensors(&device);
+/// assert_eq!(model.forward(batch.input).logits.dims(), [1, 2]);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FeatureEncoder<'a, B: Backend> {
+    tower: &'a VisionTower<B>,
+    images: &'a dyn CachedImageDataset,
+    batcher: TimesClipBatcher,
+    set: FeatureSet,
+    device: &'a B::Device,
+}
+
+/// What encoding all pictures of a set takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncodeCost {
+    /// Pictures: samples times variates. Exact.
+    pub images: usize,
+    /// Bytes of the features on disk. Exact.
+    pub bytes: u64,
+    /// Wall seconds. Estimated from one batch, which is encoded for it.
+    pub seconds: f64,
+}
+
+impl<'a, B: Backend> FeatureEncoder<'a, B> {
+    /// Prepares to encode the pictures of `source`; encodes nothing yet.
+    ///
+    /// # Errors
+    /// [`FeatureError::Images`] if a sample cannot be read.
+    ///
+    /// # Panics
+    /// If the encoder is not frozen: its outputs would change while it learns.
+    pub fn new(
+        tower: &'a VisionTower<B>,
+        source: BatchSource<'a>,
+        dtype: FeatureDtype,
+        device: &'a B::Device,
+    ) -> Result<Self, FeatureError> {
+        assert!(
+            tower.is_frozen(),
+            "the features of a vision encoder that learns were to be kept"
+        );
+        let images = source.images();
+        let pictures = BatchViews {
+            series: false,
+            pictures: true,
+        };
+        let batcher = source.batcher().clone().with_views(pictures);
+        let encoder = tower.encoder();
+        let identity = EncoderIdentity {
+            encoder: tower.fingerprint(),
+            pixels: FeatureKey::hash_pixels(&batcher.colors(images.n_variates())),
+            dtype,
+            width: encoder.config().d_output(),
+            description: encoder.config().description(),
+        };
+        Ok(Self {
+            tower,
+            images,
+            batcher,
+            set: FeatureSet::of(images, identity)?,
+            device,
+        })
+    }
+
+    /// Identity of the features.
+    pub fn key(&self) -> FeatureKey {
+        self.set.key()
+    }
+
+    /// Encodes one batch and tells from it what all will take.
+    ///
+    /// # Errors
+    /// [`BatchError`] if a sample cannot be read.
+    pub fn estimate(&self) -> Result<EncodeCost, BatchError> {
+        let n_samples = self.images.n_samples();
+        let n_trial = self.batch_samples().min(n_samples);
+        let trial = |n| {
+            let start = Instant::now();
+            self.encode(0..n).map(|_| start.elapsed().as_secs_f64())
+        };
+        // The first use of a device compiles its kernels.
+        trial(1)?;
+        Ok(EncodeCost {
+            images: self.set.n_features(),
+            bytes: self.set.bytes(),
+            seconds: trial(n_trial)? * n_samples as f64 / n_trial as f64,
+        })
+    }
+
+    /// Encodes all pictures and keeps the features in memory.
+    ///
+    /// # Errors
+    /// [`FeatureError`] if a picture cannot be read, a feature is not finite as it is kept, or
+    /// `options` say no.
+    pub fn in_memory(&self, options: BuildOptions<'_>) -> Result<FeatureStore, FeatureError> {
+        FeatureStore::in_memory(&self.set, self.batch_samples(), options, self.compute())
+    }
+
+    /// The file of the features in `folder`, if it is there and whole.
+    ///
+    /// # Errors
+    /// [`FeatureError::Store`] if it is not.
+    pub fn open(&self, folder: &Path) -> Result<FeatureStore, FeatureError> {
+        FeatureStore::open(folder, &self.set)
+    }
+
+    /// Opens the features in `folder`, after encoding what is not there.
+    ///
+    /// # Errors
+    /// As [`in_memory`](Self::in_memory), and [`FeatureError::Store`] if the folder cannot be
+    /// written or read.
+    pub fn open_or_build(
+        &self,
+        folder: &Path,
+        options: BuildOptions<'_>,
+    ) -> Result<FeatureStore, FeatureError> {
+        let batch = self.batch_samples();
+        FeatureStore::open_or_build(folder, &self.set, batch, options, self.compute())
+    }
+
+    fn batch_samples(&self) -> usize {
+        let sample = self.images.n_variates() * self.images.side_px().pow(2);
+        (BATCH_MASK_BYTES / sample).max(1)
+    }
+
+    fn compute(&self) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), BatchError> + '_ {
+        |samples, features| {
+            let data = self.encode(samples)?;
+            let values = data.iter::<f32>();
+            features
+                .iter_mut()
+                .zip(values)
+                .for_each(|(to, from)| *to = from);
+            Ok(())
+        }
+    }
+
+    /// Features of some samples, `[samples, n_variates, width]`.
+    fn encode(&self, samples: Range<usize>) -> Result<TensorData, BatchError> {
+        let indices: Vec<usize> = samples.collect();
+        let batch = self.batcher.gather(self.images, &indices)?;
+        match batch.into_tensors::<B>(self.device).input.vision {
+            Some(VisionInput::Masks { masks, colors }) => {
+                Ok(self.tower.forward(masks, colors).into_data())
+            }
+            _ => unreachable!("the batcher was told to gather pictures"),
+        }
+    }
+}
+
+impl<B: Backend> fmt::Debug for FeatureEncoder<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeatureEncoder")
+            .field("set", &self.set)
+            .finish_non_exhaustive()
+    }
+}

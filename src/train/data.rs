@@ -1,0 +1,110 @@
+//! What a run learns from, and what it is judged by.
+
+use crate::augment::view_of_epoch;
+use crate::batch::BatchSource;
+use crate::model::TimesClipClassifier;
+use burn::tensor::backend::Backend;
+
+use super::TrainError;
+
+/// Samples to learn from and samples to judge by.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingData<'a> {
+    /// Where both come from.
+    pub source: BatchSource<'a>,
+    /// Positions of the training samples.
+    pub train: &'a [usize],
+    /// Positions of the validation samples; may be none.
+    pub valid: &'a [usize],
+    /// Augmented views of the same samples at the same positions, from which training epochs
+    /// take their batches in turn; if there are none, from `source`. Validation never looks at them.
+    pub views: &'a [BatchSource<'a>],
+}
+
+impl<'a> TrainingData<'a> {
+    /// Learns from the samples of `source` at `train`, and is judged by those at `valid`.
+    pub fn new(source: BatchSource<'a>, train: &'a [usize], valid: &'a [usize]) -> Self {
+        Self {
+            source,
+            train,
+            valid,
+            views: &[],
+        }
+    }
+
+    /// The same samples, learnt from by way of these views.
+    #[must_use]
+    pub fn with_views(self, views: &'a [BatchSource<'a>]) -> Self {
+        Self { views, ..self }
+    }
+
+    /// Where the training batches of an epoch, counted from 1, come from.
+    pub(super) fn source_of_epoch(&self, epoch: usize) -> BatchSource<'a> {
+        match view_of_epoch(epoch, self.views.len()) {
+            0 => self.source,
+            view => self.views[view - 1],
+        }
+    }
+
+    /// Refuses views of other samples, features beside pictures, and features where colours are to
+    /// vary.
+    pub(super) fn check(&self, color_jitter: bool) -> Result<(), TrainError> {
+        let size = |source: &BatchSource<'_>| {
+            let images = source.images();
+            (images.n_samples(), images.n_variates())
+        };
+        let expected = size(&self.source);
+        let cached = self.source.features().is_some();
+        if cached && color_jitter {
+            let problem = "colours are to vary, but the data come as features, which have one";
+            return Err(TrainError::Data {
+                problem: problem.to_owned(),
+            });
+        }
+        for (i, view) in self.views.iter().enumerate() {
+            let (found, number) = (size(view), i + 1);
+            if found != expected {
+                let problem = format!(
+                    "view {number} has {} samples of {} variates, the set {} of {}",
+                    found.0, found.1, expected.0, expected.1
+                );
+                return Err(TrainError::Data { problem });
+            }
+            if view.features().is_some() != cached {
+                let (with, without) = match cached {
+                    true => ("the set", format!("view {number}")),
+                    false => ("a view", "the set".to_owned()),
+                };
+                let problem = format!("{with} comes as features, {without} as pictures");
+                return Err(TrainError::Data { problem });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses features that the vision encoder of this model does not give.
+    pub(super) fn check_features<B: Backend>(
+        &self,
+        model: &TimesClipClassifier<B>,
+    ) -> Result<(), TrainError> {
+        let stores = self.views.iter().chain([&self.source]);
+        let mut stores = stores.filter_map(BatchSource::features).peekable();
+        if stores.peek().is_none() || model.vision.is_none() {
+            return Ok(());
+        }
+        let Some(tower) = model.frozen_vision() else {
+            let problem = "the data come as features, but the vision encoder learns".to_owned();
+            return Err(TrainError::Data { problem });
+        };
+        let expected = tower.fingerprint();
+        match stores.find(|store| store.key().encoder != expected) {
+            Some(store) => Err(TrainError::Data {
+                problem: format!(
+                    "the features were made by the encoder {:032x}, the model has {expected:032x}",
+                    store.key().encoder
+                ),
+            }),
+            None => Ok(()),
+        }
+    }
+}
