@@ -575,6 +575,36 @@ fn remove_replaced<K: StoreKind>(bench: &Bench, found: Vec<FoundStore<K>>) -> Re
 }
 
 #[test]
+fn a_header_that_was_signed_but_does_not_fit_is_refused() {
+    let bench = Bench::new(Kind::Features);
+    let header_end = bench.bounds()[0];
+    let cases = [
+        (60, 35, Section::Index),
+        (60, 37, Section::Index),
+        (60, 0, Section::Header),
+        (56, 3, Section::Index),
+        (96, 0, Section::Index),
+        (96, 3, Section::Header),
+        (48, 3, Section::Footer),
+    ];
+    for (at, number, section) in cases {
+        let mut bytes = bench.bytes.clone();
+        bytes[at] = number;
+        let checksum = xxh3_64(&bytes[..header_end - 8]);
+        bytes[header_end - 8..header_end].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(&bench.path, &bytes).unwrap();
+
+        let error = StoreFile::<FeatureHeader>::open(&bench.path).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(
+            cause,
+            format!("its {section} is damaged"),
+            "{number} at {at}"
+        );
+    }
+}
+
+#[test]
 fn a_store_is_opened_and_verified_without_its_data_set() {
     let images = Bench::new(Kind::Images);
     let store = disk::StoreFile::open(&images.path).unwrap();
