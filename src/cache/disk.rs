@@ -73,8 +73,9 @@ impl OnDiskImages {
     ///
     /// A store with a defect is built anew: [`replaced`](Self::replaced) tells which. A build that
     /// did not end is gone on with. If another process builds this store, waits for it, with the
-    /// progress in [`BuildPhase::Waiting`]. Draws on all threads of the current rayon pool, and
-    /// holds a few MB of coded pictures, or those of one sample for each thread if that is more.
+    /// progress in [`BuildPhase::Waiting`](super::BuildPhase::Waiting). Draws on all threads of the
+    /// current rayon pool, and holds a few MB of coded pictures, or those of one sample for each
+    /// thread if that is more.
     ///
     /// # Errors
     ///
