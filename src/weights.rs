@@ -40,6 +40,8 @@ mod file;
 mod pixels;
 mod positions;
 mod safetensors;
+mod settings;
+mod tensors;
 mod torch;
 
 pub use checkpoint::{Checkpoint, HostTensor};

@@ -1,17 +1,17 @@
 //! `Checkpoint`: the files of a pretrained encoder, and what can be loaded from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
-use serde_json::Value;
 
-use super::architecture::{ConfigFile, Tower, read_object};
+use super::architecture::{ConfigFile, Tower};
 use super::assign::{Resize, Source};
 use super::error::WeightsError;
-use super::file::{MAX_NAME, MAX_RANK, TensorEntry, WeightFile};
+use super::file::TensorEntry;
 use super::pixels::PixelNorm;
-use super::{assign, pixels, safetensors, torch};
+use super::tensors::Tensors;
+use super::{assign, pixels};
 use crate::model::{
     LanguageConfig, TextEncoder, TransformerConfig, VisionEncoder, VisionEncoderConfig,
 };
@@ -29,9 +29,7 @@ const FILES: &[&str] = &[
 pub struct Checkpoint {
     path: PathBuf,
     directory: PathBuf,
-    files: Vec<WeightFile>,
-    /// By name: the file it is in, and where.
-    tensors: BTreeMap<String, (usize, TensorEntry)>,
+    tensors: Tensors,
 }
 
 /// A tensor of a checkpoint in single precision, row-major.
@@ -64,22 +62,11 @@ impl Checkpoint {
             let directory = path.parent().unwrap_or(Path::new(""));
             (directory.to_owned(), path.to_owned())
         };
-        let mut checkpoint = Self {
+        Ok(Self {
+            tensors: Tensors::open(&weights)?,
             path: weights,
             directory,
-            files: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
-        if checkpoint
-            .path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            checkpoint.add_shards()?;
-        } else {
-            checkpoint.add(&checkpoint.path.clone())?;
-        }
-        Ok(checkpoint)
+        })
     }
 
     /// The file of weights, or the index of its shards.
@@ -89,18 +76,18 @@ impl Checkpoint {
 
     /// Number of tensors.
     pub fn n_tensors(&self) -> usize {
-        self.tensors.len()
+        self.tensors.entries().len()
     }
 
     /// Types of the tensors' elements, each once: `["F16", "I64"]`, say.
     pub fn dtypes(&self) -> Vec<&str> {
-        let dtypes = self.tensors.values().map(|(_, tensor)| tensor.dtype.name());
+        let dtypes = self.tensors.entries().map(|entry| entry.dtype.name());
         dtypes.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Names of the tensors, in alphabetical order.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.tensors.names()
     }
 
     /// Reads one tensor; none if there is none of that name, or it does not hold weights.
@@ -109,16 +96,13 @@ impl Checkpoint {
     /// [`WeightsError::Io`] if the file cannot be read, [`WeightsError::Malformed`] if its checksum
     /// is wrong.
     pub fn tensor(&self, name: &str) -> Result<Option<HostTensor>, WeightsError> {
-        let entry = self
-            .tensors
-            .get(name)
-            .filter(|(_, tensor)| tensor.dtype.size().is_some());
-        let Some((file, tensor)) = entry else {
-            return Ok(None);
-        };
-        let values = self.files[*file].values(tensor)?;
-        let shape = tensor.shape.clone();
-        Ok(Some(HostTensor { shape, values }))
+        let values = self.tensors.values(name)?;
+        let entry = self.tensors.entry(name);
+        let tensor = values.zip(entry).map(|(values, entry)| HostTensor {
+            shape: entry.shape.clone(),
+            values,
+        });
+        Ok(tensor)
     }
 
     /// Sizes and choices of the vision encoder, from `config.json`; without dropout.
@@ -202,7 +186,7 @@ impl Checkpoint {
     }
 
     pub(super) fn entry(&self, name: &str) -> Option<&TensorEntry> {
-        self.tensors.get(name).map(|(_, tensor)| tensor)
+        self.tensors.entry(name)
     }
 
     fn config(&self) -> Result<ConfigFile, WeightsError> {
@@ -259,59 +243,6 @@ impl Checkpoint {
             setting,
             found: found.to_string(),
             expected: expected.to_string(),
-        })
-    }
-
-    /// Adds the tensors of a file; no name may be there before.
-    fn add(&mut self, path: &Path) -> Result<(), WeightsError> {
-        let file = WeightFile::open(path)?;
-        let is_torch = path.extension().is_some_and(|extension| extension == "bin");
-        let tensors = if is_torch {
-            torch::tensors(&file)?
-        } else {
-            safetensors::tensors(&file)?
-        };
-        for (name, tensor) in tensors {
-            let problem = if name.len() > MAX_NAME {
-                format!("a tensor's name is {} bytes long", name.len())
-            } else if tensor.shape.len() > MAX_RANK {
-                format!("`{name}` has {} dimensions", tensor.shape.len())
-            } else if self.tensors.contains_key(&name) {
-                format!("`{name}` is there twice")
-            } else {
-                self.tensors.insert(name, (self.files.len(), tensor));
-                continue;
-            };
-            return Err(WeightsError::malformed(path, problem));
-        }
-        self.files.push(file);
-        Ok(())
-    }
-
-    /// Adds the tensors of all shards that the index names, which are those it lists.
-    fn add_shards(&mut self) -> Result<(), WeightsError> {
-        let index = read_object(&self.path)?;
-        let malformed = |problem: &str| WeightsError::malformed(&self.path, problem);
-        let listed = index.get("weight_map").and_then(Value::as_object);
-        let listed = listed.ok_or_else(|| malformed("it has no weight_map"))?;
-        let mut shards = BTreeSet::new();
-        for shard in listed.values() {
-            let shard = shard.as_str().map(Path::new);
-            // A plain name: an index cannot reach out of its directory.
-            let shard = shard.filter(|&shard| shard.file_name() == Some(shard.as_os_str()));
-            shards.insert(shard.ok_or_else(|| malformed("its weight_map has no names of files"))?);
-        }
-        for shard in shards {
-            self.add(&self.directory.join(shard))?;
-        }
-        let found: BTreeSet<&str> = self.tensor_names().collect();
-        let differs = listed.keys().find(|name| !found.contains(name.as_str()));
-        let differs = differs.map(String::as_str);
-        let differs =
-            differs.or_else(|| found.into_iter().find(|name| !listed.contains_key(*name)));
-        differs.map_or(Ok(()), |name| {
-            let problem = format!("it and its shards do not agree on having `{name:.512}`");
-            Err(WeightsError::malformed(&self.path, problem))
         })
     }
 }

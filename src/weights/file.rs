@@ -197,3 +197,25 @@ impl Dtype {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_that_lie_apart_come_in_order() {
+        let stored = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+        let transposed = gather(&stored, &[3, 2], &[1, 3]);
+        assert_eq!(transposed, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(gather(&stored, &[], &[]), [0.0]);
+        assert_eq!(gather(&stored, &[2, 0], &[1, 1]), [0.0; 0]);
+    }
+
+    #[test]
+    fn halves_are_converted_exactly() {
+        let mut values = Vec::new();
+        Dtype::F16.extend(&mut values, &[0x00, 0x3c, 0x01, 0x00]);
+        Dtype::Bf16.extend(&mut values, &[0x80, 0xbf, 0x80, 0x7f]);
+        assert_eq!(values, [1.0, 5.960_464_5e-8, -1.0, f32::INFINITY]);
+    }
+}

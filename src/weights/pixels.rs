@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::architecture::read_object;
 use super::error::WeightsError;
+use super::settings::read_object;
 
 /// Where Hugging Face keeps them, and where a tower without a processor may have them.
 const FILES: [&str; 2] = ["preprocessor_config.json", "config.json"];

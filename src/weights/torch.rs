@@ -8,11 +8,12 @@
 //! and it copies whole values where a pickle refers to them, so that a small file takes all memory.
 
 mod pickle;
+mod value;
 mod zip;
 
 use std::collections::HashMap;
 
-use self::pickle::TorchTensor;
+use self::value::TorchTensor;
 use self::zip::ZipEntry;
 use super::error::WeightsError;
 use super::file::{Dtype, TensorEntry, WeightFile};

@@ -169,3 +169,32 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The description of an entry whose lengths and place do not fit into 32 bits.
+    fn wide_entry(extra: &[u8]) -> Vec<u8> {
+        let len = u8::try_from(extra.len()).expect("a short field");
+        let mut bytes = [ENTRY, &[0; 42]].concat();
+        bytes[20..28].fill(0xff);
+        bytes[42..46].fill(0xff);
+        bytes[28] = 1;
+        bytes[30] = len;
+        [bytes.as_slice(), b"a", extra].concat()
+    }
+
+    #[test]
+    fn lengths_and_places_beyond_32_bits_are_read() {
+        let [len, at] = [5_u64 << 32, 7 << 32].map(u64::to_le_bytes);
+        let other = [9, 0, 1, 0, 0xff];
+        let extra = [other.as_slice(), &[1, 0, 24, 0], &len, &len, &at].concat();
+        let bytes = wide_entry(&extra);
+        let (entry, described) = parse_entry(&bytes).expect("a sound entry");
+        assert_eq!((entry.len, entry.at), (5 << 32, 7 << 32));
+        assert_eq!((entry.name.as_str(), described), ("a", bytes.len()));
+        let cut = wide_entry(&extra[..extra.len() - 8]);
+        assert!(parse_entry(&cut).is_err(), "a place that is not there");
+    }
+}
