@@ -5,17 +5,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bool, Tensor, TensorData};
 use burn_store::{ModuleStore, SafetensorsStore};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use timesclip::model::{
-    LanguageConfig, SeriesTokenizerConfig, TextEncoder, Transformer, VisionEncoder,
-};
+use timesclip::model::{LanguageConfig, SeriesTokenizerConfig, TextEncoder, VisionEncoder};
 use timesclip::weights::{Checkpoint, PixelNorm};
 
 use crate::support::Cpu;
@@ -93,38 +89,6 @@ fn load_text(folder: &Path, causal: bool) -> TextEncoder<Cpu> {
     encoder.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
-/// The tokens in front of the first block and behind every block, from the parts of an encoder.
-fn vision_states(encoder: &VisionEncoder<Cpu>, pixels: Tensor<Cpu, 4>) -> Vec<Tensor<Cpu, 3>> {
-    let embeddings = &encoder.embeddings;
-    let kernel = embeddings.patch_embedding.weight.val();
-    let [d_model, _, patch, _] = kernel.dims();
-    let strided = ConvOptions::new([patch; 2], [0; 2], [1; 2], 1);
-    let patches = conv2d(pixels, kernel, None, strided);
-    let patches: Tensor<Cpu, 3> = patches.flatten(2, 3).swap_dims(1, 2);
-    let class = embeddings.class_embedding.val();
-    let class = class.reshape([1, 1, d_model]).repeat_dim(0, BATCH);
-    let positions = embeddings.position_embedding.weight.val().unsqueeze();
-    let tokens = Tensor::cat(vec![class, patches], 1) + positions;
-    let tokens = match &encoder.pre_layrnorm {
-        Some(norm) => norm.forward(tokens),
-        None => tokens,
-    };
-    states(&encoder.encoder, tokens, None)
-}
-
-/// The tokens, and what leaves every block.
-fn states(
-    blocks: &Transformer<Cpu>,
-    tokens: Tensor<Cpu, 3>,
-    masked: Option<&Tensor<Cpu, 4, Bool>>,
-) -> Vec<Tensor<Cpu, 3>> {
-    let mut states = vec![tokens];
-    for (i, block) in blocks.layers.iter().enumerate() {
-        states.push(block.forward(states[i].clone(), masked));
-    }
-    states
-}
-
 /// The greatest error of the pooled output and of all hidden states.
 fn vision_error(name: &str, encoder: &VisionEncoder<Cpu>) -> f32 {
     let mut expected = Expected::of(name);
@@ -133,31 +97,11 @@ fn vision_error(name: &str, encoder: &VisionEncoder<Cpu>) -> f32 {
     let pixels = pictures(BATCH, side_px);
     let pooled = encoder.forward_pixels(pixels.clone());
     let mut greatest = error(pooled, &expected.values("pooled"));
-    for (i, state) in vision_states(encoder, pixels).into_iter().enumerate() {
+    for (i, state) in encoder.hidden_states(pixels).into_iter().enumerate() {
         let error = error(state, &expected.values(&format!("hidden.{i}")));
         greatest = if error <= greatest { greatest } else { error };
     }
     greatest
-}
-
-/// The states of the blocks under an explicit mask.
-fn text_states(
-    encoder: &TextEncoder<Cpu>,
-    tokens: Tensor<Cpu, 3>,
-    padded: Option<Tensor<Cpu, 2, Bool>>,
-    causal: bool,
-) -> Vec<Tensor<Cpu, 3>> {
-    let padded = padded.map(|padded| padded.into_data().iter::<bool>().collect::<Vec<_>>());
-    let masked = (0..BATCH * SEQ * SEQ).map(|i| {
-        let (sample, query, key) = (i / (SEQ * SEQ), i / SEQ % SEQ, i % SEQ);
-        let padded = padded
-            .as_ref()
-            .is_some_and(|padded| padded[sample * SEQ + key]);
-        padded || (causal && key > query)
-    });
-    let masked = TensorData::new(masked.collect::<Vec<_>>(), [BATCH, 1, SEQ, SEQ]);
-    let masked = Tensor::from_data(masked, &Default::default());
-    states(&encoder.encoder, tokens, Some(&masked))
 }
 
 /// The greatest error of the last and all hidden states, with and without padding.
@@ -173,7 +117,7 @@ fn text_error(name: &str, encoder: &TextEncoder<Cpu>, causal: bool) -> f32 {
     let mode = if causal { "causal" } else { "both" };
     let mut greatest: f32 = 0.0;
     for (case, masked) in [("", None), (".padded", Some(padded))] {
-        let states = text_states(encoder, tokens.clone(), masked.clone(), causal);
+        let states = encoder.hidden_states(tokens.clone(), masked.clone());
         let last = encoder.forward(tokens.clone(), masked);
         let states = states.into_iter().enumerate();
         let states = states.map(|(i, state)| (format!("{mode}{case}.hidden.{i}"), state));
