@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Transforms are applied in this order: crop, warp; then scale, shift and jitter, measured by the
 /// mean and the standard deviation of each variate in what the first two left; then what goes
-/// missing. The default is mild: each view is still plainly its sample. It cuts no blocks out, as
-/// those would be seen in nearly every picture of sets that have no gaps.
+/// missing. The default is mild: each view is still plainly its sample. It hides nothing, so that
+/// sets without gaps meet none in training alone; turn hiding on where values go missing in use.
 ///
 /// Scale and shift show only where level and scale are kept: in the language branch unless each
 /// series is normalised by itself, in pictures on a fixed vertical scale.
@@ -98,7 +98,7 @@ impl Default for AugmentConfig {
             shift: 0.1,
             warp: 0.2,
             crop: 0.1,
-            variate_drop: 0.05,
+            variate_drop: 0.0,
             missing_block: 0.0,
         }
     }

@@ -16,7 +16,12 @@ use crate::support::batcher;
 const N_VIEWS: usize = 3;
 
 fn augmenter() -> Augmenter {
-    Augmenter::new(AugmentConfig::default(), 7).expect("a sound configuration")
+    let everything = AugmentConfig {
+        variate_drop: 0.2,
+        missing_block: 0.3,
+        ..AugmentConfig::default()
+    };
+    Augmenter::new(everything, 7).expect("a sound configuration")
 }
 
 /// Views 0 to [`N_VIEWS`], view `v` in the cache kind `v % 3`. Stores share one folder.
