@@ -1,0 +1,276 @@
+"""Times forward passes and training steps against PyTorch on the CPU, both in one run.
+
+    pip install torch numpy
+    python benches/compare/pytorch.py                  # two threads each
+    python benches/compare/pytorch.py --threads 1 --pin 0
+    python benches/compare/pytorch.py --rounds 30 step
+
+Builds the same nets in PyTorch, starts `cargo bench --bench model -- --serve`, and alternates the
+two case by case, so that whatever else the machine does falls on both. Prints a table of the
+fastest of all rounds and their ratio, ours over PyTorch's; medians stand beside them as a measure
+of how quiet the machine was. Frozen forward passes run in inference mode. `--user` compares
+processor time instead of wall time, which is fair on a busy machine with one thread each.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+PICTURES, SMALL_PICTURES = 8, 192
+BATCH, STEPS, VARIATES, CLASSES, PATCH = 64, 37, 14, 4, 4
+
+
+class Attention(nn.Module):
+    def __init__(self, d, heads):
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v, self.out = (nn.Linear(d, d) for _ in range(4))
+
+    def forward(self, x):
+        b, t, d = x.shape
+        split = lambda y: y.view(b, t, self.heads, d // self.heads).transpose(1, 2)
+        y = F.scaled_dot_product_attention(split(self.q(x)), split(self.k(x)), split(self.v(x)))
+        return self.out(y.transpose(1, 2).reshape(b, t, d))
+
+
+class Block(nn.Module):
+    """A pre-norm block of CLIP with quick GELU."""
+
+    def __init__(self, d, heads, dropout):
+        super().__init__()
+        self.attention, self.dropout = Attention(d, heads), nn.Dropout(dropout)
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.fc1, self.fc2 = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+
+    def forward(self, x):
+        x = x + self.dropout(self.attention(self.norm1(x)))
+        h = self.fc1(self.norm2(x))
+        return x + self.dropout(self.fc2(h * torch.sigmoid(1.702 * h)))
+
+
+def blocks(d, heads, layers, dropout):
+    return nn.Sequential(*(Block(d, heads, dropout) for _ in range(layers)))
+
+
+class Vit(nn.Module):
+    """CLIP's vision transformer; the class token leaves it."""
+
+    def __init__(self, side, patch, d, heads, layers, dropout=0.0):
+        super().__init__()
+        self.patches = nn.Conv2d(3, d, patch, patch, bias=False)
+        self.token = nn.Parameter(torch.randn(d) * 0.02)
+        self.positions = nn.Parameter(torch.randn((side // patch) ** 2 + 1, d) * 0.02)
+        self.pre, self.post = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.blocks = blocks(d, heads, layers, dropout)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), 1, -1), x], 1) + self.positions
+        return self.post(self.blocks(self.pre(x))[:, 0])
+
+
+class Projection(nn.Sequential):
+    def __init__(self, d, out):
+        super().__init__(nn.Linear(d, out), nn.LayerNorm(out))
+
+
+class Tokenizer(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.embed = nn.Sequential(
+            nn.Linear(PATCH, d), nn.LayerNorm(d), nn.GELU(), nn.Dropout(0.1)
+        )
+        self.token = nn.Parameter(torch.randn(d) * 0.02)
+        self.positions = nn.Parameter(torch.randn(1024, d) * 0.02)
+        self.variates = nn.Parameter(torch.randn(VARIATES, d) * 0.02)
+        self.norm = nn.LayerNorm(d)
+
+    def forward(self, values):
+        b, t, v = values.shape
+        rows = F.pad(values.transpose(1, 2), (0, -t % PATCH)).reshape(b * v, -1, PATCH)
+        x = torch.cat([self.token.expand(b * v, 1, -1), self.embed(rows)], 1)
+        return self.norm(x + self.positions[: x.shape[1]] + self.variates.repeat(b, 1)[:, None])
+
+
+class Selection(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(d, 8, dropout=0.1, batch_first=True)
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.fed = nn.Sequential(
+            nn.Linear(d, 4 * d), nn.GELU(), nn.Dropout(0.1), nn.Linear(4 * d, d), nn.Dropout(0.1)
+        )
+        self.gate = nn.Linear(2 * d, d)
+
+    def forward(self, f):
+        f1 = self.norm1(f + self.attention(f, f, f)[0])
+        f2 = self.norm2(f1 + self.fed(f1))
+        return f + torch.sigmoid(self.gate(torch.cat([f, f2], -1))) * (f2 - f)
+
+
+class SmallDual(nn.Module):
+    """The small preset: sees masks of 64 px painted by a colour table, reads patches of 4 steps."""
+
+    def __init__(self, d=64):
+        super().__init__()
+        self.vision = Vit(64, 16, d, 4, 2, 0.1)
+        self.tokenizer, self.text = Tokenizer(d), blocks(d, 4, 2, 0.1)
+        self.norm = nn.LayerNorm(d)
+        self.project_vision = Projection(d, d)
+        self.selection = Selection(d)
+        self.head = nn.Sequential(
+            nn.Linear(3 * VARIATES * d, 128), nn.LayerNorm(128), nn.ReLU(), nn.Dropout(0.1),
+            nn.Linear(128, CLASSES),
+        )
+
+    def forward(self, masks, colors, values):
+        b, v = masks.shape[:2]
+        variate = torch.arange(v)[:, None, None]
+        pixels = colors[variate, masks.long()].flatten(0, 1).permute(0, 3, 1, 2)
+        seen = self.project_vision(self.vision(pixels)).reshape(b, v, -1)
+        read = self.norm(self.text(self.tokenizer(values)))[:, 0].reshape(b, v, -1)
+        selected = self.selection(seen + read)
+        return self.head(torch.cat([seen, read, selected], 1).flatten(1)), seen, read
+
+
+def info_nce(seen, read, temperature=0.07):
+    seen, read = F.normalize(seen.mean(1), dim=-1), F.normalize(read.mean(1), dim=-1)
+    scores, target = seen @ read.T / temperature, torch.arange(len(seen))
+    return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+
+
+def forward(patch):
+    model, pixels = Vit(224, patch, 768, 12, 12).eval(), torch.randn(PICTURES, 3, 224, 224)
+
+    def run():
+        with torch.inference_mode():
+            model(pixels)
+
+    return run
+
+
+def optimised(model, loss):
+    adamw = torch.optim.AdamW(model.parameters(), 1e-3)
+
+    def run():
+        adamw.zero_grad()
+        value = loss()
+        value.backward()
+        adamw.step()
+        value.item()
+
+    return run
+
+
+def vit_step(patch):
+    model = nn.Sequential(Vit(64, patch, 128, 4, 4), nn.Linear(128, 10))
+    pixels, targets = torch.randn(SMALL_PICTURES, 3, 64, 64), torch.arange(SMALL_PICTURES) % 10
+    return optimised(model, lambda: F.cross_entropy(model(pixels), targets))
+
+
+def small_dual_step():
+    model = SmallDual()
+    masks = torch.randint(0, 256, (BATCH, VARIATES, 64, 64), dtype=torch.uint8)
+    colors, values = torch.randn(VARIATES, 256, 3), torch.randn(BATCH, STEPS, VARIATES)
+    targets = torch.arange(BATCH) % CLASSES
+
+    def loss():
+        logits, seen, read = model(masks, colors, values)
+        return F.cross_entropy(logits, targets) + 0.1 * info_nce(seen, read)
+
+    return optimised(model, loss)
+
+
+CASES = {
+    "forward/vit-b-32": lambda: forward(32),
+    "forward/vit-b-16": lambda: forward(16),
+    "step/vit-64px-16": lambda: vit_step(16),
+    "step/vit-64px-8": lambda: vit_step(8),
+    "step/small-dual": small_dual_step,
+}
+
+
+class Ours:
+    """The bench binary, waiting for the names of cases."""
+
+    def __init__(self, threads, binary):
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+        command = ["cargo", "bench", "--quiet", "--locked", "--bench", "model", "--", "--serve"]
+        self.process = subprocess.Popen(
+            [binary, "--serve"] if binary else command, cwd=root, env={**os.environ, "RAYON_NUM_THREADS": str(threads)}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+
+    def run(self, name):
+        """Wall and processor seconds of one run."""
+        self.process.stdin.write(name + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"the bench stopped at {name}")
+        return tuple(float(seconds) for seconds in answer.split())
+
+
+def run_torch(case):
+    def used():
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_utime + usage.ru_stime
+
+    wall, processor = time.perf_counter(), used()
+    case()
+    return time.perf_counter() - wall, used() - processor
+
+
+def processor_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("filter", nargs="?", default="", help="only cases with this in their name")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--pin", help="run both on these processors, as `taskset -c` takes them")
+    parser.add_argument("--user", action="store_true", help="compare processor time")
+    parser.add_argument("--binary", help="a bench that is built already, instead of cargo's")
+    options = parser.parse_args()
+    if options.pin:
+        os.sched_setaffinity(0, {int(core) for core in options.pin.split(",")})
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    ours, clock = Ours(options.threads, options.binary), 1 if options.user else 0
+    kind = "processor" if options.user else "wall"
+    print(f"{processor_name()}, {options.threads} threads each, PyTorch {torch.__version__},")
+    print(f"fastest (median) of {options.rounds} rounds, {kind} time in ms\n")
+    print("| case | ours | PyTorch | ratio |\n| --- | --: | --: | --: |")
+    for name, build in CASES.items():
+        if options.filter not in name:
+            continue
+        case, times = build(), ([], [])
+        for _ in range(options.rounds + 2):
+            times[0].append(ours.run(name)[clock] * 1e3)
+            times[1].append(run_torch(case)[clock] * 1e3)
+        a, b = (side[2:] for side in times)
+        middle = [statistics.median(side) for side in (a, b)]
+        print(
+            f"| {name} | {min(a):.1f} ({middle[0]:.1f}) | {min(b):.1f} ({middle[1]:.1f}) "
+            f"| **{min(a) / min(b):.2f}** ({middle[0] / middle[1]:.2f}) |",
+            flush=True,
+        )
+    ours.process.stdin.close()
+    ours.process.wait()
+
+
+if __name__ == "__main__":
+    main()

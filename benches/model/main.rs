@@ -1,0 +1,97 @@
+//! Training steps, predictions and frozen forward passes on the CPU backend.
+//!
+//! With `--serve` it runs the case named on each line of standard input and answers with the wall
+//! and the processor seconds that took: `benches/compare/pytorch.py` alternates it with PyTorch so.
+
+mod cases;
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use timesclip::model::{ModelMode, VisionEncoderConfig};
+
+use crate::cases::Case;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Times a case that processes `elements` samples or pictures.
+fn time(criterion: &mut Criterion, id: BenchmarkId, elements: usize, mut case: Case) {
+    let mut group = criterion.benchmark_group("model");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(elements as u64));
+    group.bench_function(id, |b| b.iter(&mut case));
+    group.finish();
+}
+
+fn bench(criterion: &mut Criterion) {
+    for mode in [
+        ModelMode::Dual,
+        ModelMode::LanguageOnly,
+        ModelMode::VisionOnly,
+    ] {
+        let parameter = format!("small/{mode:?}/batch={}", cases::BATCH);
+        let id = |what: &str| BenchmarkId::new(what, &parameter);
+        time(criterion, id("step"), cases::BATCH, cases::step(mode));
+        time(criterion, id("predict"), cases::BATCH, cases::predict(mode));
+    }
+    for patch in [16, 8] {
+        let parameter = format!("vit-64px-{patch}/batch={}", cases::SMALL_PICTURES);
+        let id = BenchmarkId::new("step", parameter);
+        time(criterion, id, cases::SMALL_PICTURES, cases::vit_step(patch));
+    }
+    for (name, config) in [
+        ("vit-b-32", VisionEncoderConfig::clip_vit_b_32()),
+        ("vit-b-16", VisionEncoderConfig::clip_vit_b_16()),
+    ] {
+        let parameter = format!("{name}/batch={}", cases::PICTURES);
+        let id = |what: &str| BenchmarkId::new(what, &parameter);
+        let (pixels, masks) = (
+            cases::forward_pixels(&config),
+            cases::forward_masks(&config),
+        );
+        time(criterion, id("forward-pixels"), cases::PICTURES, pixels);
+        time(criterion, id("forward-masks"), cases::PICTURES, masks);
+    }
+}
+
+fn serve() -> Result<(), Box<dyn Error>> {
+    let mut open: Option<(String, Case)> = None;
+    for line in io::stdin().lock().lines() {
+        let name = line?;
+        let (_, case) = match open.take() {
+            Some(same) if same.0 == name => open.insert(same),
+            _ => open.insert((name.clone(), cases::named(&name))),
+        };
+        let (start, used) = (Instant::now(), processor_seconds());
+        case();
+        let wall = start.elapsed().as_secs_f64();
+        println!("{wall} {}", processor_seconds() - used);
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+/// Processor time of all threads so far, where Linux tells it; otherwise zero.
+fn processor_seconds() -> f64 {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+    let nanoseconds = tasks.flatten().filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    nanoseconds.sum::<u64>() as f64 * 1e-9
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().any(|argument| argument == "--serve") {
+        return serve();
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    bench(&mut criterion);
+    criterion.final_summary();
+    Ok(())
+}
