@@ -79,6 +79,7 @@ pub mod cache;
 pub mod encode;
 mod error;
 pub mod features;
+mod fused;
 pub mod hub;
 mod input;
 pub mod loss;

@@ -32,11 +32,12 @@ pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
 pub use tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens};
-pub use transformer::{Activation, Block, Mlp, SelfAttention, Transformer, TransformerConfig};
+pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{
     PatchEmbedding, PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig,
 };
 
+pub use crate::fused::Activation;
 pub use crate::input::{SeriesInput, TimesClipInput, VisionInput};
 use crate::loss::{LossParts, TimesClipLoss};
 

@@ -9,7 +9,8 @@ use burn::tensor::{Bool, Tensor};
 use super::frozen::VisionTower;
 use super::standardize::Standardize;
 use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
-use super::transformer::{Transformer, TransformerConfig, flat_linear};
+use super::transformer::{Transformer, TransformerConfig};
+use crate::fused;
 use crate::input::{SeriesInput, VisionInput};
 
 /// Linear map and layer norm from an encoder's width to the shared width.
@@ -31,7 +32,7 @@ impl<B: Backend> Projection<B> {
     }
 
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.norm.forward(flat_linear(&self.linear, x))
+        self.norm.forward(fused::linear(&self.linear, x))
     }
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::backend::Backend;
 
 use super::tokenizer::torch_linear;
-use super::transformer::{attend, attention_weights, flat_linear};
+use crate::fused::{self, attend, attention_weights};
 
 /// Sizes of [`VariateSelection`].
 #[derive(Config, Debug)]
@@ -110,20 +110,20 @@ impl<B: Backend> VariateSelection<B> {
     /// - output: `[batch, n_variates, d_model]` and `[batch, n_variates, n_variates]`, whose rows
     ///   say how much a variate looked at every other and sum to one
     pub fn forward(&self, f: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
-        let q = flat_linear(&self.q_proj, f.clone());
-        let k = flat_linear(&self.k_proj, f.clone());
-        let v = flat_linear(&self.v_proj, f.clone());
+        let q = fused::linear(&self.q_proj, f.clone());
+        let k = fused::linear(&self.k_proj, f.clone());
+        let v = fused::linear(&self.v_proj, f.clone());
         let weights = attention_weights(q, k, self.n_heads, None);
         let attended = attend(self.dropout.forward(weights.clone()), v);
-        let attended = flat_linear(&self.out_proj, attended);
+        let attended = fused::linear(&self.out_proj, attended);
         let f1 = self.norm1.forward(f.clone() + attended);
         let hidden = self
             .dropout
-            .forward(gelu(flat_linear(&self.fc1, f1.clone())));
-        let fed = self.dropout.forward(flat_linear(&self.fc2, hidden));
+            .forward(gelu(fused::linear(&self.fc1, f1.clone())));
+        let fed = self.dropout.forward(fused::linear(&self.fc2, hidden));
         let f2 = self.norm2.forward(f1 + fed);
         let both = Tensor::cat(vec![f.clone(), f2.clone()], 2);
-        let gate = sigmoid(flat_linear(&self.gate, both));
+        let gate = sigmoid(fused::linear(&self.gate, both));
         // g * f2 + (1 - g) * f
         let selected = f.clone() + gate * (f2 - f);
         (selected, weights.mean_dim(1).squeeze_dim(1))

@@ -1,6 +1,5 @@
 //! Where a frozen or trained vision encoder is tapped: which block, and which of its tokens.
 
-use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -27,20 +26,16 @@ impl TokenPooling {
         }
     }
 
-    /// `[n, seq, d_model]` -> `[n, width]`; the norm is that of single tokens.
+    /// `[n, seq, d_model]` -> `[n, width]`; `norm` is that of single tokens.
     pub(super) fn forward<B: Backend>(
         self,
         x: Tensor<B, 3>,
-        norm: Option<&LayerNorm<B>>,
+        norm: impl Fn(Tensor<B, 3>) -> Tensor<B, 3>,
     ) -> Tensor<B, 2> {
-        let normed = |x: Tensor<B, 3>| match norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
         let [n, seq, d_model] = x.dims();
-        let class = |x: &Tensor<B, 3>| normed(x.clone().slice([0..n, 0..1])).reshape([n, d_model]);
+        let class = |x: &Tensor<B, 3>| norm(x.clone().narrow(1, 0, 1)).reshape([n, d_model]);
         let mean = |x: &Tensor<B, 3>| {
-            let patches = normed(x.clone().slice([0..n, 1..seq]));
+            let patches = norm(x.clone().narrow(1, 1, seq - 1));
             patches.mean_dim(1).reshape([n, d_model])
         };
         match self {

@@ -6,34 +6,10 @@
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
-use serde::{Deserialize, Serialize};
 
-/// Non-linearity between the two layers of a block's feed-forward part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// `x * sigmoid(1.702 x)`, what OpenAI's CLIP was trained with.
-    QuickGelu,
-    /// The exact GELU, through the error function.
-    Gelu,
-}
-
-impl Activation {
-    /// Applies the activation to every element.
-    ///
-    /// # Source
-    /// Quick GELU is written `x / (1 + exp(-1.702 x))`: the same function, and faster than a
-    /// sigmoid on Burn's CPU backend. It overflows benignly: `-100 / inf = -0`.
-    pub fn forward<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
-        match self {
-            Self::QuickGelu => x.clone() / ((x * -1.702).exp() + 1.0),
-            Self::Gelu => gelu(x),
-        }
-    }
-}
+use crate::fused::{self, Activation};
 
 /// Sizes of a stack of CLIP blocks.
 #[derive(Config, Debug)]
@@ -128,6 +104,7 @@ impl TransformerConfig {
             },
             layer_norm2: norm(),
             dropout: DropoutConfig::new(self.dropout).init(),
+            layer_norm_eps: self.layer_norm_eps,
         }
     }
 }
@@ -188,17 +165,20 @@ pub struct Block<B: Backend> {
     /// Norm in front of the feed-forward part.
     pub layer_norm2: LayerNorm<B>,
     dropout: Dropout,
+    layer_norm_eps: f64,
 }
 
 impl<B: Backend> Block<B> {
     /// Runs one block; shapes as for [`Transformer::forward`].
     pub fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
+        let norm = |norm, x| fused::layer_norm(norm, self.layer_norm_eps, x);
         let attended = self
             .self_attn
-            .forward(self.layer_norm1.forward(x.clone()), masked);
-        let x = x + self.dropout.forward(attended);
-        let fed = self.mlp.forward(self.layer_norm2.forward(x.clone()));
-        x + self.dropout.forward(fed)
+            .forward(norm(&self.layer_norm1, x.clone()), masked);
+        // The new term first: nothing else holds it, so that the sum can take its place.
+        let x = self.dropout.forward(attended) + x;
+        let fed = self.mlp.forward(norm(&self.layer_norm2, x.clone()));
+        self.dropout.forward(fed) + x
     }
 }
 
@@ -218,58 +198,10 @@ pub struct SelfAttention<B: Backend> {
 
 impl<B: Backend> SelfAttention<B> {
     fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
-        let q = flat_linear(&self.q_proj, x.clone());
-        let k = flat_linear(&self.k_proj, x.clone());
-        let v = flat_linear(&self.v_proj, x);
-        let weights = attention_weights(q, k, self.n_heads, masked);
-        flat_linear(&self.out_proj, attend(weights, v))
+        let qkv = [&self.q_proj, &self.k_proj, &self.v_proj];
+        let qkv = qkv.map(|projection| fused::linear(projection, x.clone()));
+        fused::linear(&self.out_proj, fused::attention(qkv, self.n_heads, masked))
     }
-}
-
-/// Softmax of the scaled dot products of queries and keys.
-///
-/// # Shapes
-/// - q, k: `[batch, seq, d_model]`
-/// - masked: `[batch or 1, 1, seq or 1, seq]`, true where a key must not be attended to
-/// - output: `[batch, n_heads, seq, seq]`, every row sums to one
-pub(super) fn attention_weights<B: Backend>(
-    q: Tensor<B, 3>,
-    k: Tensor<B, 3>,
-    n_heads: usize,
-    masked: Option<&Tensor<B, 4, Bool>>,
-) -> Tensor<B, 4> {
-    let d_head = q.dims()[2] / n_heads;
-    let q = split_heads(q * (d_head as f64).powf(-0.5), n_heads);
-    let scores = q.matmul(split_heads(k, n_heads).swap_dims(2, 3));
-    let scores = match masked {
-        Some(masked) => {
-            let shape = scores.shape();
-            scores.mask_fill(masked.clone().expand(shape), f32::NEG_INFINITY)
-        }
-        None => scores,
-    };
-    softmax(scores, 3)
-}
-
-/// Averages the values by the attention weights and joins the heads.
-///
-/// # Shapes
-/// - weights: `[batch, n_heads, seq, seq]`
-/// - v: `[batch, seq, d_model]`
-/// - output: `[batch, seq, d_model]`
-pub(super) fn attend<B: Backend>(weights: Tensor<B, 4>, v: Tensor<B, 3>) -> Tensor<B, 3> {
-    let [batch, n_heads, seq, _] = weights.dims();
-    let d_model = v.dims()[2];
-    let heads = weights.matmul(split_heads(v, n_heads));
-    // [B, H, T, D / H] -> [B, T, D]
-    heads.swap_dims(1, 2).reshape([batch, seq, d_model])
-}
-
-/// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_model / n_heads]`
-fn split_heads<B: Backend>(x: Tensor<B, 3>, n_heads: usize) -> Tensor<B, 4> {
-    let [batch, seq, d_model] = x.dims();
-    x.reshape([batch, seq, n_heads, d_model / n_heads])
-        .swap_dims(1, 2)
 }
 
 /// The feed-forward part of a block.
@@ -285,10 +217,7 @@ pub struct Mlp<B: Backend> {
 
 impl<B: Backend> Mlp<B> {
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        flat_linear(
-            &self.fc2,
-            self.activation.forward(flat_linear(&self.fc1, x)),
-        )
+        fused::feed_forward([&self.fc1, &self.fc2], self.activation, x)
     }
 }
 
@@ -313,19 +242,4 @@ pub(super) fn normal<B: Backend, const D: usize>(
     device: &B::Device,
 ) -> Param<Tensor<B, D>> {
     Initializer::Normal { mean: 0.0, std }.init(shape, device)
-}
-
-/// Applies a linear layer to every token as one matrix product.
-///
-/// Burn 0.21 computes the weight gradient of a 3-D input as a batch of small products which it
-/// then sums; flattened it is one product, and a training step takes half the time.
-///
-/// # Shapes
-/// - x: `[batch, seq, d_input]`
-/// - output: `[batch, seq, d_output]`
-pub(super) fn flat_linear<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
-    let [batch, seq, d_input] = x.dims();
-    let y = layer.forward(x.reshape([batch * seq, d_input]));
-    let d_output = y.dims()[1];
-    y.reshape([batch, seq, d_output])
 }

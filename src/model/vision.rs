@@ -7,7 +7,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, IntDType, Tensor};
 
 use super::tap::VisionTap;
-use super::transformer::{Activation, Transformer, TransformerConfig, normal};
+use super::transformer::{Transformer, TransformerConfig, normal};
+use crate::fused::{self, Activation};
 
 /// Number of levels of a coverage mask, and of entries in a colour table.
 pub(super) const N_LEVELS: usize = 256;
@@ -295,9 +296,13 @@ impl<B: Backend> VisionEncoder<B> {
         let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);
         let x = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
         match &self.pre_layrnorm {
-            Some(norm) => norm.forward(x),
+            Some(norm) => fused::layer_norm(norm, self.layer_norm_eps(), x),
             None => x,
         }
+    }
+
+    fn layer_norm_eps(&self) -> f64 {
+        self.config.transformer.layer_norm_eps
     }
 
     /// `[n, seq, d_model]` -> `[n, d_output]`: runs the blocks up to the tap, and takes
@@ -307,7 +312,10 @@ impl<B: Backend> VisionEncoder<B> {
         let depth = layer.unwrap_or(n_layers);
         let x = self.encoder.forward_first(depth, x, None);
         // The norm was trained on what leaves the last block, and fits nothing else.
-        let norm = (depth == n_layers).then_some(&self.post_layernorm);
+        let norm = |x| match depth == n_layers {
+            true => fused::layer_norm(&self.post_layernorm, self.layer_norm_eps(), x),
+            false => x,
+        };
         pooling.forward(x, norm)
     }
 }

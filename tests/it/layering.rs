@@ -16,7 +16,8 @@ const RULES: &[(&str, &[&str])] = &[
     ("features", &["cache", "store"]),
     ("input", &[]),
     ("loss", &[]),
-    ("model", &["input", "loss"]),
+    ("fused", &[]),
+    ("model", &["input", "loss", "fused"]),
     ("weights", &["model"]),
     (
         "batch",
@@ -131,7 +132,7 @@ fn rooms_import_only_from_where_they_may() {
 }
 
 #[test]
-fn rings_hold_and_only_one_file_names_backends() {
+fn rings_hold_and_only_two_rooms_name_backends() {
     for (room, path, text) in sources() {
         let refuse = |what: &str| {
             let line = code(&text).find(|line| line.contains(what));
@@ -151,9 +152,12 @@ fn rings_hold_and_only_one_file_names_backends() {
                 .for_each(|what| refuse(what));
         }
         if room != "backend" {
-            ["burn_flex", "burn_wgpu", "burn_cuda"]
+            ["burn_wgpu", "burn_cuda"]
                 .iter()
                 .for_each(|what| refuse(what));
+        }
+        if !["backend", "fused"].contains(&room.as_str()) {
+            refuse("burn_flex");
         }
     }
 }
