@@ -21,9 +21,9 @@ use crate::input::VisionInput;
 use crate::model::VisionTower;
 use crate::store::BuildOptions;
 
-/// Bytes of masks that are encoded at a time at most: enough to keep a device busy, and independent
-/// of the size of the set.
-const BATCH_MASK_BYTES: usize = 32 << 20;
+/// Bytes of masks that are encoded at a time at most: several passes of an encoder, and little to do
+/// again after a kill.
+const BATCH_MASK_BYTES: usize = 8 << 20;
 
 /// Encodes the pictures of one set.
 ///
@@ -75,7 +75,7 @@ pub struct EncodeCost {
     pub images: usize,
     /// Bytes of the features on disk. Exact.
     pub bytes: u64,
-    /// Wall seconds. Estimated from one batch, which is encoded for it.
+    /// Wall seconds. Estimated from one pass of the encoder, which is run for it.
     pub seconds: f64,
 }
 
@@ -125,23 +125,21 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         self.set.key()
     }
 
-    /// Encodes one batch and tells from it what all will take.
+    /// Runs one pass of the encoder and tells from it what all pictures will take.
     ///
     /// # Errors
     /// [`BatchError`] if a sample cannot be read.
     pub fn estimate(&self) -> Result<EncodeCost, BatchError> {
         let n_samples = self.images.n_samples();
-        let n_trial = self.batch_samples().min(n_samples);
-        let trial = |n| {
-            let start = Instant::now();
-            self.encode(0..n).map(|_| start.elapsed().as_secs_f64())
-        };
+        let in_pass = self.tower.samples_in_pass(self.images.n_variates());
         // The first use of a device compiles its kernels.
-        trial(1)?;
+        self.encode(0..1)?;
+        let start = Instant::now();
+        self.encode(0..in_pass.min(n_samples))?;
         Ok(EncodeCost {
             images: self.set.n_features(),
             bytes: self.set.bytes(),
-            seconds: trial(n_trial)? * n_samples as f64 / n_trial as f64,
+            seconds: start.elapsed().as_secs_f64() * n_samples.div_ceil(in_pass) as f64,
         })
     }
 

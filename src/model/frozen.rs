@@ -16,7 +16,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::fingerprint::fingerprint;
-use super::passes::forward_in_passes;
+use super::passes::{forward_in_passes, samples_in_pass};
 use super::vision::VisionEncoder;
 
 /// A vision encoder, trained or frozen.
@@ -104,6 +104,11 @@ impl<B: Backend> VisionTower<B> {
             Tower::Trained(encoder) => encoder.forward(masks, colors),
             Tower::Frozen(frozen) => frozen.forward(masks, colors),
         }
+    }
+
+    /// Samples that a frozen encoder takes at a time, whatever the batch.
+    pub fn samples_in_pass(&self, n_variates: usize) -> usize {
+        samples_in_pass(&self.encoder(), n_variates)
     }
 
     /// Identity of what the encoder computes: a hash of its weights, sizes and tap.

@@ -9,6 +9,11 @@ use super::vision::VisionEncoder;
 /// of a matrix product may be ordered by its size, so the size is always the same.
 const PASS_TOKENS: usize = 4096;
 
+/// Samples of one pass.
+pub(super) fn samples_in_pass<B: Backend>(encoder: &VisionEncoder<B>, n_variates: usize) -> usize {
+    (PASS_TOKENS / (n_variates * encoder.n_tokens())).max(1)
+}
+
 /// Encodes masks, some samples at a time; shapes as for [`VisionEncoder::forward`].
 ///
 /// The last pass is filled up with empty pictures. Whatever the encoder computes in, single
@@ -19,7 +24,7 @@ pub(super) fn forward_in_passes<B: Backend>(
     colors: Tensor<B, 3>,
 ) -> Tensor<B, 3> {
     let [batch, n_variates, height, width] = masks.dims();
-    let n_samples = (PASS_TOKENS / (n_variates * encoder.n_tokens())).max(1);
+    let n_samples = samples_in_pass(encoder, n_variates);
     let colors = colors.cast(encoder.dtype());
     let passes = (0..batch).step_by(n_samples).map(|start| {
         let end = (start + n_samples).min(batch);
