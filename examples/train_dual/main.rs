@@ -30,7 +30,7 @@ use args::Args;
 use data::Data;
 use encoders::Pretrained;
 use progress::Progress;
-use sets::Sets;
+use sets::{Sets, check_feature_cache};
 
 /// Every tensor operation allocates; this allocator makes a training step a third shorter.
 #[global_allocator]
@@ -57,6 +57,10 @@ fn run(args: &Args) -> Result<()> {
     config.model.validate()?;
     config.model.check_steps(shortest, longest)?;
     config.training.validate()?;
+    if let Some(augmentation) = &config.augmentation {
+        augmentation.transforms.validate()?;
+    }
+    check_feature_cache(args, &config)?;
     let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
     let directory = match args.resume {
         true => RunDirectory::resume(path, &config)?,

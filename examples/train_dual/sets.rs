@@ -10,7 +10,7 @@ use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::encode::FeatureEncoder;
 use timesclip::features::{FeatureStats, FeatureStore};
-use timesclip::model::{TimesClipClassifier, VisionTower};
+use timesclip::model::{Freeze, TimesClipClassifier};
 use timesclip::report::RunConfig;
 use timesclip::series::SeriesDataset;
 
@@ -33,7 +33,8 @@ impl Sets {
         (dataset, what, n_views): (&SeriesDataset, &str, usize),
         (model, device): (&TimesClipClassifier<B>, &B::Device),
     ) -> Result<Self> {
-        let frozen = features_of(args, model)?;
+        let kept = args.encoders.feature_cache != Switch::Off && problem(config).is_none();
+        let frozen = model.frozen_vision().filter(|_| kept);
         let mut sets = Self {
             images: Vec::new(),
             features: Vec::new(),
@@ -92,28 +93,31 @@ impl Sets {
     }
 }
 
-/// The encoder whose outputs are to be cached; none if the flags or the model say no.
-fn features_of<'a, B: Backend>(
-    args: &Args,
-    model: &'a TimesClipClassifier<B>,
-) -> Result<Option<&'a VisionTower<B>>> {
-    let problem = match (&model.vision, model.frozen_vision()) {
-        (None, _) => "the model sees no pictures",
-        (Some(_), None) => "the vision encoder learns (--freeze vision)",
-        (Some(_), Some(_)) if args.views.color_jitter().is_some() => {
-            "--color-jitter changes the pictures in every step"
-        }
-        (Some(_), Some(tower)) => {
-            return Ok((args.encoders.feature_cache != Switch::Off).then_some(tower));
-        }
-    };
-    if args.encoders.feature_cache == Switch::On {
-        bail!("--feature-cache on: features cannot be cached, because {problem}");
+/// Why the outputs of the vision encoder cannot be kept, if they cannot.
+fn problem(config: &RunConfig) -> Option<&'static str> {
+    if !config.model.mode.sees() {
+        Some("the model sees no pictures")
+    } else if config.model.freeze_vision != Freeze::All {
+        Some("the vision encoder learns (--freeze vision)")
+    } else if config.training.color_jitter.is_some() {
+        Some("--color-jitter changes the pictures in every step")
+    } else {
+        None
     }
-    if model.vision.is_some() {
-        println!("features  not cached: {problem}");
+}
+
+/// Refuses a feature cache that was asked for but cannot be; says why one is left out.
+pub(crate) fn check_feature_cache(args: &Args, config: &RunConfig) -> Result<()> {
+    match (problem(config), args.encoders.feature_cache) {
+        (Some(problem), Switch::On) => {
+            bail!("--feature-cache on: features cannot be kept, because {problem}")
+        }
+        (Some(problem), Switch::Auto) if config.model.mode.sees() => {
+            println!("features  not kept: {problem}");
+        }
+        _ => {}
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Encodes one set, or finds it encoded by an earlier run.

@@ -146,6 +146,59 @@ fn no_cache_gives_the_same_history_number_for_number() {
     );
 }
 
+/// A frozen encoder's outputs are kept, found again, and change no number.
+#[test]
+fn kept_features_give_the_same_history_and_are_found_by_the_next_run() {
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    let folder = bench.path("features");
+    let folder = folder.to_str().expect("a path of the test's own");
+    let frozen = ["--freeze", "vision", "--views", "1", "--cache", "disk"];
+    let run = |name: &str, more: &[&str]| {
+        let out = bench.path(name);
+        let out = ["--out", out.to_str().expect("a path of the test's own")];
+        let flags = [&frozen[..], &["--cache-dir", folder], &out[..], more].concat();
+        let output = bench.run(&example, "train.csv", "test.csv", &flags);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        bench.report(name)
+    };
+    let first = run("first", &[]);
+    let again = run("again", &[]);
+    let fresh = run("fresh", &["--feature-cache", "off"]);
+    assert_eq!(first["features"]["computed"], 16);
+    assert_eq!(again["features"]["computed"], 0);
+    assert!(fresh["features"].is_null(), "{fresh}");
+    for other in [again, fresh] {
+        assert_eq!(other["history"], first["history"]);
+        assert_eq!(other["test"], first["test"]);
+    }
+    assert!(first["model"]["frozen"].as_u64() > Some(0), "{first}");
+}
+
+/// A pretrained tower of the fixtures, frozen and tapped, and the same with other weights.
+#[test]
+fn pretrained_encoders_are_read_and_matter() {
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip/data/whole");
+    let weights = weights.to_str().expect("a path in UTF-8");
+    let flags = ["--vision-weights", weights, "--text-weights", weights];
+    let tap = ["--tap-layer", "1", "--tap-tokens", "both"];
+    let output = bench.run(&example, "train.csv", "test.csv", &[flags, tap].concat());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert!(
+        printed.contains("features  training: 16 encoded"),
+        "{printed}"
+    );
+    let config = fs::read_to_string(bench.path("run").join("config.json")).expect("a config");
+    let config: Value = serde_json::from_str(&config).expect("a config in JSON");
+    assert_eq!(config["pretrained"][0], weights);
+    assert_eq!(config["model"]["freeze_vision"], "all");
+}
+
 /// Training file, test file, further flags, and what the message must name.
 const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
     ("missing.csv", "test.csv", &[], &["missing.csv"]),
@@ -211,6 +264,55 @@ const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
         &["--valid-fraction", "1.5"],
         &["1.5"],
     ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--vision-weights", "no-such-folder"],
+        &["--vision-weights", "no-such-folder"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--freeze", "ears"],
+        &["ears", "vision or text"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--freeze", "vision:9"],
+        &["first 9 blocks", "2 blocks"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--tap-layer", "7"],
+        &["block 7", "2 blocks"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--standardize", "on"],
+        &["whole vision encoder is frozen"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--feature-cache", "on"],
+        &["--feature-cache on", "--freeze vision"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--side", "65"],
+        &["16 px", "65 px"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--views", "2", "--view-warp", "3"],
+        &["warp", "3"],
+    ),
+    ("train.csv", "test.csv", &["--color-jitter", "-1"], &["-1"]),
 ];
 
 #[test]
