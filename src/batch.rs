@@ -92,11 +92,12 @@ impl TimesClipBatcher {
         images: &dyn CachedImageDataset,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let vision = match self.views.pictures {
-            true => Some(HostVision::Pictures(self.gather_pictures(images, indices)?)),
-            false => None,
-        };
-        self.gather_samples(images, indices, vision)
+        let mut batch = self.gather_samples(images, indices)?;
+        if self.views.pictures {
+            let pictures = self.gather_pictures(images, indices)?;
+            batch.vision = Some(HostVision::Pictures(pictures));
+        }
+        Ok(batch)
     }
 
     /// As [`gather`](Self::gather), with what a frozen encoder made of the pictures in their place.
@@ -112,18 +113,18 @@ impl TimesClipBatcher {
         features: &FeatureStore,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let vision = match self.views.pictures {
-            true => Some(HostVision::Features(read_features(features, indices)?)),
-            false => None,
-        };
-        self.gather_samples(images, indices, vision)
+        let mut batch = self.gather_samples(images, indices)?;
+        if self.views.pictures {
+            let features = read_features(features, indices)?;
+            batch.vision = Some(HostVision::Features(features));
+        }
+        Ok(batch)
     }
 
     fn gather_samples(
         &self,
         images: &dyn CachedImageDataset,
         indices: &[usize],
-        vision: Option<HostVision>,
     ) -> Result<HostBatch, BatchError> {
         assert!(!indices.is_empty(), "a batch of 0 samples");
         let read = |&index: &usize| {
@@ -136,7 +137,7 @@ impl TimesClipBatcher {
             ids: samples.iter().map(|sample| sample.id).collect(),
             targets: samples.iter().map(|sample| sample.label).collect(),
             series: self.views.series.then(|| self.gather_series(&samples)),
-            vision,
+            vision: None,
         })
     }
 
