@@ -13,7 +13,7 @@ use burn::module::Param;
 use burn::nn;
 use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bool, Tensor, TensorPrimitive};
+use burn::tensor::{Bool, Int, IntDType, Tensor, TensorPrimitive};
 use serde::{Deserialize, Serialize};
 
 /// Non-linearity between the two layers of a block's feed-forward part.
@@ -186,10 +186,61 @@ pub(crate) fn layer_norm<B: Backend>(
     norm.forward(x)
 }
 
+/// Cuts masks into patches and looks every pixel up in the colour table of its variate, one patch
+/// after the other, one pixel after the other.
+///
+/// # Shapes
+/// - masks: `[batch, n_variates, height, width]`
+/// - colors: `[n_variates, n_levels, 3]`
+/// - output: `[batch * n_variates * n_patches, patch * patch * 3]`
+pub(crate) fn paint<B: Backend>(
+    masks: Tensor<B, 4, Int>,
+    colors: Tensor<B, 3>,
+    patch: usize,
+) -> Tensor<B, 2> {
+    #[cfg(feature = "cpu")]
+    if let Some(masks) = cpu::bytes::<B>(masks.clone().into_primitive()) {
+        let masks = masks.to_contiguous();
+        let inputs = [float(colors.clone())];
+        if let Some(painted) = cpu::run::<B, _, _>(&cpu::Paint { masks, patch }, &inputs) {
+            return Tensor::from_primitive(TensorPrimitive::Float(painted));
+        }
+    }
+    paint_by_index(masks, colors, patch)
+}
+
+fn paint_by_index<B: Backend>(
+    masks: Tensor<B, 4, Int>,
+    colors: Tensor<B, 3>,
+    patch: usize,
+) -> Tensor<B, 2> {
+    let [batch, n_variates, height, width] = masks.dims();
+    let [_, n_levels, channels] = colors.dims();
+    let (rows, columns) = (height / patch, width / patch);
+    // [B, V, H, W] -> [B * V, rows, columns, p, p]
+    let levels = masks
+        .reshape([batch * n_variates, rows, patch, columns, patch])
+        .swap_dims(2, 3)
+        .reshape([batch, n_variates, height * width])
+        .cast(IntDType::I32);
+    let table_size = (n_variates * n_levels) as i64;
+    let first = Tensor::<B, 1, Int>::arange_step(0..table_size, n_levels, &levels.device())
+        .cast(IntDType::I32);
+    let index = levels + first.reshape([1, n_variates, 1]);
+    let table = colors.reshape([n_variates * n_levels, channels]);
+    // Rows of three channels keep the look-up contiguous.
+    table
+        .select(0, index.reshape([batch * n_variates * height * width]))
+        .reshape([
+            batch * n_variates * rows * columns,
+            patch * patch * channels,
+        ])
+}
+
 #[cfg(all(test, feature = "cpu", feature = "train"))]
 mod tests {
     use burn::backend::Autodiff;
-    use burn::tensor::{Distribution, Int};
+    use burn::tensor::{DType, Distribution};
 
     use super::*;
 
@@ -297,6 +348,18 @@ mod tests {
     }
 
     #[test]
+    fn painting_bytes_is_painting_by_index() {
+        let masks = Tensor::<Cpu, 1, Int>::arange(0..2 * 3 * 8 * 12, &Default::default());
+        let masks = masks.reshape([2, 3, 8, 12]) * 7 % 256;
+        let colors = random([3, 256, 3]);
+        let by_index = paint_by_index(masks.clone(), colors.clone(), 4);
+        let bytes = masks.cast(IntDType::U8);
+        assert_eq!(bytes.dtype(), DType::U8);
+        let painted = paint(bytes, colors.clone(), 4);
+        compare(&[of(&colors)], painted.unsqueeze(), by_index.unsqueeze());
+    }
+
+    #[test]
     fn other_precisions_and_plain_tensors_are_served_too() {
         use burn::module::AutodiffModule;
         use burn::tensor::FloatDType;
@@ -306,6 +369,6 @@ mod tests {
         let y = linear(&plain, x.clone().inner());
         close("plainly", Tensor::from_inner(y), layer.forward(x.clone()));
         let halves = attention([(); 3].map(|()| x.clone().cast(FloatDType::F16)), 2, None);
-        assert_eq!(halves.dtype(), burn::tensor::DType::F16);
+        assert_eq!(halves.dtype(), DType::F16);
     }
 }

@@ -4,12 +4,12 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::ops::{BoolTensor, BoolTensorOps, FloatTensor, FloatTensorOps};
+use burn::tensor::ops::{BoolTensor, BoolTensorOps, FloatTensor, FloatTensorOps, IntTensor};
 use burn::tensor::{DType, Shape, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 
 use super::Activation;
-use super::kernels::{self, Gelu, Pointwise, QuickGelu};
+use super::kernels::{self, Cut, Gelu, Pointwise, QuickGelu};
 
 /// An operation of N inputs with its own backward pass.
 pub(super) trait Fused<const N: usize>: Clone + Debug + Send + 'static {
@@ -42,6 +42,11 @@ pub(super) fn run<B: Backend, F: Fused<N>, const N: usize>(
         return same(tracked::run(operation, inputs));
     }
     None
+}
+
+/// Coverage masks of `B` as bytes of the CPU backend, if they are.
+pub(super) fn bytes<B: Backend>(masks: IntTensor<B>) -> Option<FlexTensor> {
+    same(masks).filter(|masks: &FlexTensor| masks.dtype() == DType::U8)
 }
 
 /// A mask of `B` as a tensor of the CPU backend, if it is one.
@@ -380,5 +385,53 @@ impl Fused<3> for LayerNorm {
             gamma_wanted.then(|| tensor(of_weights.gamma, shape.clone())),
             beta_wanted.then(|| tensor(of_weights.beta, shape)),
         ]
+    }
+}
+
+/// Patches of masks in colour: input the table, `[n_variates, n_levels, 3]`.
+#[derive(Clone, Debug)]
+pub(super) struct Paint {
+    /// `[batch, n_variates, height, width]`, contiguous bytes.
+    pub(super) masks: FlexTensor,
+    /// Width and height of a patch.
+    pub(super) patch: usize,
+}
+
+impl Paint {
+    fn cut(&self) -> Cut {
+        let [.., height, width] = self.masks.shape().dims::<4>();
+        let patch = self.patch;
+        Cut {
+            height,
+            width,
+            patch,
+        }
+    }
+}
+
+impl Fused<1> for Paint {
+    fn forward(&self, [colors]: [FlexTensor; 1], _: bool) -> (FlexTensor, Vec<FlexTensor>) {
+        let colors = colors.to_contiguous();
+        let [_, n_levels, channels] = colors.shape().dims::<3>();
+        let masks = self.masks.storage();
+        let painted = kernels::paint(masks, numbers(&colors), n_levels, self.cut());
+        let width = self.patch * self.patch * channels;
+        let shape = Shape::new([painted.len() / width, width]);
+        (tensor(painted, shape), vec![colors])
+    }
+
+    fn backward(
+        &self,
+        kept: Vec<FlexTensor>,
+        gradient: FlexTensor,
+        _: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
+        let shape = kept[0].shape();
+        let [n_variates, n_levels, _] = shape.dims::<3>();
+        let gradient = gradient.to_contiguous();
+        let masks = self.masks.storage();
+        let sizes = [n_variates, n_levels];
+        let table = kernels::paint_backward(numbers(&gradient), masks, sizes, self.cut());
+        [Some(tensor(table, shape))]
     }
 }

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::backend::Backend;
-use burn::tensor::{FloatDType, Int, IntDType, Tensor};
+use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::tap::VisionTap;
 use super::transformer::{Transformer, TransformerConfig, normal};
@@ -160,6 +160,27 @@ pub struct PositionEmbedding<B: Backend> {
     pub weight: Param<Tensor<B, 2>>,
 }
 
+impl<B: Backend> PatchEmbedding<B> {
+    /// `[channels * p * p, d_model]`: for patches of one plane after the other. A mere view.
+    fn by_planes(&self) -> Tensor<B, 2> {
+        let [d_model, channels, patch, _] = self.weight.dims();
+        let weight = self.weight.val();
+        weight
+            .reshape([d_model, channels * patch * patch])
+            .transpose()
+    }
+
+    /// `[p * p * channels, d_model]`: for patches of one pixel after the other.
+    fn by_pixels(&self) -> Tensor<B, 2> {
+        let [d_model, channels, patch, _] = self.weight.dims();
+        let n_pixels = patch * patch;
+        let weight = self.weight.val().reshape([d_model, channels, n_pixels]);
+        // Each row is turned within the cache; the rows of the product come as a view.
+        let weight = weight.swap_dims(1, 2);
+        weight.reshape([d_model, n_pixels * channels]).transpose()
+    }
+}
+
 impl<B: Backend> VisionEncoder<B> {
     /// Encodes coverage masks, painted by a colour table.
     ///
@@ -173,7 +194,8 @@ impl<B: Backend> VisionEncoder<B> {
     pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, n_variates, ..] = masks.dims();
         let rows = self.paint(masks, colors);
-        let taken = self.tap(self.embed(rows, batch * n_variates));
+        let kernel = self.embeddings.patch_embedding.by_pixels();
+        let taken = self.tap(self.embed(rows.matmul(kernel), batch * n_variates));
         let d_output = taken.dims()[1];
         taken.reshape([batch, n_variates, d_output])
     }
@@ -226,12 +248,13 @@ impl<B: Backend> VisionEncoder<B> {
         let [batch, channels, height, width] = pixels.dims();
         let patch = self.image_patch_size();
         let (rows, columns) = (height / patch, width / patch);
-        // [B, C, H, W] -> [B, rows, columns, p, p, C]: the order in which masks are painted
+        // [B, C, H, W] -> [B, rows, columns, C, p, p]
         let patches = pixels
             .reshape([batch, channels, rows, patch, columns, patch])
-            .permute([0, 2, 4, 3, 5, 1])
-            .reshape([batch * rows * columns, patch * patch * channels]);
-        self.embed(patches, batch)
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([batch * rows * columns, channels * patch * patch]);
+        let kernel = self.embeddings.patch_embedding.by_planes();
+        self.embed(patches.matmul(kernel), batch)
     }
 
     fn image_patch_size(&self) -> usize {
@@ -240,11 +263,10 @@ impl<B: Backend> VisionEncoder<B> {
 
     /// Cuts masks into patches and looks every pixel up in the colour table of its variate.
     ///
-    /// The table makes a painted picture exact by definition, whatever computed it; rows of
-    /// three channels keep the look-up contiguous.
+    /// The table makes a painted picture exact by definition, whatever computed it.
     fn paint(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
-        let [batch, n_variates, height, width] = masks.dims();
-        let [n_colors, n_levels, channels] = colors.dims();
+        let n_variates = masks.dims()[1];
+        let [n_colors, n_levels, _] = colors.dims();
         assert_eq!(
             n_variates, n_colors,
             "{n_variates} variates, but colours of {n_colors}"
@@ -253,45 +275,22 @@ impl<B: Backend> VisionEncoder<B> {
             n_levels, N_LEVELS,
             "{n_levels} levels in the colour table, not {N_LEVELS}"
         );
-        let patch = self.image_patch_size();
-        let (rows, columns) = (height / patch, width / patch);
-        // [B, V, H, W] -> [B * V, rows, columns, p, p]
-        let levels = masks
-            .reshape([batch * n_variates, rows, patch, columns, patch])
-            .swap_dims(2, 3)
-            .reshape([batch, n_variates, height * width])
-            .cast(IntDType::I32);
-        let table_size = (n_variates * n_levels) as i64;
-        let first = Tensor::<B, 1, Int>::arange_step(0..table_size, n_levels, &levels.device())
-            .cast(IntDType::I32);
-        let index = levels + first.reshape([1, n_variates, 1]);
-        let table = colors.reshape([n_variates * n_levels, channels]);
-        table
-            .select(0, index.reshape([batch * n_variates * height * width]))
-            .reshape([
-                batch * n_variates * rows * columns,
-                patch * patch * channels,
-            ])
+        fused::paint(masks, colors, self.image_patch_size())
     }
 
-    /// `[n * n_patches, p * p * 3]` -> `[n, seq, d_model]`: what enters the first block
-    fn embed(&self, rows: Tensor<B, 2>, n: usize) -> Tensor<B, 3> {
-        let weight = self.embeddings.patch_embedding.weight.val();
-        let [d_model, channels, patch, _] = weight.dims();
+    /// `[n * n_patches, d_model]` -> `[n, seq, d_model]`: what enters the first block
+    fn embed(&self, patches: Tensor<B, 2>, n: usize) -> Tensor<B, 3> {
+        let [found, d_model] = patches.dims();
         let positions = self.embeddings.position_embedding.weight.val();
         let seq = positions.dims()[0];
-        let found = rows.dims()[0] / n;
+        let found = found / n;
         assert_eq!(
             found + 1,
             seq,
             "pictures of {found} patches, encoder of {}",
             seq - 1
         );
-        // [D, C, p, p] -> [p * p * C, D]
-        let kernel = weight
-            .permute([2, 3, 1, 0])
-            .reshape([patch * patch * channels, d_model]);
-        let tokens = rows.matmul(kernel).reshape([n, seq - 1, d_model]);
+        let tokens = patches.reshape([n, seq - 1, d_model]);
         let class = self.embeddings.class_embedding.val();
         let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);
         let x = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
