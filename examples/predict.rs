@@ -1,15 +1,21 @@
 //! Classifies series with a run of `train_dual`: `cargo run --release --example predict -- RUN FILE`.
 //!
-//! Prints one line a sample: its id, the predicted class, the probability of that class.
+//! Prints one line a sample: its id, the predicted class, the probability of that class. With
+//! `--dump-batch FILE`, what the model is given for the first samples and its logits are written as
+//! safetensors: `examples/python/classify.py` gives the same logits for them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-use burn::tensor::backend::AutodiffBackend;
+use anyhow::{Context, Result, ensure};
+use burn::tensor::TensorData;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Parser;
+use safetensors::{Dtype, tensor::TensorView};
 use timesclip::backend::{BackendJob, BackendKind, run_on};
+use timesclip::batch::TimesClipBatch;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
+use timesclip::model::{TimesClipClassifier, VisionInput};
 use timesclip::report::RunDirectory;
 use timesclip::series::csv::{CsvFormat, Layout};
 use timesclip::series::read_dataset;
@@ -34,6 +40,9 @@ struct Args {
     /// What to compute on: cpu, wgpu or cuda
     #[arg(long, default_value = "cpu")]
     backend: BackendKind,
+    /// Write the first batch and its logits as safetensors
+    #[arg(long, value_name = "FILE")]
+    dump_batch: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
@@ -82,6 +91,11 @@ impl BackendJob for Predict<'_> {
         let source = BatchSource::new(&images, &batcher);
         let indices: Vec<usize> = (0..images.n_samples()).collect();
         let size = config.training.batch_size;
+        if let Some(path) = &self.0.dump_batch {
+            let first = source.gather(&indices[..size.min(indices.len())])?;
+            dump(&model, first.into_tensors(&device), path)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         for prediction in evaluate(&model, source, &indices, size, &device)?.predictions {
             let probability = prediction.probabilities[prediction.predicted];
             let name = &config.class_names[prediction.predicted];
@@ -89,4 +103,48 @@ impl BackendJob for Predict<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes what a model is given, and the logits that it gives.
+fn dump<B: Backend>(
+    model: &TimesClipClassifier<B>,
+    batch: TimesClipBatch<B>,
+    path: &Path,
+) -> Result<()> {
+    let mut tensors = Vec::new();
+    if let Some(series) = &batch.input.series {
+        tensors.push(floats("values", series.values.to_data()));
+        let valid = series
+            .valid
+            .as_ref()
+            .map(|valid| bytes("valid", valid.to_data()));
+        let statistics = series
+            .statistics
+            .as_ref()
+            .map(|x| floats("statistics", x.to_data()));
+        tensors.extend(valid.into_iter().chain(statistics));
+    }
+    if let Some(VisionInput::Masks { masks, colors }) = &batch.input.vision {
+        tensors.push(bytes("masks", masks.to_data()));
+        tensors.push(floats("colors", colors.to_data()));
+    }
+    let logits = model.forward(batch.input).logits.into_data();
+    tensors.push(floats("logits", logits));
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    Ok(safetensors::serialize_to_file(views, None, path)?)
+}
+
+/// Name, type, shape and bytes of a tensor.
+type Dumped = (&'static str, Dtype, Vec<usize>, Vec<u8>);
+
+fn floats(name: &'static str, data: TensorData) -> Dumped {
+    let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+    (name, Dtype::F32, data.shape.to_vec(), bytes)
+}
+
+fn bytes(name: &'static str, data: TensorData) -> Dumped {
+    (name, Dtype::U8, data.shape.to_vec(), data.iter().collect())
 }

@@ -73,29 +73,32 @@ impl TimesClipClassifierConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
+        let model = self.init_undrawn(device);
+        // Parameters are drawn when first used, and a clone made before that would draw others.
+        model.visit(&mut DrawWeights);
+        model.hold()
+    }
+
+    /// Creates a classifier whose weights are drawn when first used, and of which nothing is held
+    /// yet: one to be loaded.
+    pub(crate) fn init_undrawn<B: Backend>(&self, device: &B::Device) -> TimesClipClassifier<B> {
         let d = self.d_model;
         let vision = self.mode.sees().then(|| {
             let d_output = self.vision.d_output();
             VisionBranch {
-                vision_model: self.freeze_vision.hold_vision(self.vision.init(device)),
+                vision_model: VisionTower::trained(self.vision.init(device)),
                 standardize: self
                     .standardize_features
                     .then(|| Standardize::new(d_output, device)),
                 projection: Projection::new(d_output, d, device),
             }
         });
-        let language = self.mode.reads().then(|| {
-            let branch = self.language.init(self.n_variates, d, device);
-            let text_model = self.freeze_text.hold_text(branch.text_model);
-            LanguageBranch {
-                text_model,
-                ..branch
-            }
-        });
+        let language = self.mode.reads();
+        let language = language.then(|| self.language.init(self.n_variates, d, device));
         let selection = (self.mode == ModelMode::Dual).then(|| self.selection.init(d, device));
         let n_views = if self.mode == ModelMode::Dual { 3 } else { 1 };
         let d_pooled = n_views * self.pooling.width(self.n_variates, d);
-        let model = TimesClipClassifier {
+        TimesClipClassifier {
             vision,
             language,
             selection,
@@ -103,10 +106,7 @@ impl TimesClipClassifierConfig {
             pooling: self.pooling,
             loss: self.loss.clone(),
             freeze: [self.freeze_vision, self.freeze_text],
-        };
-        // Parameters are drawn when first used, and a clone made before that would draw others.
-        model.visit(&mut DrawWeights);
-        model
+        }
     }
 }
 
@@ -273,6 +273,20 @@ impl<B: Backend> TimesClipClassifier<B> {
     /// Counts the weights.
     pub fn parameter_count(&self) -> ParameterCount {
         ParameterCount::of(self)
+    }
+
+    /// Holds what the configuration wants held.
+    pub(crate) fn hold(mut self) -> Self {
+        let [vision, text] = self.freeze;
+        self.vision = self.vision.map(|branch| VisionBranch {
+            vision_model: vision.hold_vision(branch.vision_model.encoder()),
+            ..branch
+        });
+        self.language = self.language.map(|branch| LanguageBranch {
+            text_model: text.hold_text(branch.text_model),
+            ..branch
+        });
+        self
     }
 
     /// The vector in front of the head, and the attention of variate selection.

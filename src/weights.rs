@@ -1,4 +1,5 @@
-//! Pretrained encoders: CLIP and ViT checkpoints in the layout of Hugging Face.
+//! Pretrained encoders, CLIP and ViT checkpoints in the layout of Hugging Face; and classifiers as
+//! safetensors, out and back.
 //!
 //! A [`Checkpoint`] is what a user downloads: `config.json` and the tensors beside it, in
 //! `model.safetensors`, in shards with an index, or in `pytorch_model.bin`; a whole CLIP or one of
@@ -19,6 +20,9 @@
 //! # Ok::<(), timesclip::weights::WeightsError>(())
 //! ```
 //!
+//! A whole classifier is saved by [`save_classifier`] and loaded by
+//! [`Checkpoint::load_classifier`]; between the two, any program may read or change it.
+//!
 //! # Safety of files
 //!
 //! Files come from strangers. Descriptions are bounded, places are checked against the length of
@@ -32,14 +36,18 @@
 //! A weight that is loaded on a backend with autodiff takes gradients. On one without, Burn 0.21
 //! forgets that it may; a model that is moved to autodiff later must be told which weights learn.
 
+mod agreement;
 mod architecture;
 mod assign;
 mod checkpoint;
+mod classifier;
 mod error;
+mod fields;
 mod file;
 mod pixels;
 mod positions;
 mod safetensors;
+mod save;
 mod settings;
 mod tensors;
 mod torch;
@@ -47,3 +55,4 @@ mod torch;
 pub use checkpoint::{Checkpoint, HostTensor};
 pub use error::{TensorProblem, WeightsError};
 pub use pixels::PixelNorm;
+pub use save::save_classifier;

@@ -25,6 +25,7 @@ use timesclip::report::{
     DatasetReport, ModelReport, Report, RunConfig, RunDirectory, TimingReport,
 };
 use timesclip::train::{StopReason, Trained, Trainer, TrainingData, evaluate};
+use timesclip::weights::save_classifier;
 
 use args::Args;
 use data::Data;
@@ -135,6 +136,8 @@ impl BackendJob for Job<'_> {
                 directory.path().display()
             );
         }
+        let weights = directory.path().join("model.safetensors");
+        save_classifier(&trained.model, &config.model, weights)?;
         let test = self.test(&trained, &batcher, &device)?;
         self.report(trained, test, count, &sets)
     }

@@ -1,35 +1,37 @@
-//! Puts the tensors of a tower into a module, all of them or none.
-//!
-//! The modules' fields are named as Hugging Face names its tensors, so that the path of a field is
-//! the name of its tensor. What differs is said here: Burn's layer norm has `gamma` and `beta` for
-//! `weight` and `bias`, and its linear layer stores the transposed matrix.
+//! Puts the tensors of a checkpoint into a module, all of them or none.
 
 use std::collections::{BTreeSet, HashMap};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::architecture::Tower;
 use super::checkpoint::{Checkpoint, HostTensor};
 use super::error::{TensorProblem, WeightsError};
+use super::fields::{Field, POSITIONS};
 use super::positions;
 
-/// The only tensor whose shape depends on the size of the pictures.
-const POSITIONS: &str = "embeddings.position_embedding.weight";
 /// Side of the tiles in which a matrix is transposed: two of them fit into a first-level cache.
 const TILE: usize = 32;
 
-/// A tower in a checkpoint.
+/// A module in a checkpoint.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     pub(super) checkpoint: &'a Checkpoint,
-    pub(super) tower: Tower,
-    /// Whether the other tower is there as well.
-    pub(super) whole: bool,
+    pub(super) part: Part,
     /// What the names of its tensors start with.
     pub(super) prefix: String,
     pub(super) resize: Option<Resize>,
+}
+
+/// What a module is of its checkpoint, which decides what else may be there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// A tower of a CLIP, and whether the other tower is there as well.
+    Tower(Tower, bool),
+    /// All of it: a classifier.
+    Classifier,
 }
 
 /// Sides of the grids of patches: the checkpoint's, and the module's.
@@ -42,7 +44,11 @@ pub(super) struct Resize {
 impl Source<'_> {
     /// Whether a tensor that the module does not have may be in its checkpoint.
     fn is_known(&self, name: &str) -> bool {
-        let (other, ignored): (_, &[&str]) = match self.tower {
+        let Part::Tower(tower, whole) = self.part else {
+            // PyTorch's batch norm counts the batches that it saw.
+            return name.ends_with(".batch_norm.num_batches_tracked");
+        };
+        let (other, ignored): (_, &[&str]) = match tower {
             Tower::Vision => ("text_model.", &["embeddings.position_ids"]),
             Tower::Text => (
                 "vision_model.",
@@ -61,7 +67,34 @@ impl Source<'_> {
                 "text_projection.weight",
             ]
             .contains(&name)
-            || (self.whole && name.starts_with(other))
+            || (whole && name.starts_with(other))
+    }
+
+    /// Refuses a checkpoint that does not hold these fields, or holds what nothing needs.
+    fn check(&self, fields: &[Field]) -> Result<(), WeightsError> {
+        let problems = self.problems(fields);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(WeightsError::Tensors {
+            path: self.checkpoint.path().to_owned(),
+            problems,
+        })
+    }
+
+    /// Fills a module, whose fields were [checked](Self::check).
+    fn assign<B: Backend, M: Module<B>>(
+        &self,
+        fields: &[Field],
+        module: M,
+    ) -> Result<M, WeightsError> {
+        let mut assign = Assign {
+            source: self,
+            fields: fields.iter().map(|field| (field.id, field)).collect(),
+            failed: None,
+        };
+        let module = module.map(&mut assign);
+        assign.failed.map_or(Ok(module), Err)
     }
 
     /// All that is wrong with the tensors, for these fields.
@@ -97,10 +130,7 @@ impl Source<'_> {
 
     /// The shape of a field's tensor in the file.
     fn file_shape(&self, field: &Field) -> Vec<usize> {
-        let mut shape = field.shape.clone();
-        if field.transposed {
-            shape.reverse();
-        }
+        let mut shape = field.file_shape();
         if let Some(resize) = self.resize.filter(|_| field.is_positions) {
             shape[0] = 1 + resize.old * resize.old;
         }
@@ -126,86 +156,15 @@ pub(super) fn load<B: Backend, M: Module<B>>(
     source: Source<'_>,
     module: M,
 ) -> Result<M, WeightsError> {
-    let mut fields = Fields {
-        prefix: source.prefix.clone(),
-        ..Fields::default()
-    };
-    module.visit(&mut fields);
-    let fields = fields.found;
-    let problems = source.problems(&fields);
-    if !problems.is_empty() {
-        return Err(WeightsError::Tensors {
-            path: source.checkpoint.path().to_owned(),
-            problems,
-        });
-    }
-    let mut assign = Assign {
-        source,
-        fields: fields.into_iter().map(|field| (field.id, field)).collect(),
-        failed: None,
-    };
-    let module = module.map(&mut assign);
-    assign.failed.map_or(Ok(module), Err)
-}
-
-/// A weight of a module.
-#[derive(Debug)]
-struct Field {
-    id: ParamId,
-    /// Name of its tensor.
-    name: String,
-    /// Its shape in the module.
-    shape: Vec<usize>,
-    /// Whether the tensor has the two dimensions the other way round.
-    transposed: bool,
-    is_positions: bool,
-}
-
-/// Collects the weights of a module without drawing them.
-#[derive(Default)]
-struct Fields {
-    prefix: String,
-    /// Names of the fields that lead to a weight.
-    path: Vec<String>,
-    /// Type of what the last of them is a field of.
-    container: String,
-    found: Vec<Field>,
-}
-
-impl<B: Backend> ModuleVisitor<B> for Fields {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.to_owned());
-        container.clone_into(&mut self.container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let mut path = self.path.clone();
-        if let (Some(last), "Struct:LayerNorm") = (path.last_mut(), self.container.as_str()) {
-            let name = match last.as_str() {
-                "gamma" => "weight",
-                _ => "bias",
-            };
-            name.clone_into(last);
-        }
-        let name = path.join(".");
-        self.found.push(Field {
-            id: param.id,
-            shape: param.lazy_shape().to_vec(),
-            transposed: self.container == "Struct:Linear" && D == 2,
-            is_positions: name == POSITIONS,
-            name: format!("{}{name}", self.prefix),
-        });
-    }
+    let fields = Field::all(&source.prefix, &module);
+    source.check(&fields)?;
+    source.assign(&fields, module)
 }
 
 /// Puts what is read into the place of every weight; stops at the first error.
 struct Assign<'a> {
-    source: Source<'a>,
-    fields: HashMap<ParamId, Field>,
+    source: &'a Source<'a>,
+    fields: HashMap<ParamId, &'a Field>,
     failed: Option<WeightsError>,
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 
+use super::agreement::Stated;
 use super::architecture::{ConfigFile, Tower};
-use super::assign::{Resize, Source};
+use super::assign::{Part, Resize, Source};
 use super::error::WeightsError;
 use super::file::TensorEntry;
 use super::pixels::PixelNorm;
@@ -151,17 +152,7 @@ impl Checkpoint {
         if let Some(problem) = config.problem() {
             return Err(WeightsError::Invalid { problem });
         }
-        self.same(
-            "the patch size",
-            own.image_patch_size,
-            config.image_patch_size,
-        )?;
-        self.same(
-            "the norm in front of the blocks",
-            own.pre_norm,
-            config.pre_norm,
-        )?;
-        self.same_blocks(&own.transformer, &config.transformer)?;
+        Stated(&self.config_path()).same_vision(&own, config)?;
         let grid = |config: &VisionEncoderConfig| config.side_px / config.image_patch_size;
         let (old, new) = (grid(&own), grid(config));
         let resize = (old != new).then_some(Resize { old, new });
@@ -181,7 +172,7 @@ impl Checkpoint {
         config: &LanguageConfig,
         device: &B::Device,
     ) -> Result<TextEncoder<B>, WeightsError> {
-        self.same_blocks(&self.text_config()?, &config.transformer)?;
+        Stated(&self.config_path()).same_blocks(&self.text_config()?, &config.transformer)?;
         assign::load(self.source(Tower::Text, None)?, config.init_text(device))
     }
 
@@ -204,45 +195,9 @@ impl Checkpoint {
         let prefixed = whole || self.tensor_names().any(|name| name.starts_with(&prefix));
         Ok(Source {
             checkpoint: self,
-            tower,
-            whole,
+            part: Part::Tower(tower, whole),
             prefix: if prefixed { prefix } else { String::new() },
             resize,
-        })
-    }
-
-    fn same_blocks(
-        &self,
-        own: &TransformerConfig,
-        asked: &TransformerConfig,
-    ) -> Result<(), WeightsError> {
-        self.same("the width", own.d_model, asked.d_model)?;
-        self.same("the feed-forward width", own.d_ff, asked.d_ff)?;
-        self.same("the number of heads", own.n_heads, asked.n_heads)?;
-        self.same("the number of layers", own.n_layers, asked.n_layers)?;
-        self.same(
-            "the layer norms' epsilon",
-            own.layer_norm_eps,
-            asked.layer_norm_eps,
-        )?;
-        let name = |config: &TransformerConfig| format!("{:?}", config.activation);
-        self.same("the activation", name(own), name(asked))
-    }
-
-    fn same<T: PartialEq + ToString>(
-        &self,
-        setting: &'static str,
-        found: T,
-        expected: T,
-    ) -> Result<(), WeightsError> {
-        if found == expected {
-            return Ok(());
-        }
-        Err(WeightsError::Differs {
-            path: self.config_path(),
-            setting,
-            found: found.to_string(),
-            expected: expected.to_string(),
         })
     }
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// How many tensors that are needed, and how many that are not, an error tells one by one.
 const LISTED: usize = 8;
 
-/// Pretrained weights cannot be loaded.
+/// Weights cannot be loaded, or saved.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WeightsError {
@@ -66,10 +66,10 @@ pub enum WeightsError {
         /// The model type.
         found: String,
     },
-    /// An encoder was asked for that is not the checkpoint's.
+    /// An encoder or a classifier was asked for that is not the checkpoint's.
     #[error("{setting} is {expected} as configured, but {found} in {}", path.display())]
     Differs {
-        /// The checkpoint's `config.json`.
+        /// What says so: the checkpoint's `config.json`, or the file of weights.
         path: PathBuf,
         /// The setting.
         setting: &'static str,
@@ -78,13 +78,13 @@ pub enum WeightsError {
         /// What the configuration asks for.
         expected: String,
     },
-    /// An encoder was asked for that cannot be built.
-    #[error("the encoder cannot be built: {problem}")]
+    /// An encoder or a classifier was asked for that cannot be built.
+    #[error("the model cannot be built: {problem}")]
     Invalid {
         /// Which sizes do not fit together.
         problem: String,
     },
-    /// The tensors are not those of the encoder: all that is wrong with them.
+    /// The tensors are not those of the model: all that is wrong with them.
     #[error("the weights in {} do not fit: {}", path.display(), Listed(problems))]
     Tensors {
         /// The checkpoint.
@@ -131,7 +131,7 @@ impl WeightsError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TensorProblem {
-    /// The encoder needs it, and it is not there.
+    /// The model needs it, and it is not there.
     #[error("`{name}` {expected:?} is missing")]
     Missing {
         /// Its name.
@@ -146,7 +146,7 @@ pub enum TensorProblem {
         name: String,
         /// Its shape.
         found: Vec<usize>,
-        /// The shape that the encoder needs.
+        /// The shape that the model needs.
         expected: Vec<usize>,
     },
     /// It does not hold weights.

@@ -15,6 +15,30 @@ const LEN: u64 = 8;
 
 /// Names and places of the tensors in a file.
 pub(super) fn tensors(file: &WeightFile) -> Result<Vec<(String, TensorEntry)>, WeightsError> {
+    let (header, data_at) = header(file)?;
+    let entries = header.tensors().into_iter().map(|(name, info)| {
+        let entry = TensorEntry {
+            shape: info.shape.clone(),
+            dtype: Dtype::new(&info.dtype.to_string()),
+            at: data_at + info.data_offsets.0 as u64,
+            n_stored: info.shape.iter().product(),
+            strides: None,
+            crc32: None,
+        };
+        (name, entry)
+    });
+    Ok(entries.collect())
+}
+
+/// What a file says of itself under `key`, if it does.
+pub(super) fn note(file: &WeightFile, key: &str) -> Result<Option<String>, WeightsError> {
+    let (header, _) = header(file)?;
+    let notes = header.metadata().as_ref();
+    Ok(notes.and_then(|notes| notes.get(key)).cloned())
+}
+
+/// The header, and at which byte the tensors start.
+fn header(file: &WeightFile) -> Result<(Metadata, u64), WeightsError> {
     let malformed = |problem: String| WeightsError::malformed(&file.path, problem);
     let len = file.read(0, LEN.min(file.len))?;
     let Some(&len) = len.first_chunk() else {
@@ -49,16 +73,5 @@ pub(super) fn tensors(file: &WeightFile) -> Result<Vec<(String, TensorEntry)>, W
             file.len - data_at
         )));
     }
-    let entries = header.tensors().into_iter().map(|(name, info)| {
-        let entry = TensorEntry {
-            shape: info.shape.clone(),
-            dtype: Dtype::new(&info.dtype.to_string()),
-            at: data_at + info.data_offsets.0 as u64,
-            n_stored: info.shape.iter().product(),
-            strides: None,
-            crc32: None,
-        };
-        (name, entry)
-    });
-    Ok(entries.collect())
+    Ok((header, data_at))
 }

@@ -1,0 +1,172 @@
+//! Writes a classifier as safetensors, for other programs and other languages.
+//!
+//! On `safetensors` itself: `burn-store` sees no frozen encoder, and replaces a file in place.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use safetensors::{Dtype, SafeTensorError, View, serialize_to_file};
+
+use super::classifier::{NOTE, Note};
+use super::error::WeightsError;
+use super::fields::Field;
+use crate::model::{TimesClipClassifier, TimesClipClassifierConfig};
+
+/// Where a trained vision encoder has its weights, and where a frozen one has them too.
+const VISION: &str = "vision.vision_model.";
+
+/// Saves all weights of a classifier as safetensors: trained and frozen ones, running statistics,
+/// and what features are standardised by.
+///
+/// Names are those of the fields, layouts are PyTorch's (`docs/safetensors.md` has the table). All
+/// is in single precision, which holds the halves of a frozen encoder exactly. The file says with
+/// `config`, from which the classifier was made, what it holds, and the same weights are the same
+/// bytes. Tensors are fetched from the device and written one by one.
+///
+/// The file is written beside `path`, as `path` with `.partial` behind it, and renamed into it:
+/// whatever fails, no half of it is there.
+///
+/// # Errors
+/// [`WeightsError::Io`] if the file cannot be written.
+///
+/// # Examples
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use timesclip::model::TimesClipClassifierConfig;
+/// use timesclip::weights::{Checkpoint, save_classifier};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("model.safetensors");
+/// let config = TimesClipClassifierConfig::new(3, 2);
+/// let model = config.init::<burn_flex::Flex>(&Default::default());
+/// save_classifier(&model, &config, &path)?;
+///
+/// let checkpoint = Checkpoint::open(&path)?;
+/// let config = checkpoint.classifier_config()?;
+/// let again = checkpoint.load_classifier::<burn_flex::Flex>(&config, &Default::default())?;
+/// assert_eq!(again.parameter_count(), model.parameter_count());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn save_classifier<B: Backend>(
+    model: &TimesClipClassifier<B>,
+    config: &TimesClipClassifierConfig,
+    path: impl AsRef<Path>,
+) -> Result<(), WeightsError> {
+    let path = path.as_ref();
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    let beside = Path::new(&beside);
+    let written = write(model, config, beside).and_then(|()| fs::rename(beside, path));
+    written.map_err(|source| {
+        // What failed is told, not that its remains stay.
+        let _ = fs::remove_file(beside);
+        WeightsError::io("write", path)(source)
+    })
+}
+
+fn write<B: Backend>(
+    model: &TimesClipClassifier<B>,
+    config: &TimesClipClassifierConfig,
+    path: &Path,
+) -> io::Result<()> {
+    let note = serde_json::to_string(&Note::new(config))?;
+    let notes = HashMap::from([(NOTE.to_owned(), note)]);
+    serialize_to_file(tensors(model), Some(notes), path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => source,
+        other => io::Error::other(other),
+    })?;
+    File::open(path)?.sync_all()
+}
+
+/// The weights of a classifier, to be fetched.
+fn tensors<B: Backend>(model: &TimesClipClassifier<B>) -> Vec<(String, Fetched)> {
+    // Burn takes what the last training step added to the statistics of norms when it is asked.
+    let norms = model
+        .head
+        .hidden
+        .iter()
+        .filter_map(|layer| layer.batch_norm.as_ref());
+    for norm in norms {
+        let _ = (
+            norm.running_mean.value_sync(),
+            norm.running_var.value_sync(),
+        );
+    }
+    let encoder = model.frozen_vision().map(|tower| tower.encoder());
+    let mut fields = Field::all("", model);
+    // A frozen encoder is not visited by way of its classifier.
+    fields.extend(
+        encoder
+            .iter()
+            .flat_map(|encoder| Field::all(VISION, encoder)),
+    );
+    let mut fetch = Fetch {
+        fields: fields.into_iter().map(|field| (field.id, field)).collect(),
+        found: Vec::new(),
+    };
+    model.visit(&mut fetch);
+    if let Some(encoder) = &encoder {
+        encoder.visit(&mut fetch);
+    }
+    fetch.found
+}
+
+/// Collects how to fetch every weight.
+struct Fetch {
+    fields: HashMap<ParamId, Field>,
+    found: Vec<(String, Fetched)>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Fetch {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let Some(field) = self.fields.remove(&param.id) else {
+            return;
+        };
+        let (tensor, transposed) = (param.val(), field.transposed);
+        let fetched = Fetched {
+            shape: field.file_shape(),
+            bytes: Box::new(move || {
+                let tensor = tensor.clone();
+                let rows = if transposed {
+                    tensor.transpose()
+                } else {
+                    tensor
+                };
+                let values = rows.into_data();
+                values.iter::<f32>().flat_map(f32::to_le_bytes).collect()
+            }),
+        };
+        self.found.push((field.name, fetched));
+    }
+}
+
+/// A tensor in single precision, which leaves its device when it is written.
+struct Fetched {
+    shape: Vec<usize>,
+    bytes: Box<dyn Fn() -> Vec<u8>>,
+}
+
+impl View for Fetched {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        (self.bytes)().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * size_of::<f32>()
+    }
+}
