@@ -3,7 +3,7 @@
 //! On `safetensors` itself: `burn-store` sees no frozen encoder, and replaces a file in place.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -34,6 +34,9 @@ const VISION: &str = "vision.vision_model.";
 ///
 /// # Errors
 /// [`WeightsError::Io`] if the file cannot be written.
+///
+/// # Panics
+/// If the classifier was not made from `config`, as far as the shapes of its weights tell.
 ///
 /// # Examples
 /// ```
@@ -78,7 +81,7 @@ fn write<B: Backend>(
 ) -> io::Result<()> {
     let note = serde_json::to_string(&Note::new(config))?;
     let notes = HashMap::from([(NOTE.to_owned(), note)]);
-    serialize_to_file(tensors(model), Some(notes), path).map_err(|error| match error {
+    serialize_to_file(tensors(model, config), Some(notes), path).map_err(|error| match error {
         SafeTensorError::IoError(source) => source,
         other => io::Error::other(other),
     })?;
@@ -86,7 +89,10 @@ fn write<B: Backend>(
 }
 
 /// The weights of a classifier, to be fetched.
-fn tensors<B: Backend>(model: &TimesClipClassifier<B>) -> Vec<(String, Fetched)> {
+fn tensors<B: Backend>(
+    model: &TimesClipClassifier<B>,
+    config: &TimesClipClassifierConfig,
+) -> Vec<(String, Fetched)> {
     // Burn takes what the last training step added to the statistics of norms when it is asked.
     let norms = model
         .head
@@ -107,6 +113,10 @@ fn tensors<B: Backend>(model: &TimesClipClassifier<B>) -> Vec<(String, Fetched)>
             .iter()
             .flat_map(|encoder| Field::all(VISION, encoder)),
     );
+    check(
+        &fields,
+        &config.init_undrawn::<B>(&model.head.output.weight.device()),
+    );
     let mut fetch = Fetch {
         fields: fields.into_iter().map(|field| (field.id, field)).collect(),
         found: Vec::new(),
@@ -116,6 +126,20 @@ fn tensors<B: Backend>(model: &TimesClipClassifier<B>) -> Vec<(String, Fetched)>
         encoder.visit(&mut fetch);
     }
     fetch.found
+}
+
+/// Refuses weights that are not those of a classifier of the configuration, `described`.
+fn check<B: Backend>(fields: &[Field], described: &TimesClipClassifier<B>) {
+    let shapes = |fields: &[Field]| -> BTreeSet<String> {
+        let shape = |field: &Field| format!("{} {:?}", field.name, field.file_shape());
+        fields.iter().map(shape).collect()
+    };
+    let (found, expected) = (shapes(fields), shapes(&Field::all("", described)));
+    let others: Vec<_> = found.symmetric_difference(&expected).collect();
+    assert!(
+        others.is_empty(),
+        "the configuration is of another classifier: {others:?}"
+    );
 }
 
 /// Collects how to fetch every weight.

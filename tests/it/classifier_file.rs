@@ -23,6 +23,7 @@ use timesclip::model::{
 };
 use timesclip::weights::{Checkpoint, TensorProblem, WeightsError, save_classifier};
 
+use crate::pictures::Random;
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
 
 /// Memory for a refused file: its header, buffers and messages.
@@ -424,6 +425,40 @@ fn metadata_that_lie_are_refused_within_a_little_memory() {
             "{place} {lie}"
         );
     }
+}
+
+#[test]
+fn metadata_with_any_byte_changed_do_no_harm() {
+    let _turn = lock_generator();
+    let sound = Saved::random(&tiny_model(ModelMode::Dual));
+    let mut random = Random(11);
+    for _ in 0..200 {
+        let mut saved = Saved::random(&tiny_model(ModelMode::LanguageOnly));
+        fs::copy(sound.path(), saved.path()).expect("a copy");
+        saved.edit(|_, notes| {
+            let note = notes.get_mut("timesclip").expect("what the file says");
+            let at = random.below(note.len());
+            let digit = char::from(b'0' + u8::try_from(random.below(10)).expect("a digit"));
+            note.replace_range(at..=at, &digit.to_string());
+        });
+        if let Ok(config) = saved.open().classifier_config() {
+            saved.config = config;
+            let _ = saved.load::<Cpu>().map_err(|error| error.to_string());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "head.output.bias [4]")]
+fn a_configuration_of_another_classifier_cannot_be_saved_with_it() {
+    let config = tiny_model(ModelMode::LanguageOnly);
+    let model = {
+        let _turn = lock_generator();
+        config.init::<Cpu>(&Default::default())
+    };
+    let mut other = config;
+    other.n_classes = 4;
+    Saved::of(&model, &other);
 }
 
 #[test]

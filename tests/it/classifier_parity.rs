@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
-use burn_store::{ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, SafetensorsStore};
+use burn_store::{ModuleStore, SafetensorsStore};
 use timesclip::loss::TimesClipLoss;
 use timesclip::model::{
     ClassifierHeadConfig, HeadNorm, LanguageConfig, SeriesInput, SeriesTokenizerConfig,
@@ -19,6 +19,7 @@ use timesclip::model::{
     VariatePooling, VariateSelectionConfig, VisionEncoderConfig, VisionInput,
 };
 use timesclip::raster::{Palette, PixelStatistics, color_table};
+use timesclip::weights::Checkpoint;
 
 use crate::support::{AutodiffCpu, Cpu};
 
@@ -85,18 +86,9 @@ fn config() -> TimesClipClassifierConfig {
 fn loaded<B: burn::tensor::backend::Backend>(
     config: &TimesClipClassifierConfig,
 ) -> TimesClipClassifier<B> {
-    let mut model = config.init::<B>(&Default::default());
-    let mut store = SafetensorsStore::from_file(fixture("weights.safetensors"))
-        .with_from_adapter(PyTorchToBurnAdapter)
-        .allow_partial(false);
-    let result = model
-        .load_from(&mut store)
-        .expect("every weight has its place");
-    assert!(
-        result.missing.is_empty() && result.errors.is_empty(),
-        "{result:?}"
-    );
-    model
+    let checkpoint = Checkpoint::open(fixture("weights.safetensors")).expect("a sound file");
+    let loaded = checkpoint.load_classifier(config, &Default::default());
+    loaded.expect("every weight has its place")
 }
 
 fn input<B: burn::tensor::backend::Backend>(expected: &mut Expected) -> TimesClipInput<B> {
