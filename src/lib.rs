@@ -49,7 +49,7 @@
 //!
 //! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`store`],
 //!   [`cache`], [`features`], [`metrics`].
-//! - Tensors, no files or threads: [`model`], [`loss`]; and [`weights`], which reads files.
+//! - Tensors, no files or threads: [`model`], [`loss`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`encode`], [`train`], [`report`]; beside them [`hub`], weights by name; and
 //!   [`backend`], the only place that names a device.

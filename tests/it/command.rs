@@ -7,11 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
+use timesclip::model::{SeriesInput, TimesClipInput};
+use timesclip::weights::Checkpoint;
+
+use crate::support::Cpu;
 
 fn example() -> Option<PathBuf> {
+    built("train_dual")
+}
+
+fn built(example: &str) -> Option<PathBuf> {
     let deps = std::env::current_exe().ok()?;
-    let path = deps.parent()?.parent()?.join("examples/train_dual");
+    let path = deps.parent()?.parent()?.join("examples").join(example);
     let path = path.with_extension(std::env::consts::EXE_EXTENSION);
     if !path.is_file() {
         println!(
@@ -129,6 +138,52 @@ fn a_whole_run_leaves_its_report_and_resumes() {
         String::from_utf8_lossy(&resumed.stderr)
     );
     assert_eq!(bench.report("run")["history"], report["history"]);
+}
+
+#[test]
+fn the_weights_of_a_run_give_the_logits_of_predict() {
+    let (Some(train), Some(predict)) = (example(), built("predict")) else {
+        return;
+    };
+    let bench = Bench::new();
+    bench.run(
+        &train,
+        "train.csv",
+        "test.csv",
+        &["--model-type", "language_only"],
+    );
+    let (run, dump) = (bench.path("run"), bench.path("batch.safetensors"));
+    let mut command = Command::new(predict);
+    command
+        .arg(&run)
+        .arg(bench.path("test.csv"))
+        .arg("--dump-batch")
+        .arg(&dump);
+    let output = command.output().expect("the example starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let checkpoint = Checkpoint::open(run.join("model.safetensors")).expect("a sound file");
+    let config = checkpoint.classifier_config().expect("it says what it is");
+    let device = Default::default();
+    let model = checkpoint
+        .load_classifier::<Cpu>(&config, &device)
+        .expect("a classifier");
+    let dump = Checkpoint::open(dump).expect("a sound file");
+    let dumped = |name| {
+        let tensor = dump.tensor(name).expect("a sound file");
+        let tensor = tensor.unwrap_or_else(|| panic!("no {name} in the batch"));
+        TensorData::new(tensor.values, tensor.shape)
+    };
+    let series = SeriesInput {
+        values: Tensor::from_data(dumped("values"), &device),
+        valid: None,
+        statistics: None,
+    };
+    let input = TimesClipInput {
+        series: Some(series),
+        vision: None,
+    };
+    assert_eq!(model.forward(input).logits.into_data(), dumped("logits"));
 }
 
 #[test]
