@@ -20,23 +20,23 @@ type Cpu = burn_flex::Flex;
 type AutodiffCpu = Autodiff<Cpu>;
 
 /// Samples of a batch of the small preset.
-pub const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 /// Pictures of a batch of a CLIP encoder.
-pub const PICTURES: usize = 8;
+pub(crate) const PICTURES: usize = 8;
 /// Pictures of a batch of the small ViT.
-pub const SMALL_PICTURES: usize = 192;
+pub(crate) const SMALL_PICTURES: usize = 192;
 const N_STEPS: usize = 37;
 const N_VARIATES: usize = 14;
 const N_CLASSES: usize = 4;
 
 /// One call does the work once.
-pub type Case = Box<dyn FnMut()>;
+pub(crate) type Case = Box<dyn FnMut()>;
 
 /// The cases that `benches/compare/pytorch.py` builds as well, by name.
 ///
 /// # Panics
 /// If there is no case of that name.
-pub fn named(name: &str) -> Case {
+pub(crate) fn named(name: &str) -> Case {
     match name {
         "forward/vit-b-32" => forward_pixels(&VisionEncoderConfig::clip_vit_b_32()),
         "forward/vit-b-16" => forward_pixels(&VisionEncoderConfig::clip_vit_b_16()),
@@ -48,7 +48,7 @@ pub fn named(name: &str) -> Case {
 }
 
 /// A frozen encoder over pixels.
-pub fn forward_pixels(config: &VisionEncoderConfig) -> Case {
+pub(crate) fn forward_pixels(config: &VisionEncoderConfig) -> Case {
     let device = Default::default();
     let encoder: VisionEncoder<Cpu> = config.init(&device);
     let shape = [PICTURES, 3, config.side_px, config.side_px];
@@ -57,7 +57,7 @@ pub fn forward_pixels(config: &VisionEncoderConfig) -> Case {
 }
 
 /// A frozen encoder over coverage masks, one variate a picture.
-pub fn forward_masks(config: &VisionEncoderConfig) -> Case {
+pub(crate) fn forward_masks(config: &VisionEncoderConfig) -> Case {
     let device = Default::default();
     let encoder: VisionEncoder<Cpu> = config.init(&device);
     let shape = [1, PICTURES, config.side_px, config.side_px];
@@ -74,7 +74,7 @@ struct Vit<B: Backend> {
 }
 
 /// A training step of a ViT of width 128 over pictures of 64 px.
-pub fn vit_step(image_patch_size: usize) -> Case {
+pub(crate) fn vit_step(image_patch_size: usize) -> Case {
     let device = Default::default();
     let blocks = TransformerConfig::new(128, 512, 4, 4);
     let encoder = VisionEncoderConfig::new(64, image_patch_size, blocks).init(&device);
@@ -98,7 +98,7 @@ pub fn vit_step(image_patch_size: usize) -> Case {
 }
 
 /// A training step of the small preset, from the host's batch on.
-pub fn step(mode: ModelMode) -> Case {
+pub(crate) fn step(mode: ModelMode) -> Case {
     let device = Default::default();
     let (config, host) = small(mode);
     let mut model = Some(config.init::<AutodiffCpu>(&device));
@@ -114,7 +114,7 @@ pub fn step(mode: ModelMode) -> Case {
 }
 
 /// A prediction of the small preset, from the host's batch on.
-pub fn predict(mode: ModelMode) -> Case {
+pub(crate) fn predict(mode: ModelMode) -> Case {
     let device = Default::default();
     let (config, host) = small(mode);
     let model = config.init::<AutodiffCpu>(&device).valid();

@@ -340,6 +340,14 @@ impl Fused<3> for Attention {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the kernels work in single precision"
+)]
+fn single(number: f64) -> f32 {
+    number as f32
+}
+
 /// Layer norm over the last dimension: inputs x, scale, shift.
 #[derive(Clone, Debug)]
 pub(super) struct LayerNorm {
@@ -358,7 +366,7 @@ impl Fused<3> for LayerNorm {
             gamma.to_contiguous(),
             beta.to_contiguous(),
         );
-        let epsilon = self.epsilon as f32;
+        let epsilon = single(self.epsilon);
         let y = kernels::layer_norm(numbers(&x), numbers(&gamma), numbers(&beta), epsilon);
         let y = tensor(y, x.shape());
         let kept = if keep { vec![x, gamma] } else { Vec::new() };
@@ -377,7 +385,7 @@ impl Fused<3> for LayerNorm {
             gradient.storage_mut(),
             numbers(&x),
             numbers(&gamma),
-            self.epsilon as f32,
+            single(self.epsilon),
         );
         let shape = gamma.shape();
         [

@@ -228,7 +228,7 @@ pub(super) fn softmax(x: &mut [f32], width: usize, scale: f32) {
 
 #[pulp::with_simd(softmax_rows = Arch::new())]
 #[inline(always)]
-fn softmax_rows_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32], width: usize, scale: f32) {
+fn softmax_rows_with_simd<S: Simd>(_: S, x: &mut [f32], width: usize, scale: f32) {
     for row in x.chunks_exact_mut(width) {
         let most = reduce(
             row,
@@ -311,7 +311,7 @@ pub(super) fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -
     let mut out = vec![0.0; x.len()];
     let chunk = chunk_of(gamma.len());
     let chunks = out.par_chunks_mut(chunk).zip(x.par_chunks(chunk));
-    chunks.for_each(|(out, x)| layer_norm_rows(out, x, gamma, beta, epsilon));
+    chunks.for_each(|(out, x)| layer_norm_rows(out, x, [gamma, beta], epsilon));
     out
 }
 
@@ -321,8 +321,7 @@ fn layer_norm_rows_with_simd<'a, S: Simd>(
     _: S,
     out: &'a mut [f32],
     x: &'a [f32],
-    gamma: &'a [f32],
-    beta: &'a [f32],
+    [gamma, beta]: [&'a [f32]; 2],
     epsilon: f32,
 ) {
     let width = gamma.len();
@@ -357,7 +356,8 @@ pub(super) fn layer_norm_backward(
     let chunks = gradient.par_chunks_mut(chunk).zip(x.par_chunks(chunk));
     let parts = chunks.map(|(gradient, x)| {
         let (mut d_gamma, mut d_beta) = (vec![0.0; width], vec![0.0; width]);
-        layer_norm_backward_rows(gradient, x, gamma, epsilon, &mut d_gamma, &mut d_beta);
+        let sums = [&mut d_gamma[..], &mut d_beta[..]];
+        layer_norm_backward_rows(gradient, x, (gamma, epsilon), sums);
         (d_gamma, d_beta)
     });
     let (gammas, betas): (Vec<_>, Vec<_>) = parts.unzip();
@@ -373,10 +373,8 @@ fn layer_norm_backward_rows_with_simd<'a, S: Simd>(
     _: S,
     gradient: &'a mut [f32],
     x: &'a [f32],
-    gamma: &'a [f32],
-    epsilon: f32,
-    d_gamma: &'a mut [f32],
-    d_beta: &'a mut [f32],
+    (gamma, epsilon): (&'a [f32], f32),
+    [d_gamma, d_beta]: [&'a mut [f32]; 2],
 ) {
     let width = gamma.len();
     let count = width as f32;
