@@ -85,7 +85,7 @@ fn write<B: Backend>(
         SafeTensorError::IoError(source) => source,
         other => io::Error::other(other),
     })?;
-    File::open(path)?.sync_all()
+    File::options().write(true).open(path)?.sync_all()
 }
 
 /// The weights of a classifier, to be fetched.
