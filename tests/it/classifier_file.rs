@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use allocation_counter::measure;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use timesclip::batch::{BatchSource, TimesClipBatch};
 use timesclip::cache::UncachedImages;
@@ -21,13 +19,9 @@ use timesclip::model::{
     Freeze, HeadNorm, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling,
     VariatePooling,
 };
-use timesclip::weights::{Checkpoint, TensorProblem, WeightsError, save_classifier};
+use timesclip::weights::{Checkpoint, WeightsError, save_classifier};
 
-use crate::pictures::Random;
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
-
-/// Memory for a refused file: its header, buffers and messages.
-const MEMORY: u64 = 4 << 20;
 
 fn batch<B: Backend>() -> TimesClipBatch<B> {
     let images = UncachedImages::new(sines(6), &tiny_style()).expect("a sound style");
@@ -40,7 +34,7 @@ fn logits<B: Backend>(model: &TimesClipClassifier<B>) -> TensorData {
     model.forward(batch().input).logits.into_data()
 }
 
-fn frozen() -> TimesClipClassifierConfig {
+pub(crate) fn frozen() -> TimesClipClassifierConfig {
     let mut config = tiny_model(ModelMode::Dual)
         .with_freeze_vision(Freeze::All)
         .with_freeze_text(Freeze::Layers(1))
@@ -66,13 +60,16 @@ fn configs() -> Vec<TimesClipClassifierConfig> {
 }
 
 /// A folder with a saved classifier.
-struct Saved {
-    folder: TempDir,
-    config: TimesClipClassifierConfig,
+pub(crate) struct Saved {
+    pub(crate) folder: TempDir,
+    pub(crate) config: TimesClipClassifierConfig,
 }
 
 impl Saved {
-    fn of<B: Backend>(model: &TimesClipClassifier<B>, config: &TimesClipClassifierConfig) -> Self {
+    pub(crate) fn of<B: Backend>(
+        model: &TimesClipClassifier<B>,
+        config: &TimesClipClassifierConfig,
+    ) -> Self {
         let saved = Self {
             folder: tempfile::tempdir().expect("a folder"),
             config: config.clone(),
@@ -81,25 +78,25 @@ impl Saved {
         saved
     }
 
-    fn random(config: &TimesClipClassifierConfig) -> Self {
+    pub(crate) fn random(config: &TimesClipClassifierConfig) -> Self {
         Self::of(&config.init::<Cpu>(&Default::default()), config)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("model.safetensors")
     }
 
-    fn open(&self) -> Checkpoint {
+    pub(crate) fn open(&self) -> Checkpoint {
         Checkpoint::open(self.path()).expect("a sound file")
     }
 
-    fn load<B: Backend>(&self) -> Result<TimesClipClassifier<B>, WeightsError> {
+    pub(crate) fn load<B: Backend>(&self) -> Result<TimesClipClassifier<B>, WeightsError> {
         self.open()
             .load_classifier(&self.config, &Default::default())
     }
 
     /// Writes the file anew: tensors and metadata as `edit` leaves them.
-    fn edit(&self, edit: impl FnOnce(&mut Tensors, &mut HashMap<String, String>)) {
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Tensors, &mut HashMap<String, String>)) {
         let bytes = fs::read(self.path()).expect("the file");
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a sound header");
         let mut notes = header.metadata().clone().expect("metadata");
@@ -118,7 +115,7 @@ impl Saved {
     }
 }
 
-type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+pub(crate) type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
 #[test]
 fn what_is_saved_comes_back_bit_for_bit() {
@@ -292,232 +289,4 @@ fn a_file_from_pytorch_is_taken_without_metadata_and_with_its_counters() {
         .classifier_config()
         .expect_err("nothing is said");
     assert!(matches!(error, WeightsError::Unsupported { .. }), "{error}");
-}
-
-#[test]
-fn all_tensors_that_do_not_fit_are_named_and_nothing_is_loaded() {
-    let _turn = lock_generator();
-    let saved = Saved::random(&frozen());
-    let (held, norm) = (
-        "vision.vision_model.encoder.layers.0.mlp.fc1.weight",
-        "selection.norm1.weight",
-    );
-    saved.edit(|tensors, _| {
-        tensors.remove(norm);
-        let (_, shape, _) = tensors.get_mut(held).expect("the frozen encoder's");
-        shape.reverse();
-        let extra = (Dtype::F32, vec![1], vec![0; 4]);
-        tensors.insert("head.hidden.9.linear.bias".into(), extra);
-        let (dtype, shape, _) = tensors.get_mut("head.output.bias").expect("the head's");
-        (*dtype, *shape) = (Dtype::I32, vec![3]);
-    });
-    let Err(WeightsError::Tensors { problems, .. }) = saved.load::<Cpu>() else {
-        panic!("a file of other tensors is loaded");
-    };
-    let expected = [
-        TensorProblem::Missing {
-            name: norm.into(),
-            expected: vec![16],
-        },
-        TensorProblem::Shape {
-            name: held.into(),
-            found: vec![16, 32],
-            expected: vec![32, 16],
-        },
-        TensorProblem::Type {
-            name: "head.output.bias".into(),
-            found: "I32".into(),
-        },
-        TensorProblem::Unused {
-            name: "head.hidden.9.linear.bias".into(),
-            found: vec![1],
-        },
-    ];
-    assert_eq!(problems.len(), expected.len(), "{problems:?}");
-    for problem in expected {
-        assert!(
-            problems.contains(&problem),
-            "{problem} is not in {problems:?}"
-        );
-    }
-}
-
-#[test]
-fn a_configuration_of_other_numbers_with_the_same_shapes_is_named() {
-    let _turn = lock_generator();
-    let saved = Saved::random(&tiny_model(ModelMode::Dual));
-    let edits: [fn(&mut TimesClipClassifierConfig); 8] = [
-        |config| config.vision.transformer.n_heads = 4,
-        |config| config.vision.transformer.layer_norm_eps = 1e-6,
-        |config| config.vision.tap.pooling = TokenPooling::Mean,
-        |config| config.language.transformer.n_heads = 4,
-        |config| config.language.causal = true,
-        |config| config.language.tokenizer.patch_stride = 2,
-        |config| config.language.tokenizer.pad_end = false,
-        |config| config.selection.n_heads = 4,
-    ];
-    for edit in edits {
-        let mut config = saved.config.clone();
-        edit(&mut config);
-        let loaded = saved
-            .open()
-            .load_classifier::<Cpu>(&config, &Default::default());
-        let Err(WeightsError::Differs { path, .. }) = loaded else {
-            panic!("loaded as {config}");
-        };
-        assert_eq!(path, saved.path());
-    }
-    let mut config = saved.config.clone();
-    config.head.dropout = 0.5;
-    config.freeze_vision = Freeze::All;
-    let loaded = saved
-        .open()
-        .load_classifier::<Cpu>(&config, &Default::default());
-    assert!(
-        loaded.expect("the same numbers").frozen_vision().is_some(),
-        "it learns"
-    );
-    config.n_classes = 1;
-    let loaded = saved
-        .open()
-        .load_classifier::<Cpu>(&config, &Default::default());
-    assert!(
-        matches!(loaded, Err(WeightsError::Invalid { .. })),
-        "{loaded:?}"
-    );
-}
-
-#[test]
-fn metadata_that_lie_are_refused_within_a_little_memory() {
-    let _turn = lock_generator();
-    let lies: [(&str, Value); 8] = [
-        ("/d_model", json!(u64::MAX)),
-        ("/d_model", json!(-1)),
-        ("/vision/side_px", json!(1_u64 << 40)),
-        ("/vision/transformer/n_layers", json!(1 << 20)),
-        ("/language/transformer/n_layers", json!(1000)),
-        ("/head/hidden", json!(vec![1; 5000])),
-        ("/head/hidden", json!([1 << 20])),
-        ("/mode", json!("sideways")),
-    ];
-    for (place, lie) in lies {
-        let saved = Saved::random(&tiny_model(ModelMode::Dual));
-        saved.edit(|_, notes| {
-            let note = notes.get_mut("timesclip").expect("what the file says");
-            let mut said: Value = serde_json::from_str(note).expect("JSON");
-            *said["model"].pointer_mut(place).expect("a setting") = lie.clone();
-            *note = said.to_string();
-        });
-        let mut outcome = None;
-        let taken = measure(|| outcome = Some(saved.open().classifier_config()));
-        assert!(
-            matches!(outcome, Some(Err(WeightsError::Malformed { .. }))),
-            "{place} {lie}: {outcome:?}"
-        );
-        assert!(
-            taken.bytes_max < MEMORY,
-            "{} bytes for {place}",
-            taken.bytes_max
-        );
-        let loaded = saved.load::<Cpu>();
-        assert!(
-            matches!(loaded, Err(WeightsError::Malformed { .. })),
-            "{place} {lie}"
-        );
-    }
-}
-
-#[test]
-fn metadata_with_any_byte_changed_do_no_harm() {
-    let _turn = lock_generator();
-    let sound = Saved::random(&tiny_model(ModelMode::Dual));
-    let mut random = Random(11);
-    for _ in 0..200 {
-        let mut saved = Saved::random(&tiny_model(ModelMode::LanguageOnly));
-        fs::copy(sound.path(), saved.path()).expect("a copy");
-        saved.edit(|_, notes| {
-            let note = notes.get_mut("timesclip").expect("what the file says");
-            let at = random.below(note.len());
-            let digit = char::from(b'0' + u8::try_from(random.below(10)).expect("a digit"));
-            note.replace_range(at..=at, &digit.to_string());
-        });
-        if let Ok(config) = saved.open().classifier_config() {
-            saved.config = config;
-            let _ = saved.load::<Cpu>().map_err(|error| error.to_string());
-        }
-    }
-}
-
-#[test]
-#[should_panic(expected = "head.output.bias [4]")]
-fn a_configuration_of_another_classifier_cannot_be_saved_with_it() {
-    let config = tiny_model(ModelMode::LanguageOnly);
-    let model = {
-        let _turn = lock_generator();
-        config.init::<Cpu>(&Default::default())
-    };
-    let mut other = config;
-    other.n_classes = 4;
-    Saved::of(&model, &other);
-}
-
-#[test]
-fn a_frozen_encoder_that_is_not_there_is_refused_within_a_little_memory() {
-    let _turn = lock_generator();
-    let mut saved = Saved::random(&frozen());
-    saved.config.vision.transformer.d_ff = 1 << 20;
-    saved.edit(|_, notes| {
-        notes.clear();
-    });
-    let mut outcome = None;
-    let taken = measure(|| outcome = Some(saved.load::<Cpu>()));
-    assert!(
-        matches!(outcome, Some(Err(WeightsError::Tensors { .. }))),
-        "it is loaded"
-    );
-    assert!(taken.bytes_max < MEMORY, "{} bytes", taken.bytes_max);
-}
-
-#[test]
-fn a_file_cut_off_anywhere_is_refused() {
-    let _turn = lock_generator();
-    let saved = Saved::random(&tiny_model(ModelMode::LanguageOnly));
-    let bytes = fs::read(saved.path()).expect("the file");
-    for len in (0..bytes.len()).step_by(997) {
-        fs::write(saved.path(), &bytes[..len]).expect("a file");
-        let opened = Checkpoint::open(saved.path());
-        assert!(
-            matches!(opened, Err(WeightsError::Malformed { .. })),
-            "{len} bytes"
-        );
-    }
-}
-
-#[test]
-fn what_cannot_be_written_is_named_and_leaves_no_half_file() {
-    let _turn = lock_generator();
-    let config = tiny_model(ModelMode::LanguageOnly);
-    let model = config.init::<Cpu>(&Default::default());
-    let folder = tempfile::tempdir().expect("a folder");
-    let absent = folder.path().join("absent/model.safetensors");
-    let error = save_classifier(&model, &config, &absent).expect_err("no such folder");
-    assert!(
-        matches!(&error, WeightsError::Io { path, action: "write", .. } if *path == absent),
-        "{error}"
-    );
-    #[cfg(target_os = "linux")]
-    {
-        let saved = Saved::of(&model, &config);
-        let before = fs::read(saved.path()).expect("the file");
-        // A disk that is full from the first byte on.
-        let beside = saved.folder.path().join("model.safetensors.partial");
-        std::os::unix::fs::symlink("/dev/full", &beside).expect("a link");
-        let error = save_classifier(&model, &config, saved.path()).expect_err("a full disk");
-        assert!(matches!(error, WeightsError::Io { .. }), "{error}");
-        assert!(
-            fs::read(saved.path()).expect("the file") == before,
-            "it was changed"
-        );
-        assert!(beside.symlink_metadata().is_err(), "remains are left");
-    }
 }

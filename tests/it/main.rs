@@ -4,6 +4,7 @@ mod augmentation;
 mod cache_contract;
 mod child;
 mod classifier_file;
+mod classifier_misfits;
 mod classifier_parity;
 mod command;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
