@@ -1,5 +1,9 @@
 //! The fused operations on Burn's CPU backend, plain or under autodiff.
 
+mod paint;
+#[cfg(feature = "train")]
+mod tracked;
+
 use std::any::Any;
 use std::fmt::Debug;
 
@@ -9,7 +13,9 @@ use burn::tensor::{DType, Shape, TensorData, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 
 use super::Activation;
-use super::kernels::{self, Cut, Gelu, Pointwise, QuickGelu};
+use super::kernels::{self, Gelu, Norm, Pointwise, QuickGelu};
+
+pub(super) use paint::Paint;
 
 /// An operation of N inputs with its own backward pass.
 pub(super) trait Fused<const N: usize>: Clone + Debug + Send + 'static {
@@ -59,59 +65,6 @@ fn same<A: 'static, B: 'static>(value: A) -> Option<B> {
     let mut value = Some(value);
     let value: &mut dyn Any = &mut value;
     value.downcast_mut::<Option<B>>()?.take()
-}
-
-/// Operations under autodiff, of any checkpointing strategy: what they keep, they keep themselves.
-#[cfg(feature = "train")]
-mod tracked {
-    use burn::backend::Autodiff;
-    use burn::backend::autodiff::checkpoint::base::Checkpointer;
-    use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
-    use burn::backend::autodiff::grads::Gradients;
-    use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-
-    use super::{Flex, FlexTensor, FloatTensor, Fused};
-
-    type Tracked = FloatTensor<Autodiff<Flex>>;
-
-    #[derive(Debug)]
-    struct Step<F>(F);
-
-    impl<F: Fused<N>, const N: usize> Backward<Flex, N> for Step<F> {
-        type State = Vec<FlexTensor>;
-
-        fn backward(
-            self,
-            ops: Ops<Self::State, N>,
-            gradients: &mut Gradients,
-            _: &mut Checkpointer,
-        ) {
-            let gradient = gradients.consume::<Flex>(&ops.node);
-            let wanted = ops.parents.each_ref().map(Option::is_some);
-            let found = self.0.backward(ops.state, gradient, wanted);
-            for (parent, gradient) in ops.parents.into_iter().zip(found) {
-                if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                    gradients.register::<Flex>(parent.id, gradient);
-                }
-            }
-        }
-    }
-
-    pub(super) fn run<F: Fused<N>, const N: usize>(
-        operation: &F,
-        inputs: &[Tracked; N],
-    ) -> Tracked {
-        let nodes = inputs.each_ref().map(|input| input.node.clone());
-        let values = inputs.each_ref().map(|input| input.primitive.clone());
-        let step = Step(operation.clone()).prepare::<NoCheckpointing>(nodes);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(step) => {
-                let (output, kept) = operation.forward(values, true);
-                step.finish(kept, output)
-            }
-            OpsKind::UnTracked(step) => step.finish(operation.forward(values, false).0),
-        }
-    }
 }
 
 /// The numbers of a contiguous tensor.
@@ -340,19 +293,23 @@ impl Fused<3> for Attention {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the kernels work in single precision"
-)]
-fn single(number: f64) -> f32 {
-    number as f32
-}
-
 /// Layer norm over the last dimension: inputs x, scale, shift.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LayerNorm {
     /// Added to the variance.
     pub(super) epsilon: f64,
+}
+
+impl LayerNorm {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a positive f32 as near as need be"
+    )]
+    fn with(self, gamma: &FlexTensor) -> Norm<'_> {
+        let gamma = numbers(gamma);
+        let epsilon = self.epsilon as f32;
+        Norm { gamma, epsilon }
+    }
 }
 
 impl Fused<3> for LayerNorm {
@@ -366,8 +323,7 @@ impl Fused<3> for LayerNorm {
             gamma.to_contiguous(),
             beta.to_contiguous(),
         );
-        let epsilon = single(self.epsilon);
-        let y = kernels::layer_norm(numbers(&x), numbers(&gamma), numbers(&beta), epsilon);
+        let y = kernels::layer_norm(numbers(&x), self.with(&gamma), numbers(&beta));
         let y = tensor(y, x.shape());
         let kept = if keep { vec![x, gamma] } else { Vec::new() };
         (y, kept)
@@ -381,65 +337,13 @@ impl Fused<3> for LayerNorm {
     ) -> [Option<FlexTensor>; 3] {
         let [x, gamma] = kept.try_into().expect("what forward kept");
         let mut gradient = gradient.to_contiguous();
-        let of_weights = kernels::layer_norm_backward(
-            gradient.storage_mut(),
-            numbers(&x),
-            numbers(&gamma),
-            single(self.epsilon),
-        );
+        let of_weights =
+            kernels::layer_norm_backward(gradient.storage_mut(), numbers(&x), self.with(&gamma));
         let shape = gamma.shape();
         [
             x_wanted.then_some(gradient),
             gamma_wanted.then(|| tensor(of_weights.gamma, shape.clone())),
             beta_wanted.then(|| tensor(of_weights.beta, shape)),
         ]
-    }
-}
-
-/// Patches of masks in colour: input the table, `[n_variates, n_levels, 3]`.
-#[derive(Clone, Debug)]
-pub(super) struct Paint {
-    /// `[batch, n_variates, height, width]`, contiguous bytes.
-    pub(super) masks: FlexTensor,
-    /// Width and height of a patch.
-    pub(super) patch: usize,
-}
-
-impl Paint {
-    fn cut(&self) -> Cut {
-        let [.., height, width] = self.masks.shape().dims::<4>();
-        let patch = self.patch;
-        Cut {
-            height,
-            width,
-            patch,
-        }
-    }
-}
-
-impl Fused<1> for Paint {
-    fn forward(&self, [colors]: [FlexTensor; 1], _: bool) -> (FlexTensor, Vec<FlexTensor>) {
-        let colors = colors.to_contiguous();
-        let [_, n_levels, channels] = colors.shape().dims::<3>();
-        let masks = self.masks.storage();
-        let painted = kernels::paint(masks, numbers(&colors), n_levels, self.cut());
-        let width = self.patch * self.patch * channels;
-        let shape = Shape::new([painted.len() / width, width]);
-        (tensor(painted, shape), vec![colors])
-    }
-
-    fn backward(
-        &self,
-        kept: Vec<FlexTensor>,
-        gradient: FlexTensor,
-        _: [bool; 1],
-    ) -> [Option<FlexTensor>; 1] {
-        let shape = kept[0].shape();
-        let [n_variates, n_levels, _] = shape.dims::<3>();
-        let gradient = gradient.to_contiguous();
-        let masks = self.masks.storage();
-        let sizes = [n_variates, n_levels];
-        let table = kernels::paint_backward(numbers(&gradient), masks, sizes, self.cut());
-        [Some(tensor(table, shape))]
     }
 }
