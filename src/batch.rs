@@ -23,7 +23,7 @@ use crate::cache::{CacheError, CachedImageDataset};
 use crate::features::{FeatureError, FeatureStore};
 use crate::input::TimesClipInput;
 use crate::normalize::Normalizer;
-use crate::raster::{Palette, PixelStatistics, color_table};
+use crate::raster::{Palette, PixelBlend, PixelStatistics};
 use crate::series::LabeledSeries;
 
 /// Which views of its samples a batch carries.
@@ -50,6 +50,7 @@ pub struct TimesClipBatcher {
     views: BatchViews,
     palette: Palette,
     statistics: PixelStatistics,
+    blend: PixelBlend,
 }
 
 impl TimesClipBatcher {
@@ -62,6 +63,7 @@ impl TimesClipBatcher {
             views,
             palette,
             statistics,
+            blend: PixelBlend::default(),
         }
     }
 
@@ -72,6 +74,13 @@ impl TimesClipBatcher {
             statistics,
             ..self
         }
+    }
+
+    /// The same batcher blending ink and paper in another way; [`PixelBlend::Rounded`] unless said
+    /// otherwise.
+    #[must_use]
+    pub fn with_blend(self, blend: PixelBlend) -> Self {
+        Self { blend, ..self }
     }
 
     /// The same batcher gathering other views.
@@ -197,15 +206,20 @@ impl TimesClipBatcher {
         })
     }
 
-    /// What every level of coverage becomes in the pictures of each variate.
+    /// What coverage becomes in the pictures of each variate, as [`PixelBlend::colors`] says it.
+    ///
+    /// # Shapes
+    /// - output: `[n_variates, 2 or 256, 3]`
+    pub fn colors(&self, n_variates: usize) -> Vec<f32> {
+        self.blend
+            .colors(&self.palette, n_variates, &self.statistics)
+    }
+
+    /// As [`colors`](Self::colors), changed at random: `draw` is seed, epoch and step. The blend is
+    /// always rounded.
     ///
     /// # Shapes
     /// - output: `[n_variates, 256, 3]`
-    pub fn colors(&self, n_variates: usize) -> Vec<f32> {
-        color_table(&self.palette, n_variates, &self.statistics)
-    }
-
-    /// As [`colors`](Self::colors), changed at random: `draw` is seed, epoch and step.
     pub fn jittered_colors(
         &self,
         n_variates: usize,

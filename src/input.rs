@@ -23,7 +23,8 @@ pub enum VisionInput<B: Backend> {
     Masks {
         /// `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
         masks: Tensor<B, 4, Int>,
-        /// `[n_variates, 256, 3]`, the normalised pixel of every level of coverage
+        /// `[n_variates, 256, 3]`, the normalised pixel of every level of coverage; or
+        /// `[n_variates, 2, 3]`, blank paper and full ink with a linear blend between them
         colors: Tensor<B, 3>,
     },
     /// Outputs of the vision encoder, `[batch, n_variates, d_vision]`, computed before.

@@ -11,6 +11,7 @@ mod freeze;
 mod frozen;
 mod head;
 mod passes;
+mod patches;
 mod selection;
 mod standardize;
 mod tap;
@@ -28,14 +29,13 @@ pub use count::ParameterCount;
 pub use freeze::Freeze;
 pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
+pub use patches::PatchEmbedding;
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
 pub use tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens};
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
-pub use vision::{
-    PatchEmbedding, PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig,
-};
+pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig};
 
 pub use crate::fused::Activation;
 pub use crate::input::{SeriesInput, TimesClipInput, VisionInput};

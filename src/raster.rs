@@ -44,7 +44,9 @@ use tiny_skia::PathBuilder;
 use self::layout::Layout;
 use self::outline::{Pen, Piece};
 use self::paint::{Paint, Painter};
-pub use self::palette::{Palette, PixelStatistics, color_table, rgb8, toned_color_table};
+pub use self::palette::{
+    Palette, PixelBlend, PixelStatistics, color_table, rgb8, toned_color_table,
+};
 pub use self::style::{PlotStyle, RasterError, XSpan, YScale};
 use crate::series::Series;
 

@@ -63,15 +63,20 @@ impl HostBatch {
     /// The same batch with its pictures in other colours; one without pictures stays as it is.
     ///
     /// # Shapes
-    /// - colors: `[n_variates, 256, 3]`
+    /// - colors: `[n_variates, 2 or 256, 3]`
     ///
     /// # Panics
     /// If there are not as many numbers.
     #[must_use]
     pub fn with_colors(mut self, colors: Vec<f32>) -> Self {
         if let Some(HostVision::Pictures(pictures)) = &mut self.vision {
-            let (found, expected) = (colors.len(), pictures.colors.len());
-            assert_eq!(found, expected, "{found} colours for {expected}");
+            let (found, variate) = (colors.len(), pictures.n_variates * 3);
+            assert!(
+                [2 * variate, 256 * variate].contains(&found),
+                "{found} numbers, expected {} or {}",
+                2 * variate,
+                256 * variate
+            );
             pictures.colors = colors;
         }
         self
@@ -122,7 +127,8 @@ impl HostPictures {
             ..
         } = self;
         let masks = TensorData::new(self.masks, [batch, n_variates, side_px, side_px]);
-        let colors = TensorData::new(self.colors, [n_variates, 256, 3]);
+        let n_colors = self.colors.len() / (n_variates * 3);
+        let colors = TensorData::new(self.colors, [n_variates, n_colors, 3]);
         // Plain WGPU takes u8 without an error and computes with garbage.
         let masks = match B::supports_dtype(device, DType::U8) {
             true => Tensor::<B, 4, Int>::from_data(masks, (device, DType::U8)),

@@ -6,12 +6,10 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 
+use super::patches::PatchEmbedding;
 use super::tap::VisionTap;
 use super::transformer::{Transformer, TransformerConfig, normal};
 use crate::fused::{self, Activation};
-
-/// Number of levels of a coverage mask, and of entries in a colour table.
-pub(super) const N_LEVELS: usize = 256;
 
 /// Sizes of a [`VisionEncoder`].
 #[derive(Config, Debug)]
@@ -146,13 +144,6 @@ pub struct VisionEmbeddings<B: Backend> {
     pub position_embedding: PositionEmbedding<B>,
 }
 
-/// Weights of the patch embedding, in the layout of a convolution without bias.
-#[derive(Module, Debug)]
-pub struct PatchEmbedding<B: Backend> {
-    /// `[d_model, channels, image_patch_size, image_patch_size]`
-    pub weight: Param<Tensor<B, 4>>,
-}
-
 /// Learnable positions of the class token (first) and the patches in row-major order.
 #[derive(Module, Debug)]
 pub struct PositionEmbedding<B: Backend> {
@@ -160,42 +151,24 @@ pub struct PositionEmbedding<B: Backend> {
     pub weight: Param<Tensor<B, 2>>,
 }
 
-impl<B: Backend> PatchEmbedding<B> {
-    /// `[channels * p * p, d_model]`: for patches of one plane after the other. A mere view.
-    fn by_planes(&self) -> Tensor<B, 2> {
-        let [d_model, channels, patch, _] = self.weight.dims();
-        let weight = self.weight.val();
-        weight
-            .reshape([d_model, channels * patch * patch])
-            .transpose()
-    }
-
-    /// `[p * p * channels, d_model]`: for patches of one pixel after the other.
-    fn by_pixels(&self) -> Tensor<B, 2> {
-        let [d_model, channels, patch, _] = self.weight.dims();
-        let n_pixels = patch * patch;
-        let weight = self.weight.val().reshape([d_model, channels, n_pixels]);
-        // Each row is turned within the cache; the rows of the product come as a view.
-        let weight = weight.swap_dims(1, 2);
-        weight.reshape([d_model, n_pixels * channels]).transpose()
-    }
-}
-
 impl<B: Backend> VisionEncoder<B> {
-    /// Encodes coverage masks, painted by a colour table.
+    /// Encodes coverage masks, painted by a colour table, or folded into the patch embedding if the
+    /// blend of paper and ink is linear.
     ///
     /// # Shapes
     /// - masks: `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
-    /// - colors: `[n_variates, 256, 3]`, the normalised pixel of every level of coverage
+    /// - colors: `[n_variates, 256, 3]`, the normalised pixel of every level of coverage; or
+    ///   `[n_variates, 2, 3]`, blank paper and full ink with a linear blend between them
     /// - output: `[batch, n_variates, d_output]`, what the [tap](VisionEncoderConfig::tap) takes
     ///
     /// # Panics
-    /// If the masks are not of the configured side, or the variates of masks and colours differ.
+    /// If the masks are not of the configured side, the variates of masks and colours differ, or
+    /// the colours are of another shape.
     pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, n_variates, ..] = masks.dims();
-        let rows = self.paint(masks, colors);
-        let kernel = self.embeddings.patch_embedding.by_pixels();
-        let taken = self.tap(self.embed(rows.matmul(kernel), batch * n_variates));
+        let embedding = &self.embeddings.patch_embedding;
+        let patches = embedding.forward_masks(masks, colors);
+        let taken = self.tap(self.embed(patches, batch * n_variates));
         let d_output = taken.dims()[1];
         taken.reshape([batch, n_variates, d_output])
     }
@@ -245,37 +218,9 @@ impl<B: Backend> VisionEncoder<B> {
     }
 
     fn embed_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 3> {
-        let [batch, channels, height, width] = pixels.dims();
-        let patch = self.image_patch_size();
-        let (rows, columns) = (height / patch, width / patch);
-        // [B, C, H, W] -> [B, rows, columns, C, p, p]
-        let patches = pixels
-            .reshape([batch, channels, rows, patch, columns, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch * rows * columns, channels * patch * patch]);
-        let kernel = self.embeddings.patch_embedding.by_planes();
-        self.embed(patches.matmul(kernel), batch)
-    }
-
-    fn image_patch_size(&self) -> usize {
-        self.embeddings.patch_embedding.weight.dims()[3]
-    }
-
-    /// Cuts masks into patches and looks every pixel up in the colour table of its variate.
-    ///
-    /// The table makes a painted picture exact by definition, whatever computed it.
-    fn paint(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
-        let n_variates = masks.dims()[1];
-        let [n_colors, n_levels, _] = colors.dims();
-        assert_eq!(
-            n_variates, n_colors,
-            "{n_variates} variates, but colours of {n_colors}"
-        );
-        assert_eq!(
-            n_levels, N_LEVELS,
-            "{n_levels} levels in the colour table, not {N_LEVELS}"
-        );
-        fused::paint(masks, colors, self.image_patch_size())
+        let batch = pixels.dims()[0];
+        let patches = self.embeddings.patch_embedding.forward_pixels(pixels);
+        self.embed(patches, batch)
     }
 
     /// `[n * n_patches, d_model]` -> `[n, seq, d_model]`: what enters the first block

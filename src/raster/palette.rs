@@ -122,6 +122,52 @@ impl Default for PixelStatistics {
     }
 }
 
+/// What a pixel becomes that ink covers in part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PixelBlend {
+    /// One of 256 levels, by [`rgb8`]: the pixel that a picture file would hold.
+    #[default]
+    Rounded,
+    /// The blend before it is rounded, at most half a level (0.5 / 255) away. Such pictures are not
+    /// painted but folded into the patch embedding, which is somewhat faster.
+    Continuous,
+}
+
+impl PixelBlend {
+    /// The colours of every variate's picture, as the vision encoder takes them.
+    ///
+    /// A blend is linear in the coverage if it is [continuous](Self::Continuous), and also if it is
+    /// rounded and every channel of every ink is 0 or 255: then nothing is left to round. Blank
+    /// paper and full ink say all about it.
+    ///
+    /// # Shapes
+    ///
+    /// - returned: `[n_variates, 2, 3]`, blank paper and full ink, if the blend is linear;
+    ///   `[n_variates, 256, 3]`, the [`color_table`], if not
+    ///
+    /// # Panics
+    ///
+    /// If the palette is empty.
+    pub fn colors(
+        self,
+        palette: &Palette,
+        n_variates: usize,
+        statistics: &PixelStatistics,
+    ) -> Vec<f32> {
+        let unrounded = |variate| {
+            let ink = palette.color(variate);
+            ink.iter().all(|&level| level == 0 || level == u8::MAX)
+        };
+        match self == Self::Continuous || (0..n_variates).all(unrounded) {
+            true => table(palette, n_variates, statistics, &[0, u8::MAX], |level| {
+                level
+            }),
+            false => color_table(palette, n_variates, statistics),
+        }
+    }
+}
+
 /// What every coverage becomes in each channel of each variate's picture.
 ///
 /// # Shapes
@@ -158,10 +204,22 @@ pub fn toned_color_table(
     statistics: &PixelStatistics,
     tone: impl Fn(f32) -> f32,
 ) -> Vec<f32> {
-    let mut table = Vec::with_capacity(n_variates * 256 * 3);
+    let coverages: Vec<u8> = (0..=u8::MAX).collect();
+    table(palette, n_variates, statistics, &coverages, tone)
+}
+
+/// `[n_variates, n_coverages, 3]`
+fn table(
+    palette: &Palette,
+    n_variates: usize,
+    statistics: &PixelStatistics,
+    coverages: &[u8],
+    tone: impl Fn(f32) -> f32,
+) -> Vec<f32> {
+    let mut table = Vec::with_capacity(n_variates * coverages.len() * 3);
     for variate in 0..n_variates {
         let color = palette.color(variate);
-        for coverage in 0..=u8::MAX {
+        for &coverage in coverages {
             table.extend([0, 1, 2].map(|channel| {
                 let level = tone(f32::from(rgb8(color[channel], coverage)) / 255.0);
                 (level - statistics.mean[channel]) / statistics.std[channel]
@@ -208,6 +266,55 @@ mod tests {
             [40.0, 50.0, 60.0].map(|c| c / 255.0)
         );
         assert_eq!(table[..256 * 3], table[2 * 256 * 3..]);
+    }
+
+    /// Rounding of a blend and of a difference in single precision, on values up to 3.
+    const ROUNDING: f32 = 1e-6;
+
+    /// The largest distance from a table to the line between its ends, by channel.
+    fn distance_from_line(table: &[f32], ends: &[f32]) -> f32 {
+        let distances = table
+            .chunks(256 * 3)
+            .zip(ends.chunks(6))
+            .flat_map(|(table, ends)| {
+                table.iter().enumerate().map(|(i, found)| {
+                    let (paper, ink) = (ends[i % 3], ends[3 + i % 3]);
+                    (found - (paper + (ink - paper) * (i / 3) as f32 / 255.0)).abs()
+                })
+            });
+        distances.fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_continuous_blend_is_within_half_a_level_of_the_rounded_one() {
+        let (palette, clip) = (Palette::default(), PixelStatistics::CLIP);
+        let rounded = PixelBlend::Rounded.colors(&palette, 20, &clip);
+        let continuous = PixelBlend::Continuous.colors(&palette, 20, &clip);
+
+        assert_eq!(rounded, color_table(&palette, 20, &clip));
+        assert_eq!(continuous.len(), 20 * 2 * 3);
+        let half_a_level = 0.5 / 255.0 / clip.std.into_iter().fold(f32::MAX, f32::min);
+        let distance = distance_from_line(&rounded, &continuous);
+        assert!(distance <= half_a_level + ROUNDING, "{distance}");
+        assert!(distance >= 0.9 * half_a_level, "{distance}");
+    }
+
+    #[test]
+    fn pure_inks_blend_linearly_though_rounded_and_others_do_not() {
+        let (rounded, clip) = (PixelBlend::Rounded, PixelStatistics::CLIP);
+        let pure = Palette::new(vec![[0, 0, 0], [255, 0, 0], [0, 255, 255]]);
+        let ends = rounded.colors(&pure, 3, &clip);
+
+        assert_eq!(ends.len(), 3 * 2 * 3);
+        let distance = distance_from_line(&color_table(&pure, 3, &clip), &ends);
+        assert!(distance <= ROUNDING, "{distance}");
+        let nearly = Palette::new(vec![[0, 0, 0], [254, 0, 0]]);
+        assert_eq!(rounded.colors(&nearly, 2, &clip).len(), 2 * 256 * 3);
+        assert_eq!(
+            rounded.colors(&nearly, 1, &clip).len(),
+            2 * 3,
+            "of inks in use"
+        );
     }
 
     #[test]

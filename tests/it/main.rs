@@ -15,6 +15,7 @@ mod disk_processes;
 mod downstream;
 mod feature_store;
 mod feature_training;
+mod fold;
 mod frozen;
 mod golden_raster;
 mod layering;

@@ -1,0 +1,123 @@
+//! From masks or pixels to the vectors of their patches.
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor};
+
+use crate::fused;
+
+/// Number of levels of a coverage mask, and of entries in a colour table.
+const N_LEVELS: usize = 256;
+
+/// Weights of the patch embedding, in the layout of a convolution without bias.
+#[derive(Module, Debug)]
+pub struct PatchEmbedding<B: Backend> {
+    /// `[d_model, channels, image_patch_size, image_patch_size]`
+    pub weight: Param<Tensor<B, 4>>,
+}
+
+impl<B: Backend> PatchEmbedding<B> {
+    /// Embeds the patches of masks: painted, or folded if blank paper and full ink say all about
+    /// the colours.
+    ///
+    /// # Shapes
+    /// - masks: `[batch, n_variates, side, side]`
+    /// - colors: `[n_variates, 256, 3]` or `[n_variates, 2, 3]`
+    /// - output: `[batch * n_variates * n_patches, d_model]`
+    pub(super) fn forward_masks(
+        &self,
+        masks: Tensor<B, 4, Int>,
+        colors: Tensor<B, 3>,
+    ) -> Tensor<B, 2> {
+        let n_variates = masks.dims()[1];
+        let [n_colors, n_levels, _] = colors.dims();
+        assert_eq!(
+            n_variates, n_colors,
+            "{n_variates} variates, but colours of {n_colors}"
+        );
+        match n_levels {
+            2 => self.fold(masks, colors),
+            // The table makes a painted picture exact by definition, whatever computed it.
+            N_LEVELS => fused::paint(masks, colors, self.weight.dims()[3]).matmul(self.by_pixels()),
+            _ => panic!("{n_levels} levels in the colour table, not {N_LEVELS} or 2"),
+        }
+    }
+
+    /// Embeds the patches of pixels.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, side, side]`
+    /// - output: `[batch * n_patches, d_model]`
+    pub(super) fn forward_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+        let [batch, channels, height, width] = pixels.dims();
+        let patch = self.weight.dims()[3];
+        let (rows, columns) = (height / patch, width / patch);
+        // [B, C, H, W] -> [B, rows, columns, C, p, p]
+        let patches = pixels
+            .reshape([batch, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([batch * rows * columns, channels * patch * patch]);
+        patches.matmul(self.by_planes())
+    }
+
+    /// `[channels * p * p, d_model]`: for patches of one plane after the other. A mere view.
+    fn by_planes(&self) -> Tensor<B, 2> {
+        let [d_model, channels, patch, _] = self.weight.dims();
+        let weight = self.weight.val();
+        weight
+            .reshape([d_model, channels * patch * patch])
+            .transpose()
+    }
+
+    /// `[p * p * channels, d_model]`: for patches of one pixel after the other.
+    fn by_pixels(&self) -> Tensor<B, 2> {
+        let [d_model, channels, patch, _] = self.weight.dims();
+        let n_pixels = patch * patch;
+        let weight = self.weight.val().reshape([d_model, channels, n_pixels]);
+        // Each row is turned within the cache; the rows of the product come as a view.
+        let weight = weight.swap_dims(1, 2);
+        weight.reshape([d_model, n_pixels * channels]).transpose()
+    }
+
+    /// Multiplies masks by one single-channel kernel a variate; no pixel is painted.
+    ///
+    /// A linear blend commutes with the linear patch embedding:
+    ///
+    /// ```text
+    /// sum_cp W_cp (paper_c + a_p / 255 (ink_c - paper_c))
+    ///     = sum_c paper_c (sum_p W_cp) + sum_p a_p (sum_c (ink_c - paper_c) / 255 W_cp)
+    /// ```
+    fn fold(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
+        let [batch, n_variates, height, width] = masks.dims();
+        let [d_model, channels, patch, _] = self.weight.dims();
+        let (rows, columns) = (height / patch, width / patch);
+        let n_patches = rows * columns;
+        let paper = colors.clone().narrow(1, 0, 1);
+        let ink = (colors.narrow(1, 1, 1) - paper.clone()) / (N_LEVELS - 1) as f32;
+        // [D, C, p, p] -> [C, p * p, D]
+        let weight =
+            self.weight
+                .val()
+                .permute([1, 2, 3, 0])
+                .reshape([channels, patch * patch, d_model]);
+        let paper = paper
+            .squeeze_dim::<2>(1)
+            .matmul(weight.clone().sum_dim(1).squeeze_dim(1));
+        let kernels = ink
+            .squeeze_dim::<2>(1)
+            .matmul(weight.reshape([channels, patch * patch * d_model]))
+            .reshape([n_variates, patch * patch, d_model]);
+        // [B, V, H, W] -> [V, B * n_patches, p * p]: one matrix a kernel
+        let dtype = kernels.dtype();
+        let levels = masks
+            .reshape([batch, n_variates, rows, patch, columns, patch])
+            .permute([1, 0, 2, 4, 3, 5])
+            .reshape([n_variates, batch * n_patches, patch * patch])
+            .float()
+            .cast(dtype);
+        (levels.matmul(kernels) + paper.unsqueeze_dim(1))
+            .reshape([n_variates, batch, n_patches, d_model])
+            .swap_dims(0, 1)
+            .reshape([batch * n_variates * n_patches, d_model])
+    }
+}
