@@ -9,11 +9,14 @@ mod cpu;
 #[cfg(feature = "cpu")]
 mod kernels;
 
+#[cfg(feature = "cpu")]
 use burn::module::Param;
 use burn::nn;
+#[cfg(feature = "cpu")]
+use burn::tensor::TensorPrimitive;
 use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bool, Int, IntDType, Tensor, TensorPrimitive};
+use burn::tensor::{Bool, Int, IntDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Non-linearity between the two layers of a block's feed-forward part.
@@ -171,6 +174,10 @@ fn split_heads<B: Backend>(x: Tensor<B, 3>, n_heads: usize) -> Tensor<B, 4> {
 }
 
 /// Applies a layer norm, whose `epsilon` Burn keeps to itself.
+#[cfg_attr(
+    not(feature = "cpu"),
+    expect(unused_variables, reason = "Burn's own layer norm knows its epsilon")
+)]
 pub(crate) fn layer_norm<B: Backend>(
     norm: &nn::LayerNorm<B>,
     epsilon: f64,

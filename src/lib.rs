@@ -61,11 +61,12 @@
 //!
 //! # Features
 //!
-//! - `cpu` (default): Burn's pure-Rust CPU backend.
+//! - `cpu` (default): Burn's pure-Rust CPU backend, and fused operations on it.
 //! - `wgpu`: GPUs through Vulkan, Metal or DirectX 12. `cuda`: NVIDIA GPUs.
 //! - `fusion`, `autotune`: slow first start, faster steady state on a GPU.
 //! - `train` (default): the training loop. `report` (default): run directories and pictures.
 //! - `hub`: weights by name, fetched from a model hub.
+//! - `hub`: pretrained weights by name, from Hugging Face's hub.
 //! - `burn-train`: `TrainStep` and `InferenceStep` of burn-train for the classifier.
 //!
 //! Without default features there is no backend, no trainer and no picture file in the build.
