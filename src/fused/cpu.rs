@@ -1,7 +1,6 @@
 //! The fused operations on Burn's CPU backend, plain or under autodiff.
 
 mod paint;
-#[cfg(feature = "train")]
 mod tracked;
 
 use std::any::Any;
@@ -43,7 +42,6 @@ pub(super) fn run<B: Backend, F: Fused<N>, const N: usize>(
     if let Some(inputs) = given.downcast_ref::<[FlexTensor; N]>() {
         return same(operation.forward(inputs.clone(), false).0);
     }
-    #[cfg(feature = "train")]
     if let Some(inputs) = given.downcast_ref() {
         return same(tracked::run(operation, inputs));
     }
