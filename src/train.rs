@@ -12,6 +12,7 @@ mod data;
 mod epoch;
 mod evaluate;
 mod loader;
+mod observer;
 mod optimizer;
 mod schedule;
 mod standardize;
@@ -29,6 +30,7 @@ pub use checkpoint::{CheckpointError, Checkpoints};
 pub use config::TrainingConfig;
 pub use data::TrainingData;
 pub use evaluate::{Evaluation, Prediction, evaluate};
+pub use observer::{StepEvent, TrainingObserver};
 pub use schedule::Schedule;
 pub use state::{EpochRecord, StopReason};
 
@@ -39,35 +41,6 @@ use evaluate::rows;
 use loader::for_each_batch;
 use optimizer::GroupedAdamW;
 use state::RunState;
-
-/// A step that was just taken.
-#[derive(Clone, Copy, Debug)]
-pub struct StepEvent {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Steps taken in this epoch.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub n_steps: usize,
-    /// Total loss of the step's batch.
-    pub loss: f64,
-}
-
-/// Watches a run, and may stop it.
-pub trait TrainingObserver {
-    /// Called after every step. A run stopped here goes on from the last whole epoch.
-    fn on_step(&mut self, _event: StepEvent) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    /// Called after every epoch.
-    fn on_epoch(&mut self, _record: &EpochRecord) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
-/// Watches nothing.
-impl TrainingObserver for () {}
 
 /// What training gives.
 #[derive(Debug)]
