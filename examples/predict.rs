@@ -58,6 +58,7 @@ impl BackendJob for Predict<'_> {
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
         let (directory, config) = RunDirectory::open(&self.0.run)?;
         let model = config.model.init::<B::InnerBackend>(&device);
+        let model = model.with_frozen_precision(config.frozen_dtype());
         let model = directory.checkpoints()?.load_best(model, &device)?;
         let mut format = CsvFormat::new(config.model.n_variates);
         if self.0.variate_major {

@@ -259,6 +259,7 @@ impl Args {
             style,
             pixels: self.encoders.pixels(pretrained)?,
             pretrained: self.encoders.sources(),
+            frozen_precision: self.encoders.frozen_precision,
             augmentation: self.views.augmentation(),
             model,
             training: self.training_config(),

@@ -1,7 +1,6 @@
 //! The flags about encoders: their sizes, pretrained weights, freezing, what is taken out of them.
 
 use anyhow::{Context, Result, ensure};
-use burn::tensor::FloatDType;
 use burn::tensor::backend::Backend;
 use clap::ValueEnum;
 use timesclip::features::FeatureDtype;
@@ -10,6 +9,7 @@ use timesclip::model::{
     Freeze, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
 };
 use timesclip::raster::PixelStatistics;
+use timesclip::report::RunConfig;
 use timesclip::weights::Checkpoint;
 
 /// What DINOv2 and most plain ViTs were trained with.
@@ -50,9 +50,9 @@ pub(crate) struct EncoderArgs {
     /// [default: the encoder's]
     #[arg(long, value_name = "PX")]
     side: Option<usize>,
-    /// What a frozen vision encoder computes in; half precisions are for GPUs
-    #[arg(long, value_enum, default_value = "f32")]
-    frozen_precision: Precision,
+    /// What a frozen vision encoder computes in: f32, f16 or bf16; half precisions are for GPUs
+    #[arg(long, default_value = "f32")]
+    pub(crate) frozen_precision: FeatureDtype,
     /// Whether the outputs of a frozen vision encoder are kept, so that epochs need not run it;
     /// with `--cache disk` in files that later runs find
     #[arg(long, value_enum, default_value = "auto")]
@@ -98,17 +98,6 @@ pub(crate) enum Switch {
     On,
     /// Never
     Off,
-}
-
-/// What a frozen encoder computes in.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum Precision {
-    /// Single
-    F32,
-    /// IEEE half
-    F16,
-    /// bfloat16
-    Bf16,
 }
 
 /// What is held as it is, of the vision and of the text encoder.
@@ -227,7 +216,7 @@ impl EncoderArgs {
         config.standardize_features =
             self.standardize == Switch::On || self.standardize == Switch::Auto && frozen;
         ensure!(
-            frozen || self.frozen_precision == Precision::F32,
+            frozen || self.frozen_precision == FeatureDtype::F32,
             "--frozen-precision is for a frozen vision encoder: --freeze vision"
         );
         Ok(config)
@@ -259,26 +248,34 @@ impl EncoderArgs {
     pub(crate) fn load<B: Backend>(
         &self,
         model: TimesClipClassifier<B>,
-        config: &TimesClipClassifierConfig,
+        config: &RunConfig,
         pretrained: &Pretrained,
         device: &B::Device,
     ) -> Result<TimesClipClassifier<B>> {
         let mut model = model;
-        if let Some(checkpoint) = pretrained.vision.as_ref().filter(|_| config.mode.sees()) {
-            model = model.with_vision_encoder(checkpoint.load_vision(&config.vision, device)?);
+        if let Some(checkpoint) = pretrained
+            .vision
+            .as_ref()
+            .filter(|_| config.model.mode.sees())
+        {
+            model =
+                model.with_vision_encoder(checkpoint.load_vision(&config.model.vision, device)?);
         }
-        if let Some(checkpoint) = pretrained.text.as_ref().filter(|_| config.mode.reads()) {
-            model = model.with_text_encoder(checkpoint.load_text(&config.language, device)?);
+        if let Some(checkpoint) = pretrained
+            .text
+            .as_ref()
+            .filter(|_| config.model.mode.reads())
+        {
+            model = model.with_text_encoder(checkpoint.load_text(&config.model.language, device)?);
         }
-        let precision = match self.frozen_precision {
-            Precision::F32 => return Ok(model),
-            Precision::F16 => FloatDType::F16,
-            Precision::Bf16 => FloatDType::BF16,
-        };
+        if self.frozen_precision == FeatureDtype::F32 {
+            return Ok(model);
+        }
+        let (dtype, name) = (config.frozen_dtype(), self.frozen_precision);
         ensure!(
-            B::supports_dtype(device, precision.into()),
-            "this device does not compute in {precision:?}"
+            B::supports_dtype(device, dtype.into()),
+            "this device does not compute in {name}"
         );
-        Ok(model.with_frozen_precision(precision))
+        Ok(model.with_frozen_precision(dtype))
     }
 }

@@ -153,7 +153,7 @@ impl Job<'_> {
         B::seed(device, config.training.seed);
         let model = config.model.init::<B>(device);
         let encoders = &args.encoders;
-        let model = encoders.load(model, &config.model, &self.pretrained, device)?;
+        let model = encoders.load(model, config, &self.pretrained, device)?;
         let count = model.parameter_count();
         println!(
             "model     {} weights, {} of them trained, {} frozen, on {}",

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Report, ReportError, draw_confusion};
 use crate::augment::AugmentConfig;
+use crate::features::FeatureDtype;
 use crate::model::TimesClipClassifierConfig;
 use crate::normalize::Normalizer;
 use crate::raster::{PixelStatistics, PlotStyle};
@@ -33,12 +35,25 @@ pub struct RunConfig {
     pub pixels: PixelStatistics,
     /// Where pretrained weights came from, of the vision and of the text encoder.
     pub pretrained: [Option<String>; 2],
+    /// What a frozen vision encoder computes in.
+    pub frozen_precision: FeatureDtype,
     /// The augmented views that training epochs take in turn, if there are any.
     pub augmentation: Option<Augmentation>,
     /// The classifier.
     pub model: TimesClipClassifierConfig,
     /// The training.
     pub training: TrainingConfig,
+}
+
+impl RunConfig {
+    /// What a frozen vision encoder computes in, as Burn names it.
+    pub fn frozen_dtype(&self) -> FloatDType {
+        match self.frozen_precision {
+            FeatureDtype::F32 => FloatDType::F32,
+            FeatureDtype::F16 => FloatDType::F16,
+            FeatureDtype::Bf16 => FloatDType::BF16,
+        }
+    }
 }
 
 /// Augmented views of the training samples.
