@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
-use timesclip::backend::BackendKind;
+use timesclip::backend::{BackendChoice, BackendKind};
 use timesclip::batch::BatchViews;
 use timesclip::loss::TimesClipLoss;
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
@@ -96,10 +96,10 @@ pub(crate) struct Args {
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// What to compute on: cpu, wgpu or cuda
-    #[arg(long, default_value = "cpu")]
-    pub(crate) backend: BackendKind,
-    /// Number of the device, from 0
+    /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
+    #[arg(long, default_value = "auto")]
+    pub(crate) backend: BackendChoice,
+    /// Number of the device within its kind, from 0
     #[arg(long, default_value_t = 0)]
     pub(crate) device: usize,
     /// Directory of the run [default: the first free runs/NAME-MODE-N]
@@ -221,7 +221,12 @@ impl Args {
     }
 
     /// Everything that decides what the run does.
-    pub(crate) fn run_config(&self, data: &Data, pretrained: &Pretrained) -> Result<RunConfig> {
+    pub(crate) fn run_config(
+        &self,
+        data: &Data,
+        pretrained: &Pretrained,
+        backend: BackendKind,
+    ) -> Result<RunConfig> {
         let normalization = match self.normalization {
             NormalizationFlag::Instance => Normalization::Instance,
             NormalizationFlag::Dataset => Normalization::Dataset,
@@ -260,6 +265,7 @@ impl Args {
             pixels: self.encoders.pixels(pretrained)?,
             pretrained: self.encoders.sources(),
             frozen_precision: self.encoders.frozen_precision,
+            backend,
             augmentation: self.views.augmentation(),
             model,
             training: self.training_config(),

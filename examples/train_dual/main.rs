@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
-use timesclip::backend::{BackendJob, run_on};
+use timesclip::backend::{BackendJob, ChosenDevice, run_on};
 use timesclip::batch::TimesClipBatcher;
 use timesclip::metrics::{ClassificationMetrics, ConfusionMatrix};
 use timesclip::model::{ParameterCount, TimesClipClassifier};
@@ -50,10 +50,13 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     // Everything that can be wrong is found out before anything is written.
-    args.backend.check_device(args.device)?;
+    let device = args.backend.choose(args.device)?;
+    for error in &device.passed_over {
+        eprintln!("warning: {error}");
+    }
     let data = data::load(args)?;
     let pretrained = args.encoders.open()?;
-    let config = args.run_config(&data, &pretrained)?;
+    let config = args.run_config(&data, &pretrained, device.kind)?;
     let (shortest, longest) = data.steps();
     config.model.validate()?;
     config.model.check_steps(shortest, longest)?;
@@ -67,15 +70,17 @@ fn run(args: &Args) -> Result<()> {
         true => RunDirectory::resume(path, &config)?,
         false => RunDirectory::create(path, &config)?,
     };
+    let (kind, index) = (device.kind, device.index);
     let job = Job {
         args,
+        device,
         data,
         pretrained,
         config,
         directory,
         started,
     };
-    run_on(args.backend, args.device, job)?
+    run_on(kind, index, job)?
 }
 
 /// The first of `runs/NAME-MODE-1`, `-2`, … that is not there.
@@ -91,6 +96,7 @@ fn free_directory(config: &RunConfig) -> PathBuf {
 /// The part of a run that needs a device.
 struct Job<'a> {
     args: &'a Args,
+    device: ChosenDevice,
     data: Data,
     pretrained: Pretrained,
     config: RunConfig,
@@ -157,7 +163,7 @@ impl Job<'_> {
         let count = model.parameter_count();
         println!(
             "model     {} weights, {} of them trained, {} frozen, on {}",
-            count.total, count.trainable, count.frozen, args.backend
+            count.total, count.trainable, count.frozen, self.device
         );
         Ok((model, count))
     }
