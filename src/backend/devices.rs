@@ -1,6 +1,8 @@
 //! Which devices are there, asked without starting anything on them.
 
 use std::fmt;
+#[cfg(feature = "wgpu")]
+use std::sync::OnceLock;
 
 /// A device, as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,43 +30,42 @@ pub(super) fn processor() -> DeviceInfo {
 
 #[cfg(feature = "wgpu")]
 pub(super) fn adapters() -> Vec<DeviceInfo> {
-    let adapters = wgpu_adapters().into_iter();
-    let device = |info: wgpu::AdapterInfo| DeviceInfo {
+    let device = |info: &wgpu::AdapterInfo| DeviceInfo {
         is_gpu: info.device_type != wgpu::DeviceType::Cpu,
-        name: info.name,
+        name: info.name.clone(),
     };
-    adapters.map(device).collect()
+    wgpu_adapters().iter().map(device).collect()
 }
 
-/// Adapters of the graphics API that burn-wgpu itself asks for: with none, it would panic.
+/// Adapters of the graphics API that burn-wgpu itself asks for: with none, it would panic. They are
+/// asked for once, so that a number means the same one as long as the process lives.
 #[cfg(feature = "wgpu")]
-fn wgpu_adapters() -> Vec<wgpu::AdapterInfo> {
-    let backends = match cfg!(target_os = "macos") {
-        true => wgpu::Backends::METAL,
-        false => wgpu::Backends::VULKAN,
-    };
-    let descriptor = wgpu::InstanceDescriptor {
-        backends,
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    };
-    let instance = wgpu::Instance::new(descriptor);
-    let adapters = pollster::block_on(instance.enumerate_adapters(backends));
-    adapters.iter().map(wgpu::Adapter::get_info).collect()
+fn wgpu_adapters() -> &'static [wgpu::AdapterInfo] {
+    static ADAPTERS: OnceLock<Vec<wgpu::AdapterInfo>> = OnceLock::new();
+    ADAPTERS.get_or_init(|| {
+        let backends = match cfg!(target_os = "macos") {
+            true => wgpu::Backends::METAL,
+            false => wgpu::Backends::VULKAN,
+        };
+        let descriptor = wgpu::InstanceDescriptor {
+            backends,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        };
+        let instance = wgpu::Instance::new(descriptor);
+        let adapters = pollster::block_on(instance.enumerate_adapters(backends));
+        adapters.iter().map(wgpu::Adapter::get_info).collect()
+    })
 }
 
 /// Burn counts devices within their type, a user counts them all.
 #[cfg(feature = "wgpu")]
 pub(super) fn wgpu_device(index: usize) -> burn_wgpu::WgpuDevice {
     use burn_wgpu::WgpuDevice;
-    let types: Vec<_> = wgpu_adapters()
-        .into_iter()
-        .map(|info| info.device_type)
-        .collect();
-    let within = types[..index]
-        .iter()
-        .filter(|kind| **kind == types[index])
-        .count();
-    match types[index] {
+    let adapters = wgpu_adapters();
+    let kind = adapters[index].device_type;
+    let before = adapters[..index].iter();
+    let within = before.filter(|info| info.device_type == kind).count();
+    match kind {
         wgpu::DeviceType::DiscreteGpu => WgpuDevice::DiscreteGpu(within),
         wgpu::DeviceType::IntegratedGpu => WgpuDevice::IntegratedGpu(within),
         wgpu::DeviceType::VirtualGpu => WgpuDevice::VirtualGpu(within),

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use timesclip::backend::BackendKind;
 use timesclip::batch::BatchSource;
 use timesclip::model::TimesClipClassifier;
@@ -23,22 +23,26 @@ use crate::support::{AutodiffCpu, batcher, lock_generator, sines};
 
 /// Of logits around one, behind some ten layers in single precision: 1e-6 is usual.
 const LOGITS: f32 = 1e-3;
-/// Of the largest number in a parameter's gradient: sums of some hundred products.
-const GRADIENTS: f32 = 1e-3;
+/// Of the largest number in a parameter's gradient. In front of a GELU 6e-4 is usual, elsewhere less
+/// than 1e-4: on every backend but the CPU's, Burn derives GELU's tanh approximation, up to 9e-4 off
+/// (`docs/upstream.md`).
+const GRADIENTS: f32 = 2e-3;
 /// Of the largest number in any gradient. Some are zero but for rounding (softmax does not see a
 /// shift of all its keys), and so have no size of their own.
 const ZERO_GRADIENTS: f32 = 1e-5;
 /// Of losses around one: 20 steps of AdamW let single roundings grow.
 const LOSSES: f64 = 1e-2;
 const N_STEPS: usize = 20;
+const SEED: u64 = 42;
 
 /// The same classifier on the CPU and on a device.
 fn pair<B: AutodiffBackend>(
     device: &B::Device,
 ) -> (TimesClipClassifier<AutodiffCpu>, TimesClipClassifier<B>) {
     let _turn = lock_generator();
-    let config = steady_model();
-    let model = config.init::<AutodiffCpu>(&Default::default());
+    let (config, cpu) = (steady_model(), Default::default());
+    AutodiffCpu::seed(&cpu, SEED);
+    let model = config.init::<AutodiffCpu>(&cpu);
     let same = carried(model.clone(), config.init::<B>(device), device);
     (model, same)
 }
@@ -101,17 +105,20 @@ pub(crate) fn every_gradient_agrees<B: AutodiffBackend>(kind: BackendKind, devic
     assert_eq!(found.len(), expected.len(), "parameters with gradients");
     let all = expected.iter().flat_map(|(_, gradient)| gradient);
     let floor = ZERO_GRADIENTS * largest(&all.copied().collect::<Vec<_>>());
-    let mut worst: f32 = 0.0;
+    let mut worst = (0.0, "");
     for ((name, found), (same, expected)) in found.iter().zip(&expected) {
         assert_eq!(name, same, "parameters in another order");
         assert!(!found.is_empty(), "{name} has no gradient");
         let allowed = GRADIENTS * largest(expected) * rounding_of_products(kind) + floor;
         let apart = apart(found, expected);
-        worst = worst.max(apart / allowed);
+        if apart / allowed > worst.0 {
+            worst = (apart / allowed, name.as_str());
+        }
         assert!(apart <= allowed, "{name} is {apart} apart, over {allowed}");
     }
+    let (share, name) = worst;
     println!(
-        "{} gradients, {worst:e} of what is allowed apart",
+        "{} gradients, {name} {share:e} of what is allowed apart",
         found.len()
     );
 }

@@ -23,6 +23,9 @@ fn every_device_is_found_again_by_its_number() {
         for (index, device) in kind.devices().unwrap_or_default().iter().enumerate() {
             println!("{kind} {index}: {device}, a GPU: {}", device.is_gpu);
             assert_eq!(kind.try_device(index).as_ref(), Ok(device));
+            let imitated = ["llvmpipe", "SwiftShader"];
+            let imitated = imitated.iter().any(|name| device.name.contains(name));
+            assert!(!(imitated && device.is_gpu), "{device} is no GPU");
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::support::{batcher, sines};
 const EPOCHS: usize = 50;
 /// Pools have found their size by then.
 const SETTLED: usize = 5;
-/// What the numbers of an epoch's end may differ by: the pools hand out whole slices.
-const SLACK: u64 = 64 * 1024;
+/// Bytes that may be in use more: a scalar left behind in each of the 90 steps between is 2,880.
+const SLACK: u64 = 1024;
+/// The share that may be reserved more, since pools grow in pages.
+const RESERVED_SLACK: f64 = 0.1;
 
 /// Bytes on a device, of the calling thread's stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,11 @@ pub(crate) fn memory_stays_flat_over_epochs<B: AutodiffBackend>(
     let (images, batcher) = (pictures(24), batcher(&sines(24)));
     let (train, valid): (Vec<usize>, Vec<usize>) = ((0..16).collect(), (16..24).collect());
     let data = TrainingData::new(BatchSource::new(&images, &batcher), &train, &valid);
-    let config = TrainingConfig::new().with_epochs(EPOCHS).with_batch_size(8);
+    // At this rate the first epoch stays the best, and the weights kept of it are held throughout.
+    let config = TrainingConfig::new()
+        .with_epochs(EPOCHS)
+        .with_batch_size(8)
+        .with_learning_rate(1e-12);
     let mut watch = Watch::<B> {
         device,
         held: Vec::new(),
@@ -93,8 +99,6 @@ pub(crate) fn memory_stays_flat_over_epochs<B: AutodiffBackend>(
     let (early, late) = (held[SETTLED - 1], held[EPOCHS - 1]);
     println!("after {SETTLED} epochs {early:?}, after {EPOCHS} {late:?}");
     assert!(late.in_use <= early.in_use + SLACK, "in use: {held:?}");
-    assert!(
-        late.reserved <= early.reserved + SLACK,
-        "reserved: {held:?}"
-    );
+    let most = early.reserved as f64 * (1.0 + RESERVED_SLACK);
+    assert!(late.reserved as f64 <= most, "reserved: {held:?}");
 }
