@@ -19,7 +19,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::DType;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use timesclip::backend::{BackendJob, run_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
@@ -63,6 +64,9 @@ impl BackendJob for Job {
     type Output = Result<(), Box<dyn Error>>;
 
     fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output {
+        if !B::supports_dtype(&device, DType::from(settings::float(self.dtype))) {
+            return Err(format!("{device:?} does not compute in {}", self.dtype).into());
+        }
         let (started, mut clock) = (Instant::now(), Clock(Instant::now()));
         let (set, config) = (self.set, self.config);
         let classes = set.class_names().to_vec();

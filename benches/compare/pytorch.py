@@ -32,6 +32,8 @@ import torch.nn.functional as F
 from torch import nn
 
 SMALL_PICTURES = 192
+# Rounds that do not count.
+WARM_UP = 3
 BATCH, STEPS, VARIATES, CLASSES, PATCH = 64, 37, 14, 4, 4
 
 
@@ -300,10 +302,10 @@ def main():
         if options.filter not in name:
             continue
         case, times = build(options), ([], [])
-        for _ in range(options.rounds + 2):
+        for _ in range(options.rounds + WARM_UP):
             times[0].append(ours.run(name)[clock] * 1e3)
             times[1].append(run_torch(case, options.device)[clock] * 1e3)
-        a, b = (side[2:] for side in times)
+        a, b = (side[WARM_UP:] for side in times)
         middle = [statistics.median(side) for side in (a, b)]
         print(
             f"| {name} | {min(a):.1f} ({middle[0]:.1f}) | {min(b):.1f} ({middle[1]:.1f}) "
