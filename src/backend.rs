@@ -25,7 +25,7 @@ pub use error::BackendError;
 pub enum BackendKind {
     /// The processor, through `burn-flex`. Cargo feature `cpu`.
     Cpu,
-    /// Any GPU with Vulkan, Metal or DirectX 12, through `burn-wgpu`. Cargo feature `wgpu`.
+    /// Any GPU with Vulkan or Metal, through `burn-wgpu`. Cargo feature `wgpu`.
     Wgpu,
     /// NVIDIA GPUs, through `burn-cuda`. Cargo feature `cuda`.
     Cuda,

@@ -23,6 +23,7 @@ const SLACK: u64 = 1024;
 const RESERVED_SLACK: f64 = 0.1;
 
 /// Bytes on a device, of the calling thread's stream.
+#[cfg_attr(feature = "fusion", expect(dead_code, reason = "fusion hides them"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bytes {
     in_use: u64,
@@ -33,6 +34,7 @@ struct Bytes {
 fn held<B: Backend>(device: &B::Device) -> Option<Bytes> {
     let tensor = Tensor::<B, 1>::zeros([1], device).into_primitive().tensor();
     let tensor: &dyn Any = &tensor;
+    #[cfg(not(feature = "fusion"))]
     macro_rules! ask {
         ($backend:ty) => {
             type Primitive =
