@@ -51,7 +51,8 @@ impl Evaluation {
 /// learn from what it evaluates. Get such a model by `valid()`.
 ///
 /// # Errors
-/// [`TrainError::Batch`] if a sample cannot be read.
+/// [`TrainError::Batch`] if a sample cannot be read, or lies in a device cache that was built for
+/// another backend.
 pub fn evaluate<B: Backend>(
     model: &TimesClipClassifier<B>,
     source: BatchSource<'_>,
@@ -59,6 +60,7 @@ pub fn evaluate<B: Backend>(
     batch_size: usize,
     device: &B::Device,
 ) -> Result<Evaluation, TrainError> {
+    source.check_backend::<B>()?;
     let mut loss = 0.0;
     let mut predictions = Vec::with_capacity(indices.len());
     for_each_batch(source, indices, batch_size, |batch| {
