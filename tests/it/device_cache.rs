@@ -79,7 +79,8 @@ fn tensors<B: Backend>(batch: HostBatch) -> Vec<TensorData> {
 
 fn assert_same_batches(sent: BatchSource<'_>, kept: BatchSource<'_>, what: &str) {
     for indices in [&[0, 1, 2][..], &[17, 3, 3, 9, 0], &[5]] {
-        let (sent, kept) = (sent.gather(indices).unwrap(), kept.gather(indices).unwrap());
+        let gather = |source: BatchSource<'_>| source.gather(indices).expect("a batch");
+        let (sent, kept) = (gather(sent), gather(kept));
         assert_ne!(sent, kept, "{what} {indices:?}: the pictures travel");
         let parts = |batch: &HostBatch| batch.clone().split(2);
         for (sent, kept) in parts(&sent).into_iter().zip(parts(&kept)) {
@@ -127,6 +128,7 @@ fn history(
     config: &TimesClipClassifierConfig,
     sources: &[BatchSource<'_>],
     jitter: Option<ColorJitter>,
+    n_devices: usize,
 ) -> Vec<EpochRecord> {
     let data = TrainingData::new(sources[0], &TRAIN, &VALID).with_views(&sources[1..]);
     let training = TrainingConfig::new()
@@ -134,15 +136,17 @@ fn history(
         .with_batch_size(5)
         .with_learning_rate(3e-3)
         .with_color_jitter(jitter);
-    let device = Default::default();
-    let trainer = Trainer::<AutodiffCpu>::new(&training, data, &device).unwrap();
-    trainer.fit(init(config), &mut ()).unwrap().history
+    let devices = vec![Default::default(); n_devices];
+    let trainer = Trainer::<AutodiffCpu>::new(&training, data, &devices[0]);
+    let trainer = trainer.expect("sound data").with_devices(&devices);
+    let trained = trainer.fit(init(config), &mut ());
+    trained.expect("a training").history
 }
 
 fn with_caches<'a>(sources: &[BatchSource<'a>], caches: &'a [DeviceCache]) -> Vec<BatchSource<'a>> {
     let pairs = sources.iter().zip(caches);
-    let kept = pairs.map(|(source, cache)| source.with_device_cache(cache).unwrap());
-    kept.collect()
+    let kept = pairs.map(|(source, cache)| source.with_device_cache(cache));
+    kept.map(|source| source.expect("its cache")).collect()
 }
 
 /// Training, validation and two views, in colours that vary from step to step.
@@ -171,9 +175,9 @@ fn training_has_the_history_of_pictures_that_travel_and_reads_none() {
     for jitter in [None, Some(ColorJitter::default())] {
         let config = tiny_model(ModelMode::Dual);
         let before = drawn();
-        let of_kept = history(&config, &kept, jitter);
+        let of_kept = history(&config, &kept, jitter, 1);
         assert_eq!(drawn(), before, "pictures were read again");
-        assert_eq!(of_kept, history(&config, &sent, jitter), "{jitter:?}");
+        assert_eq!(of_kept, history(&config, &sent, jitter, 1), "{jitter:?}");
     }
 }
 
@@ -187,10 +191,14 @@ fn training_on_kept_features_has_the_same_history() {
         .unwrap()];
     let caches = [keep(sent[0])];
     let kept = with_caches(&sent, &caches);
-    let read = features.stats().hits;
-    let of_kept = history(&frozen(), &kept, None);
-    assert_eq!(features.stats().hits, read, "features were read again");
-    assert_eq!(of_kept, history(&frozen(), &sent, None));
+    // On several devices, the parts of a batch.
+    for n_devices in [1, 3] {
+        let read = features.stats().hits;
+        let of_kept = history(&frozen(), &kept, None, n_devices);
+        assert_eq!(features.stats().hits, read, "features were read again");
+        let of_sent = history(&frozen(), &sent, None, n_devices);
+        assert_eq!(of_kept, of_sent, "{n_devices} devices");
+    }
 }
 
 #[test]
