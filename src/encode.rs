@@ -6,13 +6,15 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 
-use crate::batch::{BatchError, BatchSource, BatchViews, TimesClipBatcher};
+use crate::batch::{BatchError, BatchSource, BatchViews, HostBatch, TimesClipBatcher};
 use crate::cache::CachedImageDataset;
 use crate::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStore,
@@ -133,9 +135,9 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         let n_samples = self.images.n_samples();
         let in_pass = self.tower.samples_in_pass(self.images.n_variates());
         // The first use of a device compiles its kernels.
-        self.encode(0..1)?;
+        self.forward(self.gather(0..1)?);
         let start = Instant::now();
-        self.encode(0..in_pass.min(n_samples))?;
+        self.forward(self.gather(0..in_pass.min(n_samples))?);
         Ok(EncodeCost {
             images: self.set.n_features(),
             bytes: self.set.bytes(),
@@ -179,9 +181,27 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         (BATCH_MASK_BYTES / sample).max(1)
     }
 
+    /// Encodes the samples that are asked for, and meanwhile reads those that come next.
     fn compute(&self) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), BatchError> + '_ {
-        |samples, features| {
-            let data = self.encode(samples)?;
+        let mut ahead: Option<(Range<usize>, HostBatch)> = None;
+        move |samples, features| {
+            let batch = match ahead.take() {
+                Some((range, batch)) if range == samples => batch,
+                _ => self.gather(samples.clone())?,
+            };
+            let end = self.images.n_samples().min(samples.end + samples.len());
+            let next = samples.end..end;
+            let (data, gathered) = thread::scope(|scope| {
+                let gather = || (!next.is_empty()).then(|| self.gather(next.clone()));
+                let gathered = scope.spawn(gather);
+                let data = self.forward(batch);
+                (
+                    data,
+                    gathered.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                )
+            });
+            // What cannot be read is met again, and told, when it is asked for.
+            ahead = gathered.and_then(Result::ok).map(|batch| (next, batch));
             let values = data.iter::<f32>();
             features
                 .iter_mut()
@@ -191,13 +211,16 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         }
     }
 
-    /// Features of some samples, `[samples, n_variates, width]`.
-    fn encode(&self, samples: Range<usize>) -> Result<TensorData, BatchError> {
+    fn gather(&self, samples: Range<usize>) -> Result<HostBatch, BatchError> {
         let indices: Vec<usize> = samples.collect();
-        let batch = self.batcher.gather(self.images, &indices)?;
+        self.batcher.gather(self.images, &indices)
+    }
+
+    /// Features of a batch, `[batch, n_variates, width]`.
+    fn forward(&self, batch: HostBatch) -> TensorData {
         match batch.into_tensors::<B>(self.device).input.vision {
             Some(VisionInput::Masks { masks, colors }) => {
-                Ok(self.tower.forward(masks, colors).into_data())
+                self.tower.forward(masks, colors).into_data()
             }
             _ => unreachable!("the batcher was told to gather pictures"),
         }

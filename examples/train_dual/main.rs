@@ -31,7 +31,7 @@ use args::Args;
 use data::Data;
 use encoders::Pretrained;
 use progress::Progress;
-use sets::{Sets, check_feature_cache};
+use sets::{Sets, check_device_cache, check_feature_cache};
 
 /// Every tensor operation allocates; this allocator makes a training step a third shorter.
 #[global_allocator]
@@ -62,6 +62,7 @@ fn run(args: &Args) -> Result<()> {
         augmentation.transforms.validate()?;
     }
     check_feature_cache(args, &config)?;
+    check_device_cache(args, &config, data.train.len())?;
     let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
     let directory = match args.resume {
         true => RunDirectory::resume(path, &config)?,
@@ -117,7 +118,8 @@ impl BackendJob for Job<'_> {
             .augmentation
             .map_or(0, |augmentation| augmentation.views);
         let what = (&data.train, "training", n_views);
-        let sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        let mut sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        sets.keep_on_device::<B>(args, &batcher, &device)?;
         let sources = sets.sources(&batcher)?;
 
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;
