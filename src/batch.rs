@@ -8,8 +8,10 @@ use std::borrow::Cow;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
+use bytes::Bytes;
 use rayon::prelude::*;
 
+mod buffers;
 mod chunks;
 mod device;
 mod error;
@@ -22,6 +24,7 @@ pub use error::{BatchError, DeviceCacheError};
 pub use host::HostBatch;
 pub use source::BatchSource;
 
+use self::buffers::Buffers;
 use self::host::{HostFeatures, HostPictures, HostSeries, HostVision, Rows};
 use crate::augment::ColorJitter;
 use crate::cache::CachedImageDataset;
@@ -56,6 +59,7 @@ pub struct TimesClipBatcher {
     palette: Palette,
     statistics: PixelStatistics,
     blend: PixelBlend,
+    buffers: Buffers,
 }
 
 impl TimesClipBatcher {
@@ -69,6 +73,7 @@ impl TimesClipBatcher {
             palette,
             statistics,
             blend: PixelBlend::default(),
+            buffers: Buffers::default(),
         }
     }
 
@@ -108,7 +113,7 @@ impl TimesClipBatcher {
     ) -> Result<HostBatch, BatchError> {
         let mut batch = self.gather_samples(images, indices)?;
         if self.views.pictures {
-            let rows = Rows::Here(read_masks(images, indices)?);
+            let rows = Rows::Here(read_masks(images, indices, &self.buffers)?);
             batch.vision = Some(self.pictures(images, rows));
         }
         Ok(batch)
@@ -187,7 +192,7 @@ impl TimesClipBatcher {
         }
     }
 
-    fn pictures(&self, images: &dyn CachedImageDataset, rows: Rows<u8>) -> HostVision {
+    fn pictures(&self, images: &dyn CachedImageDataset, rows: Rows<Bytes>) -> HostVision {
         let n_variates = images.n_variates();
         HostVision::Pictures(HostPictures {
             n_variates,
@@ -225,21 +230,27 @@ impl TimesClipBatcher {
 ///
 /// # Shapes
 /// - output: `[indices, row_bytes]`, as they travel
-fn read_masks(images: &dyn CachedImageDataset, indices: &[usize]) -> Result<Vec<u8>, BatchError> {
+fn read_masks(
+    images: &dyn CachedImageDataset,
+    indices: &[usize],
+    buffers: &Buffers,
+) -> Result<Bytes, BatchError> {
     let (n_variates, side_px) = (images.n_variates(), images.side_px());
     let (row, n) = (
         masks::row_bytes(n_variates, side_px),
         n_variates * side_px * side_px,
     );
-    let mut rows = vec![0; indices.len() * row];
-    rows.par_chunks_mut(row)
-        .zip(indices)
-        .try_for_each(|(row, &index)| {
-            images
-                .masks_into(index, &mut row[..n])
-                .map_err(|source| BatchError::Pictures { index, source })
-        })?;
-    Ok(rows)
+    buffers.filled(indices.len() * row, |rows| {
+        rows.par_chunks_mut(row)
+            .zip(indices)
+            .try_for_each(|(row, &index)| {
+                let (masks, rest) = row.split_at_mut(n);
+                rest.fill(0);
+                images
+                    .masks_into(index, masks)
+                    .map_err(|source| BatchError::Pictures { index, source })
+            })
+    })
 }
 
 /// Reads the features of some samples, in parallel.

@@ -25,11 +25,11 @@ impl<B: Backend, K: BasicOps<B>> OnDevices<B, K> {
     ///
     /// # Errors
     /// What `read` returns.
-    pub(super) fn fill<T: Clone + Send, E>(
+    pub(super) fn fill<D: Clone + Send, E>(
         devices: &[B::Device],
         (n_rows, row_bytes): (usize, usize),
-        read: impl Fn(&[usize]) -> Result<Vec<T>, E>,
-        upload: impl Fn(Vec<T>, usize, &B::Device) -> Tensor<B, 2, K> + Send + Sync,
+        read: impl Fn(&[usize]) -> Result<D, E>,
+        upload: impl Fn(D, usize, &B::Device) -> Tensor<B, 2, K> + Send + Sync,
     ) -> Result<Self, E> {
         let in_chunk = rows_in_chunk(row_bytes);
         let mut copies: Vec<(B::Device, Chunks<B, K>)> = Vec::new();

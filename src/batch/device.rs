@@ -7,6 +7,7 @@ use std::sync::Arc;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{DType, Float, FloatDType, Int, Tensor, TensorData};
 
+use super::buffers::Buffers;
 use super::chunks::OnDevices;
 use super::{BatchError, BatchSource, DeviceCacheError, masks, read_features, read_masks};
 use crate::cache::ImageKey;
@@ -251,7 +252,9 @@ impl<B: Backend> Kept<B> {
                 Self::Features(OnDevices::fill(devices, size, read, upload)?)
             }
             None => {
-                let read = |indices: &[usize]| read_masks(source.images(), indices);
+                // Chunks are larger than batches: no memory to be kept for these.
+                let buffers = Buffers::default();
+                let read = |indices: &[usize]| read_masks(source.images(), indices, &buffers);
                 Self::Masks(OnDevices::fill(devices, size, read, masks::upload)?)
             }
         };

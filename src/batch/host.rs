@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor, TensorData};
+use bytes::Bytes;
 
 use super::{DeviceCache, TimesClipBatch, masks};
 use crate::features::FeatureStore;
@@ -44,7 +45,7 @@ pub(super) struct HostPictures {
     pub(super) n_variates: usize,
     pub(super) side_px: usize,
     /// `[batch, row_bytes]`, as they [travel](masks)
-    pub(super) rows: Rows<u8>,
+    pub(super) rows: Rows<Bytes>,
     pub(super) colors: Vec<f32>,
 }
 
@@ -54,20 +55,20 @@ pub(super) struct HostFeatures {
     n_variates: usize,
     width: usize,
     /// `[batch, n_variates * width]`
-    rows: Rows<f32>,
+    rows: Rows<Vec<f32>>,
 }
 
 /// Where the rows of a batch are.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Rows<T> {
+pub(super) enum Rows<D> {
     /// In host memory.
-    Here(Vec<T>),
+    Here(D),
     /// On devices, at these positions of their set.
     Kept(DeviceCache, Vec<usize>),
 }
 
 impl HostFeatures {
-    pub(super) fn of(store: &FeatureStore, rows: Rows<f32>) -> HostVision {
+    pub(super) fn of(store: &FeatureStore, rows: Rows<Vec<f32>>) -> HostVision {
         HostVision::Features(Self {
             n_variates: store.n_variates(),
             width: store.width(),
@@ -138,12 +139,17 @@ impl HostBatch {
             }),
             vision: self.vision.as_ref().map(|vision| match vision {
                 HostVision::Pictures(pictures) => HostVision::Pictures(HostPictures {
-                    rows: pictures.rows.cut(batch, &rows),
+                    rows: pictures.rows.cut(batch, &rows, |bytes| {
+                        let row = bytes.len() / batch;
+                        bytes.slice(rows.start * row..rows.end * row)
+                    }),
                     colors: pictures.colors.clone(),
                     ..*pictures
                 }),
                 HostVision::Features(features) => HostVision::Features(HostFeatures {
-                    rows: features.rows.cut(batch, &rows),
+                    rows: features
+                        .rows
+                        .cut(batch, &rows, |values| cut(values, batch, &rows)),
                     ..*features
                 }),
             }),
@@ -176,10 +182,10 @@ fn cut<T: Clone>(all: &[T], batch: usize, rows: &Range<usize>) -> Vec<T> {
     all[rows.start * row..rows.end * row].to_vec()
 }
 
-impl<T: Clone> Rows<T> {
-    fn cut(&self, batch: usize, rows: &Range<usize>) -> Self {
+impl<D> Rows<D> {
+    fn cut(&self, batch: usize, rows: &Range<usize>, here: impl Fn(&D) -> D) -> Self {
         match self {
-            Self::Here(all) => Self::Here(cut(all, batch, rows)),
+            Self::Here(all) => Self::Here(here(all)),
             Self::Kept(cache, indices) => Self::Kept(cache.clone(), cut(indices, batch, rows)),
         }
     }

@@ -5,7 +5,10 @@
 //! widening them beforehand would send, and nothing to convert on the host.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, ElementConversion, Int, IntDType, Tensor, TensorData};
+use burn::tensor::{
+    AllocationProperty, DType, ElementConversion, Int, IntDType, Tensor, TensorData,
+};
+use bytes::Bytes;
 
 /// Pixels of a word.
 const WORD: usize = size_of::<i32>();
@@ -21,7 +24,7 @@ pub(super) fn row_bytes(n_variates: usize, side_px: usize) -> usize {
 /// - bytes: `[n_rows, row_bytes]`
 /// - output: the same in U8, or `[n_rows, row_bytes / 4]` in I32
 pub(super) fn upload<B: Backend>(
-    bytes: Vec<u8>,
+    bytes: Bytes,
     n_rows: usize,
     device: &B::Device,
 ) -> Tensor<B, 2, Int> {
@@ -29,19 +32,28 @@ pub(super) fn upload<B: Backend>(
     match B::supports_dtype(device, DType::U8) {
         true => {
             let shape = [n_rows, bytes.len() / n_rows];
-            Tensor::from_data(TensorData::new(bytes, shape), (device, DType::U8))
+            let rows = TensorData::from_bytes(shared(bytes), shape, DType::U8);
+            Tensor::from_data(rows, (device, DType::U8))
         }
         false => Tensor::from_data(pack(bytes, n_rows), (device, DType::I32)),
     }
 }
 
-/// Reads rows of bytes as rows of words, the first pixel in the lowest bits; copies nothing.
-fn pack(mut bytes: Vec<u8>, n_rows: usize) -> TensorData {
-    if cfg!(target_endian = "big") {
-        bytes.chunks_exact_mut(WORD).for_each(<[u8]>::reverse);
-    }
+/// Reads rows of bytes as rows of words, the first pixel in the lowest bits; copies only bytes
+/// that do not lie as words do.
+fn pack(bytes: Bytes, n_rows: usize) -> TensorData {
     let shape = [n_rows, bytes.len() / n_rows / WORD];
-    TensorData::from_bytes_vec(bytes, shape, DType::I32)
+    let aligned = bytes.as_ptr().addr().is_multiple_of(WORD);
+    if cfg!(target_endian = "little") && aligned {
+        return TensorData::from_bytes(shared(bytes), shape, DType::I32);
+    }
+    let (words, _) = bytes.as_chunks();
+    let words = words.iter().copied().map(i32::from_le_bytes).collect();
+    TensorData::new::<i32, _>(words, shape)
+}
+
+fn shared(bytes: Bytes) -> burn::tensor::Bytes {
+    burn::tensor::Bytes::from_shared(bytes, AllocationProperty::Other)
 }
 
 /// Takes words apart.
@@ -108,7 +120,7 @@ mod tests {
             assert!(row.is_multiple_of(4) && (n..n + 4).contains(&row));
             // 257 is odd: a level comes in another place each time.
             let levels_in_turn = (0..=255).chain([0]).cycle();
-            let bytes: Vec<u8> = levels_in_turn.take(batch * row).collect();
+            let bytes: Bytes = levels_in_turn.take(batch * row).collect();
             let expected: Vec<u8> = bytes
                 .chunks(row)
                 .flat_map(|row| &row[..n])
@@ -140,7 +152,7 @@ mod tests {
                 row[place] = level;
                 row
             };
-            let bytes: Vec<u8> = (0..=255).flat_map(row).collect();
+            let bytes: Bytes = (0..=255).flat_map(row).collect();
             let words = Tensor::<Cpu, 2, Int>::from_data(pack(bytes.clone(), 256), &device);
             assert_eq!(levels(unpack(words).into_data()), bytes, "place {place}");
         }
