@@ -21,6 +21,8 @@ mod golden_raster;
 mod layering;
 mod pictures;
 mod raster_allocations;
+#[cfg(test)]
+mod shards;
 mod stores;
 mod support;
 mod training;
