@@ -185,8 +185,9 @@ pub enum CacheError {
     },
     /// Not every sample is in a shard of the store.
     #[error(
-        "the image store {} cannot be joined: missing or not complete is shard {} of {count}",
+        "the image store {} cannot be joined: {} of its {count} shards are missing or not complete: {}",
         path.display(),
+        missing.len(),
         list_numbers(missing)
     )]
     MissingShards {

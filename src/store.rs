@@ -125,8 +125,9 @@ pub enum StoreError {
     },
     /// Not every sample is in a shard.
     #[error(
-        "the store {} cannot be joined: missing or not complete is shard {} of {count}",
+        "the store {} cannot be joined: {} of its {count} shards are missing or not complete: {}",
         path.display(),
+        missing.len(),
         list_numbers(missing)
     )]
     MissingShards {

@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use super::{BuildPhase, StoreDefect, StoreKind, u32_at};
 
+/// Runs of numbers that a message lists.
+const MOST_RUNS: usize = 16;
+
 /// One of `count` parts of a store, numbered from 1.
 ///
 /// Written and read as `number/count`: the tasks of an array job take `1/8` to `8/8`. Schedulers that
@@ -224,7 +227,7 @@ const fn in_small_letters(mut magic: [u8; 8]) -> [u8; 8] {
     magic
 }
 
-/// Numbers in order, runs of them shortened: `1, 3-6 and 9`.
+/// Numbers in order, runs of them shortened, and no more than can be read: `1, 3-6, 9`.
 pub(crate) fn list_numbers(numbers: &[u32]) -> String {
     let mut runs: Vec<RangeInclusive<u32>> = Vec::new();
     for &number in numbers {
@@ -233,16 +236,15 @@ pub(crate) fn list_numbers(numbers: &[u32]) -> String {
             _ => runs.push(number..=number),
         }
     }
-    let mut words = runs.iter().map(|run| match run.end() - run.start() {
+    let words = runs.iter().map(|run| match run.end() - run.start() {
         0 => run.start().to_string(),
         _ => format!("{}-{}", run.start(), run.end()),
     });
-    let last = words.next_back().unwrap_or_default();
-    let before: Vec<String> = words.collect();
-    match before.is_empty() {
-        true => last,
-        false => format!("{} and {last}", before.join(", ")),
+    let mut words: Vec<String> = words.take(MOST_RUNS + 1).collect();
+    if words.len() > MOST_RUNS {
+        words[MOST_RUNS] = "...".to_owned();
     }
+    words.join(", ")
 }
 
 #[cfg(test)]
@@ -313,9 +315,11 @@ mod tests {
         for (numbers, expected) in [
             (&[3][..], "3"),
             (&[1, 2], "1-2"),
-            (&[1, 3, 4, 5, 9], "1, 3-5 and 9"),
+            (&[1, 3, 4, 5, 9], "1, 3-5, 9"),
         ] {
             assert_eq!(list_numbers(numbers), expected);
         }
+        let odd: Vec<u32> = (0..1000).map(|i| 2 * i + 1).collect();
+        assert!(list_numbers(&odd).ends_with("29, 31, ..."));
     }
 }
