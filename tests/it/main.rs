@@ -21,6 +21,7 @@ mod golden_raster;
 mod layering;
 mod pictures;
 mod raster_allocations;
+mod shard_commands;
 #[cfg(test)]
 mod shards;
 mod stores;
