@@ -6,6 +6,7 @@
 mod branch;
 mod config;
 mod count;
+mod embed;
 mod fingerprint;
 mod freeze;
 mod frozen;
@@ -26,6 +27,8 @@ use burn::tensor::{Bool, FloatDType, Int, Tensor};
 pub use branch::{LanguageBranch, LanguageConfig, Projection, TextEncoder, VisionBranch};
 pub use config::{ConfigError, ModelMode, TimesClipClassifierConfig};
 pub use count::ParameterCount;
+pub(crate) use embed::Branches;
+pub use embed::TimesClipEmbeddings;
 pub use freeze::Freeze;
 pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
@@ -40,6 +43,7 @@ pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncod
 pub use crate::fused::Activation;
 pub use crate::input::{SeriesInput, TimesClipInput, VisionInput};
 use crate::loss::{LossParts, TimesClipLoss};
+use embed::embed;
 
 /// Classifies multivariate time series by their pictures, their values, or both.
 ///
@@ -141,26 +145,39 @@ impl<B: Backend> TimesClipClassifier<B> {
     /// - output: as the fields of [`TimesClipOutput`] say
     ///
     /// # Panics
-    /// If the input lacks what a branch of this model needs, or its sizes are not the model's.
+    /// As [`embed`](Self::embed).
     pub fn forward(&self, input: TimesClipInput<B>) -> TimesClipOutput<B> {
-        let seen = self.vision.as_ref().map(|branch| {
-            let Some(vision) = input.vision else {
-                panic!("the model sees pictures, but the batch brings none");
-            };
-            branch.forward(vision)
-        });
-        let read = self.language.as_ref().map(|branch| {
-            let Some(series) = &input.series else {
-                panic!("the model reads values, but the batch brings none");
-            };
-            branch.forward(series)
-        });
-        let (pooled, attention) = self.fuse(seen.clone(), read.clone());
+        self.classify(self.embed(input))
+    }
+
+    /// The first half of [`forward`](Self::forward): embeds pictures and values.
+    ///
+    /// # Shapes
+    /// - input: as the fields of [`TimesClipInput`] say
+    /// - output: as the fields of [`TimesClipEmbeddings`] say
+    ///
+    /// # Panics
+    /// If the input lacks what a branch of this model needs, or its sizes are not the model's.
+    pub fn embed(&self, input: TimesClipInput<B>) -> TimesClipEmbeddings<B> {
+        embed(self.vision.as_ref(), self.language.as_ref(), input)
+    }
+
+    /// The second half of [`forward`](Self::forward): selects among the variates and classifies.
+    ///
+    /// # Shapes
+    /// - embeddings: as the fields of [`TimesClipEmbeddings`] say
+    /// - output: as the fields of [`TimesClipOutput`] say
+    ///
+    /// # Panics
+    /// If there are not as many views as the model has branches.
+    pub fn classify(&self, embeddings: TimesClipEmbeddings<B>) -> TimesClipOutput<B> {
+        let TimesClipEmbeddings { vision, language } = embeddings;
+        let (pooled, attention) = self.fuse(vision.clone(), language.clone());
         let logits = self.head.forward(pooled);
         TimesClipOutput {
             logits,
-            vision: seen,
-            language: read,
+            vision,
+            language,
             attention,
         }
     }
@@ -178,7 +195,23 @@ impl<B: Backend> TimesClipClassifier<B> {
         input: TimesClipInput<B>,
         targets: Tensor<B, 1, Int>,
     ) -> TimesClipStep<B> {
-        let output = self.forward(input);
+        self.classify_with_loss(self.embed(input), targets)
+    }
+
+    /// The second half of [`forward_classification`](Self::forward_classification).
+    ///
+    /// # Shapes
+    /// - embeddings: as the fields of [`TimesClipEmbeddings`] say
+    /// - targets: `[batch]`, class indices
+    ///
+    /// # Panics
+    /// As [`classify`](Self::classify).
+    pub fn classify_with_loss(
+        &self,
+        embeddings: TimesClipEmbeddings<B>,
+        targets: Tensor<B, 1, Int>,
+    ) -> TimesClipStep<B> {
+        let output = self.classify(embeddings);
         let views = output.vision.clone().zip(output.language.clone());
         let loss = self.loss.forward(output.logits.clone(), targets, views);
         TimesClipStep { loss, output }
@@ -270,6 +303,14 @@ impl<B: Backend> TimesClipClassifier<B> {
         tower.is_frozen().then_some(tower)
     }
 
+    /// The branches alone, sharing their weights.
+    pub(crate) fn branches(&self) -> Branches<B> {
+        Branches {
+            vision: self.vision.clone(),
+            language: self.language.clone(),
+        }
+    }
+
     /// Counts the weights.
     pub fn parameter_count(&self) -> ParameterCount {
         ParameterCount::of(self)
@@ -302,8 +343,13 @@ impl<B: Backend> TimesClipClassifier<B> {
                 let pooled = Tensor::cat(vec![pool(seen), pool(read), pool(selected)], 1);
                 (pooled, Some(attention))
             }
-            (Some(view), None, _) | (None, Some(view), _) => (pool(view), None),
-            _ => unreachable!("a classifier has one branch, or two and a selection"),
+            (Some(view), None, None) | (None, Some(view), None) => (pool(view), None),
+            (seen, read, _) => {
+                let given = [seen, read].iter().flatten().count();
+                let branches = [self.vision.is_some(), self.language.is_some()];
+                let expected = branches.iter().filter(|there| **there).count();
+                panic!("embeddings of {given} views for a classifier of {expected} branches")
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod evaluate;
 mod loader;
 mod observer;
 mod optimizer;
+mod parallel;
 mod schedule;
 mod standardize;
 mod state;
@@ -22,7 +23,6 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
 use thiserror::Error;
 
@@ -37,9 +37,10 @@ pub use state::{EpochRecord, StopReason};
 use crate::batch::{BatchError, HostBatch};
 use crate::model::TimesClipClassifier;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
-use evaluate::rows;
+use evaluate::{evaluate_on, rows};
 use loader::for_each_batch;
 use optimizer::GroupedAdamW;
+use parallel::Replicas;
 use state::RunState;
 
 /// What training gives.
@@ -57,12 +58,12 @@ pub struct Trained<B: AutodiffBackend> {
     pub stopped: StopReason,
 }
 
-/// Trains classifiers on one device.
+/// Trains classifiers, on one device or on several.
 #[derive(Debug)]
 pub struct Trainer<'a, B: AutodiffBackend> {
     config: &'a TrainingConfig,
     data: TrainingData<'a>,
-    device: &'a B::Device,
+    devices: &'a [B::Device],
     checkpoints: Option<&'a Checkpoints>,
 }
 
@@ -85,7 +86,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         Ok(Self {
             config,
             data,
-            device,
+            devices: std::slice::from_ref(device),
             checkpoints: None,
         })
     }
@@ -96,6 +97,25 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             checkpoints: Some(checkpoints),
             ..self
         }
+    }
+
+    /// Spreads every batch over `devices`, one neighbouring part each; the first takes the place of
+    /// the device given before, holds the optimiser, and does what looks across samples.
+    ///
+    /// InfoNCE has the whole batch for negatives and batch norm the whole batch for statistics, so
+    /// that any number of devices computes what one would, but for rounding and the random numbers
+    /// of dropout, of which every part draws its own. A device may be named more than once.
+    ///
+    /// # Panics
+    /// If there are no devices.
+    pub fn with_devices(self, devices: &'a [B::Device]) -> Self {
+        assert!(!devices.is_empty(), "training on 0 devices");
+        Self { devices, ..self }
+    }
+
+    /// Where the optimiser is.
+    fn device(&self) -> &'a B::Device {
+        &self.devices[0]
     }
 
     /// Trains `model` to the end.
@@ -141,7 +161,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     }
 
     /// A run at its beginning, or where its last checkpoint left it.
-    fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<B>, TrainError> {
+    fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<'a, B>, TrainError> {
         self.data.check_features(&model)?;
         let config = self.config;
         let mut optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
@@ -160,11 +180,12 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         }
         // Loading also what was just written makes the first start and a resumed one alike.
         if let Some(checkpoints) = self.checkpoints {
-            best = checkpoints.load_best(best, self.device)?;
+            best = checkpoints.load_best(best, self.device())?;
             model = model.with_fixed_of(&best);
-            (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device)?;
+            (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device())?;
         }
         Ok(Run {
+            replicas: Replicas::of(&model, self.devices),
             model: Some(model),
             optimizer,
             state,
@@ -176,18 +197,18 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     /// stopped half-way leaves the run as the epoch before had left it, but for the weights.
     fn run_epoch(
         &self,
-        run: &mut Run<B>,
+        run: &mut Run<'_, B>,
         observer: &mut dyn TrainingObserver,
     ) -> Result<ControlFlow<()>, TrainError> {
         let started = Instant::now();
         let epoch = run.state.next_epoch();
         // The backend's generator has no state one could save, so every epoch starts it anew.
-        B::seed(self.device, epoch_seed(self.config.seed, epoch));
+        B::seed(self.device(), epoch_seed(self.config.seed, epoch));
         let Some(sums) = self.train_epoch(run, epoch, observer)? else {
             return Ok(ControlFlow::Break(()));
         };
         let model = run.model().valid();
-        let (valid_loss, valid_accuracy) = self.validate(&model)?;
+        let (valid_loss, valid_accuracy) = self.validate(&run.replicas, &model)?;
         let schedule = self.config.schedule;
         run.state
             .schedule
@@ -211,14 +232,14 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         if is_best {
             run.best = model;
         }
-        B::memory_cleanup(self.device);
+        B::memory_cleanup(self.device());
         Ok(ControlFlow::Continue(()))
     }
 
     /// The steps of one epoch; `None` if the observer stopped them.
     fn train_epoch(
         &self,
-        run: &mut Run<B>,
+        run: &mut Run<'_, B>,
         epoch: usize,
         observer: &mut dyn TrainingObserver,
     ) -> Result<Option<EpochMeans>, TrainError> {
@@ -239,10 +260,9 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             sums.learning_rate = self.config.learning_rate * factor;
             let targets = batch.targets().to_vec();
             let batch = self.recolored(batch, epoch, step);
-            let batch = batch.into_tensors::<B>(self.device);
             let model = run.take_model();
-            let forward = model.forward_classification(batch.input, batch.targets);
-            let loss = forward.loss.total.clone().into_scalar().elem::<f64>();
+            let pass = run.replicas.forward(&model, batch);
+            let loss = pass.loss();
             if !loss.is_finite() {
                 return Err(Stop::Failed(TrainError::NonFiniteLoss {
                     epoch,
@@ -250,13 +270,12 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
                     loss,
                 }));
             }
-            let gradients = forward.loss.total.backward();
-            run.model = Some(run.optimizer.step(sums.learning_rate, model, gradients));
-            let contrastive = forward
-                .loss
-                .contrastive
-                .map(|loss| loss.into_scalar().elem::<f64>());
-            sums.add(loss, contrastive, &targets, &rows(forward.output.logits));
+            let (contrastive, logits) = (pass.contrastive(), rows(pass.logits()));
+            sums.add(loss, contrastive, &targets, &logits);
+            let gradients = pass.backward(&run.replicas, &model);
+            let model = run.optimizer.step(sums.learning_rate, model, gradients);
+            run.replicas.follow(&model);
+            run.model = Some(model);
             match observer.on_step(StepEvent {
                 epoch,
                 step,
@@ -288,26 +307,29 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     /// Loss and accuracy on the validation samples, if there are any.
     fn validate(
         &self,
+        replicas: &Replicas<'_, B>,
         model: &TimesClipClassifier<B::InnerBackend>,
     ) -> Result<(Option<f64>, Option<f64>), TrainError> {
         if self.data.valid.is_empty() {
             return Ok((None, None));
         }
         let TrainingData { source, valid, .. } = self.data;
-        let evaluation = evaluate(model, source, valid, self.config.batch_size, self.device)?;
+        let (replicas, batch_size) = (replicas.valid(), self.config.batch_size);
+        let evaluation = evaluate_on(&replicas, model, source, valid, batch_size)?;
         Ok((Some(evaluation.loss), evaluation.accuracy()))
     }
 }
 
 /// A run in progress. The model is absent only while a step is being taken.
-struct Run<B: AutodiffBackend> {
+struct Run<'a, B: AutodiffBackend> {
+    replicas: Replicas<'a, B>,
     model: Option<TimesClipClassifier<B>>,
     optimizer: GroupedAdamW<B, TimesClipClassifier<B>>,
     state: RunState,
     best: TimesClipClassifier<B::InnerBackend>,
 }
 
-impl<B: AutodiffBackend> Run<B> {
+impl<B: AutodiffBackend> Run<'_, B> {
     fn model(&self) -> &TimesClipClassifier<B> {
         self.model.as_ref().expect("every step puts the model back")
     }

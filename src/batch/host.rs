@@ -1,5 +1,7 @@
 //! A batch in host memory, and its move to a device.
 
+use std::ops::Range;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
 
@@ -82,6 +84,47 @@ impl HostBatch {
         self
     }
 
+    /// Cuts the batch into at most `n_parts` batches of neighbouring samples, as equal as can be.
+    ///
+    /// # Panics
+    /// If `n_parts` is 0.
+    pub fn split(self, n_parts: usize) -> Vec<Self> {
+        let batch = self.ids.len();
+        let n = n_parts.min(batch);
+        assert!(n > 0, "{n_parts} parts of a batch of {batch}");
+        if n == 1 {
+            return vec![self];
+        }
+        (0..n)
+            .map(|i| self.rows(i * batch / n..(i + 1) * batch / n))
+            .collect()
+    }
+
+    fn rows(&self, rows: Range<usize>) -> Self {
+        let batch = self.ids.len();
+        Self {
+            ids: self.ids[rows.clone()].to_vec(),
+            targets: self.targets[rows.clone()].to_vec(),
+            series: self.series.as_ref().map(|series| HostSeries {
+                values: cut(&series.values, batch, &rows),
+                valid: series.valid.as_ref().map(|x| cut(x, batch, &rows)),
+                statistics: series.statistics.as_ref().map(|x| cut(x, batch, &rows)),
+                ..*series
+            }),
+            vision: self.vision.as_ref().map(|vision| match vision {
+                HostVision::Pictures(pictures) => HostVision::Pictures(HostPictures {
+                    masks: cut(&pictures.masks, batch, &rows),
+                    colors: pictures.colors.clone(),
+                    ..*pictures
+                }),
+                HostVision::Features(features) => HostVision::Features(HostFeatures {
+                    values: cut(&features.values, batch, &rows),
+                    ..*features
+                }),
+            }),
+        }
+    }
+
     /// Moves the batch to a device.
     pub fn into_tensors<B: Backend>(self, device: &B::Device) -> TimesClipBatch<B> {
         let batch = self.ids.len();
@@ -97,6 +140,12 @@ impl HostBatch {
             targets: Tensor::from_data(TensorData::new(targets, [batch]), device),
         }
     }
+}
+
+/// Some rows of `batch` rows of one length.
+fn cut<T: Clone>(all: &[T], batch: usize, rows: &Range<usize>) -> Vec<T> {
+    let row = all.len() / batch;
+    all[rows.start * row..rows.end * row].to_vec()
 }
 
 impl HostSeries {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::TrainError;
 use super::loader::for_each_batch;
+use super::parallel::Replicas;
 use crate::batch::BatchSource;
 use crate::model::TimesClipClassifier;
 
@@ -59,15 +60,34 @@ pub fn evaluate<B: Backend>(
     batch_size: usize,
     device: &B::Device,
 ) -> Result<Evaluation, TrainError> {
+    let devices = std::slice::from_ref(device);
+    evaluate_on(
+        &Replicas::alone(devices),
+        model,
+        source,
+        indices,
+        batch_size,
+    )
+}
+
+/// As [`evaluate`], over several devices.
+pub(super) fn evaluate_on<B: Backend>(
+    replicas: &Replicas<'_, B>,
+    model: &TimesClipClassifier<B>,
+    source: BatchSource<'_>,
+    indices: &[usize],
+    batch_size: usize,
+) -> Result<Evaluation, TrainError> {
     let mut loss = 0.0;
     let mut predictions = Vec::with_capacity(indices.len());
     for_each_batch(source, indices, batch_size, |batch| {
-        let targets = batch.targets().to_vec();
-        let batch = batch.into_tensors::<B>(device);
-        let step = model.forward_classification(batch.input, batch.targets);
+        let (ids, targets) = (batch.ids().to_vec(), batch.targets().to_vec());
+        let parts = replicas.embed(model, batch);
+        let targets_there = replicas.targets(&targets);
+        let step = model.classify_with_loss(replicas.join(&parts), targets_there);
         loss += step.loss.total.into_scalar().elem::<f64>() * targets.len() as f64;
         let probabilities = rows(softmax(step.output.logits, 1));
-        let samples = batch.ids.into_iter().zip(targets).zip(probabilities);
+        let samples = ids.into_iter().zip(targets).zip(probabilities);
         predictions.extend(samples.map(|((id, target), probabilities)| Prediction {
             id,
             target,

@@ -32,8 +32,7 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> GroupedAdamW<B, M> {
     }
 
     /// Takes one step.
-    pub(super) fn step(&mut self, rate: f64, module: M, gradients: B::Gradients) -> M {
-        let mut gradients = GradientsParams::from_grads(gradients, &module);
+    pub(super) fn step(&mut self, rate: f64, module: M, mut gradients: GradientsParams) -> M {
         if let Some(max_norm) = self.max_norm {
             clip_global_norm::<B, M>(&module, &mut gradients, max_norm);
         }

@@ -25,7 +25,7 @@ impl<B: AutodiffBackend> Trainer<'_, B> {
         let mut moments = Moments::default();
         let source = self.data.source;
         for_each_batch(source, self.data.train, self.config.batch_size, |batch| {
-            let batch = batch.into_tensors::<B::InnerBackend>(self.device);
+            let batch = batch.into_tensors::<B::InnerBackend>(self.device());
             if let Some(vision) = batch.input.vision {
                 let features = branch.features(vision);
                 let [_, _, width] = features.dims();
