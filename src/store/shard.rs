@@ -86,7 +86,8 @@ impl Shard {
     pub fn range(self, n_samples: usize) -> Range<usize> {
         let bound = |number: u32| {
             let bound = n_samples as u128 * u128::from(number) / u128::from(self.count);
-            usize::try_from(bound).expect("no bound is above the number of samples")
+            // No bound is above the number of samples, and so it fits.
+            usize::try_from(bound).unwrap_or(n_samples)
         };
         bound(self.number - 1)..bound(self.number)
     }
