@@ -9,7 +9,7 @@ use super::file::StoreFile;
 use super::options::BuildOptions;
 use super::prune::{FoundStore, find_shards};
 use super::shard::{Shard, ShardHeader};
-use super::{StoreDefect, StoreError, StoreKind};
+use super::{Section, StoreDefect, StoreError, StoreKind};
 
 /// Joins the shards of the store at `path` into it, and opens it.
 ///
@@ -212,12 +212,8 @@ impl<K: StoreKind> Pieces<K> {
         let shard = self.holder(next).ok_or_else(|| self.missing())?;
         let (file, range) = (self.open(shard)?, self.range(shard));
         if file.ids() != &builder.ids()[range.clone()] {
-            let found = file.ids().len();
-            let expected = range.len();
-            return Err(StoreError::defect(file.path())(StoreDefect::OtherSeries {
-                found,
-                expected,
-            }));
+            let defect = StoreDefect::Checksum(Section::Index);
+            return Err(StoreError::defect(file.path())(defect));
         }
         for position in next - range.start..range.len() {
             file.with_record(position, |body| builder.copy(body))?;
@@ -253,8 +249,8 @@ impl<K: StoreKind> Pieces<K> {
         Ok(())
     }
 
-    /// Removes all shards of the store, whole or not, but those that are being built; returns what
-    /// was wrong with one.
+    /// Removes all shards of the store, whole or not, but those that are being built; returns what was
+    /// wrong with the first that could not be used.
     pub(super) fn remove(self) -> Option<StoreDefect> {
         // The store is there: a shard that stays takes room and does no harm.
         for shard in find_shards::<K>(&self.store).into_iter().flatten() {

@@ -24,6 +24,10 @@ mod pictures;
 mod raster_allocations;
 mod shard_commands;
 #[cfg(test)]
+mod shard_faults;
+#[cfg(test)]
+mod shard_processes;
+#[cfg(test)]
 mod shards;
 mod stores;
 mod support;

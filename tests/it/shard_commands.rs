@@ -81,12 +81,36 @@ fn image_cache_draws_shards_and_merges_them() {
             "not the store of one build"
         );
     }
+}
+
+#[test]
+fn image_cache_prunes_shards_and_refuses_those_that_cannot_be() {
+    let Some(image_cache) = built("image_cache") else {
+        return;
+    };
+    let bench = Bench::new();
+    let folder = bench.path("pruned");
+    let build = |shard: &str| {
+        let mut command = Command::new(&image_cache);
+        command.arg("build").arg(bench.path("train.csv"));
+        command.args(["--variates", "1", "--side", "24", "--dir"]);
+        command.arg(&folder).args(["--shard", shard]);
+        command.output().expect("the example starts")
+    };
+    printed(&build("1/2"), true);
+    let (name, _) = contents(&folder).swap_remove(0);
+    let (key, _) = name.split_once('.').expect("the key of the store");
+    let mut prune = Command::new(&image_cache);
+    let prune = prune.arg("prune").arg(&folder).args(["--key", key]);
+    let text = printed(&prune.output().expect("the example starts"), true);
+    assert!(text.contains("shard-1-of-2"), "{text}");
+    assert!(contents(&folder).is_empty(), "{text}");
     for (shard, expected) in [
         ("5/4", "no shard 5 of 4, expected a number from 1 to 4"),
         ("0/4", "from 1 to 4"),
         ("x", "`x` is no shard"),
     ] {
-        let text = printed(&build(&shards, &["--shard", shard]), false);
+        let text = printed(&build(shard), false);
         assert!(text.contains(expected), "{text}");
     }
 }
