@@ -1,6 +1,7 @@
 //! The shards of a store, and joining them into it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -86,14 +87,11 @@ pub fn join<K: StoreKind>(
 /// What the store at `path` holds, by those of its shards that have its key; nothing if there is no
 /// shard.
 fn named_by<K: StoreKind>(path: &Path, shards: &[FoundStore<K>]) -> Result<Option<K>, StoreError> {
+    let digits = path.file_stem();
     let mut defect = None;
     for shard in shards {
         match &shard.header {
-            Ok(header)
-                if path
-                    .file_stem()
-                    .is_some_and(|key| *key == *header.key_digits()) =>
-            {
+            Ok(header) if digits == Some(OsStr::new(&header.key_digits())) => {
                 return Ok(Some(header.clone()));
             }
             Ok(header) => {
@@ -115,12 +113,12 @@ fn named_by<K: StoreKind>(path: &Path, shards: &[FoundStore<K>]) -> Result<Optio
 pub(super) struct Pieces<K> {
     store: PathBuf,
     whole: K,
-    /// Those that seem whole: their records are not checked yet.
+    /// Those that have the name of a complete one: what is in them is checked when they are read.
     shards: Vec<Shard>,
     /// In how many shards others divide, or divided, the store.
     counts: BTreeSet<u32>,
-    /// The first that is not, and why.
-    defect: Option<(PathBuf, StoreDefect)>,
+    /// What was wrong with the first that could not be used.
+    defect: Option<StoreDefect>,
 }
 
 impl<K: StoreKind> Pieces<K> {
@@ -136,19 +134,11 @@ impl<K: StoreKind> Pieces<K> {
         for found in find_shards::<K>(path)? {
             let Some(shard) = found.shard else { continue };
             pieces.counts.insert(shard.count());
-            if found.partial {
-                continue;
-            }
-            match found.header.and_then(|header| wanted.check(&header)) {
-                Ok(()) => pieces.shards.push(shard),
-                Err(defect) => pieces.note(found.path, defect),
+            if !found.partial {
+                pieces.shards.push(shard);
             }
         }
         Ok(pieces)
-    }
-
-    fn note(&mut self, path: PathBuf, defect: StoreDefect) {
-        self.defect.get_or_insert((path, defect));
     }
 
     /// A shard that holds the sample at `position`.
@@ -183,11 +173,8 @@ impl<K: StoreKind> Pieces<K> {
         Ok(ids)
     }
 
-    /// Says which shards are missing, of the count of which fewest are, or which one is unusable.
+    /// Says which shards are missing, of the count of which fewest are.
     fn missing(&self) -> StoreError {
-        if let Some((path, defect)) = &self.defect {
-            return StoreError::defect(path)(defect.clone());
-        }
         let missing_of = |count: u32| -> Vec<u32> {
             let there = |&number: &u32| {
                 let shard = Shard::new(number, count);
@@ -239,9 +226,9 @@ impl<K: StoreKind> Pieces<K> {
                 continue;
             };
             match self.copy(builder) {
-                Err(StoreError::Defect { path, source }) => {
+                Err(StoreError::Defect { source, .. }) => {
                     self.shards.retain(|&other| other != shard);
-                    self.note(path, source);
+                    self.defect.get_or_insert(source);
                 }
                 copied => copied?,
             }
@@ -256,6 +243,6 @@ impl<K: StoreKind> Pieces<K> {
         for shard in find_shards::<K>(&self.store).into_iter().flatten() {
             let _ = shard.remove();
         }
-        self.defect.map(|(_, defect)| defect)
+        self.defect
     }
 }
