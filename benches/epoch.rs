@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use burn::module::AutodiffModule;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
 use timesclip::encode::FeatureEncoder;
@@ -21,8 +19,12 @@ use timesclip::model::{
 };
 use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 use timesclip::train::{Trainer, TrainingConfig, TrainingData};
+
+#[path = "shared/walks.rs"]
+mod walks;
+
+use walks::{N_CLASSES, walks};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,29 +34,8 @@ type AutodiffCpu = burn::backend::Autodiff<Cpu>;
 
 const N_STEPS: usize = 37;
 const N_VARIATES: usize = 14;
-const N_CLASSES: usize = 4;
 /// Training samples of the reference's split.
 const EPOCH_SAMPLES: usize = 4000;
-
-/// Seeded random walks.
-fn walks(n_samples: usize) -> SeriesDataset {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let samples = (0..n_samples).map(|id| {
-        let mut level = [0.0; N_VARIATES];
-        let steps = (0..N_STEPS).flat_map(|_| {
-            level
-                .iter_mut()
-                .for_each(|level| *level += rng.random::<f32>() - 0.5);
-            level
-        });
-        let series = Series::new(steps.collect(), N_STEPS, N_VARIATES).expect("finite values");
-        let label = id % N_CLASSES;
-        let id = id as u64;
-        LabeledSeries { id, series, label }
-    });
-    let names = (0..N_CLASSES).map(|class| class.to_string()).collect();
-    SeriesDataset::new("walks", names, samples.collect()).expect("a sound set")
-}
 
 /// What one encoder's epochs are timed on.
 struct Case {
@@ -77,7 +58,7 @@ fn epoch(model: &TimesClipClassifier<AutodiffCpu>, source: BatchSource<'_>, n: u
 
 fn bench_case(criterion: &mut Criterion, case: &Case) {
     let device = Default::default();
-    let set = walks(case.n_samples[1]);
+    let set = walks(case.n_samples[1], N_VARIATES, N_STEPS);
     let config = TimesClipClassifierConfig::new(N_VARIATES, N_CLASSES)
         .with_vision(case.encoder.clone())
         .with_freeze_vision(Freeze::All);

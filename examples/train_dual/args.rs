@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use timesclip::backend::BackendKind;
 use timesclip::batch::BatchViews;
@@ -111,6 +112,10 @@ pub(crate) struct Args {
     /// Number of the device, from 0
     #[arg(long, default_value_t = 0)]
     pub(crate) device: usize,
+    /// Keep all pictures of the training set and its views on the device, or their features if
+    /// these are kept, in at most so many bytes (`4GiB`): batches need not bring them then
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) device_cache: Option<ByteSize>,
     /// Directory of the run [default: the first free runs/NAME-MODE-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -33,7 +33,7 @@ use data::Data;
 use encoders::Pretrained;
 use prepare::Preparation;
 use progress::Progress;
-use sets::{Sets, check_feature_cache};
+use sets::{Sets, check_device_cache, check_feature_cache};
 
 /// Every tensor operation allocates; this allocator makes a training step a third shorter.
 #[global_allocator]
@@ -64,6 +64,7 @@ fn run(args: &Args) -> Result<()> {
         augmentation.transforms.validate()?;
     }
     check_feature_cache(args, &config)?;
+    check_device_cache(args, &config, data.train.len())?;
     if args.prepare_only {
         let preparation = Preparation::new(args, data, pretrained, config)?;
         return run_on(args.backend, args.device, preparation)?;
@@ -119,7 +120,8 @@ impl BackendJob for Job<'_> {
         let (model, count) = start::<B>(args, config, &self.pretrained, &device)?;
         let plain = model.valid();
         let what = (&data.train, "training", n_views(config));
-        let sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        let mut sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        sets.keep_on_device::<B>(args, &batcher, &device)?;
         let sources = sets.sources(&batcher)?;
 
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;

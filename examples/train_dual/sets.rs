@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use bytesize::ByteSize;
 use timesclip::augment::Augmenter;
-use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::batch::{BatchSource, DeviceCache, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::encode::FeatureEncoder;
 use timesclip::features::{FeatureError, FeatureHeader, FeatureStats, FeatureStore};
@@ -23,6 +25,7 @@ use crate::encoders::Switch;
 pub(crate) struct Sets {
     images: Vec<Box<dyn CachedImageDataset>>,
     features: Vec<FeatureStore>,
+    on_device: Vec<DeviceCache>,
 }
 
 impl Sets {
@@ -38,6 +41,7 @@ impl Sets {
         let mut sets = Self {
             images: Vec::new(),
             features: Vec::new(),
+            on_device: Vec::new(),
         };
         for (series, what) in with_views(config, dataset, what, n_views)? {
             let Some(tower) = frozen else {
@@ -65,12 +69,46 @@ impl Sets {
         let images = self.images.iter().enumerate();
         let sources = images.map(|(i, images)| {
             let source = BatchSource::new(&**images, batcher);
-            match self.features.get(i) {
-                Some(features) => source.with_features(features).map_err(anyhow::Error::from),
-                None => Ok(source),
-            }
+            let source = match self.features.get(i) {
+                Some(features) => source.with_features(features)?,
+                None => source,
+            };
+            Ok(match self.on_device.get(i) {
+                Some(cache) => source.with_device_cache(cache)?,
+                None => source,
+            })
         });
         sources.collect()
+    }
+
+    /// Brings all pictures, or their features, to the device if the flags say so.
+    pub(crate) fn keep_on_device<B: AutodiffBackend>(
+        &mut self,
+        args: &Args,
+        batcher: &TimesClipBatcher,
+        device: &B::Device,
+    ) -> Result<()> {
+        let Some(ByteSize(budget)) = args.device_cache else {
+            return Ok(());
+        };
+        let (start, mut used) = (Instant::now(), 0);
+        let mut caches = Vec::new();
+        for source in self.sources(batcher)? {
+            let devices = std::slice::from_ref(device);
+            let cache = DeviceCache::build_for_training::<B>(source, devices, budget - used)
+                .context("--device-cache: the device cannot keep this set")?;
+            used += cache.bytes();
+            caches.push(cache);
+        }
+        self.on_device = caches;
+        println!(
+            "device    {:.1} MB kept on {} {}, ready in {:.2} s",
+            used as f64 / 1e6,
+            args.backend,
+            args.device,
+            start.elapsed().as_secs_f64()
+        );
+        Ok(())
     }
 
     /// The pictures of the set itself.
@@ -110,8 +148,43 @@ pub(crate) fn frozen_tower<'a, B: Backend>(
     config: &RunConfig,
     model: &'a TimesClipClassifier<B>,
 ) -> Option<&'a VisionTower<B>> {
-    let kept = args.encoders.feature_cache != Switch::Off && problem(config).is_none();
-    model.frozen_vision().filter(|_| kept)
+    model
+        .frozen_vision()
+        .filter(|_| keeps_features(args, config))
+}
+
+fn keeps_features(args: &Args, config: &RunConfig) -> bool {
+    args.encoders.feature_cache != Switch::Off && problem(config).is_none()
+}
+
+/// Refuses a device cache that has nothing to keep, or less room than all views of the training set
+/// take.
+pub(crate) fn check_device_cache(args: &Args, config: &RunConfig, n_samples: usize) -> Result<()> {
+    let Some(budget) = args.device_cache else {
+        return Ok(());
+    };
+    if !config.model.mode.sees() {
+        bail!("--device-cache: the model sees no pictures");
+    }
+    let (n_variates, vision) = (config.model.n_variates, &config.model.vision);
+    let set = match keeps_features(args, config) {
+        true => {
+            let numbers = n_samples * n_variates * vision.d_output();
+            (numbers * args.encoders.feature_dtype.n_bytes()) as u64
+        }
+        false => DeviceCache::picture_bytes(n_samples, n_variates, vision.side_px),
+    };
+    let n_views = config.augmentation.map_or(0, |a| a.views as u64);
+    let needed = set * (1 + n_views);
+    if needed > budget.as_u64() {
+        bail!(
+            "--device-cache allows {budget} ({} bytes), but the training set and {n_views} views of \
+             it take {} ({needed} bytes)",
+            budget.as_u64(),
+            ByteSize(needed)
+        );
+    }
+    Ok(())
 }
 
 /// Why the outputs of the vision encoder cannot be kept, if they cannot.

@@ -187,14 +187,22 @@ fn the_weights_of_a_run_give_the_logits_of_predict() {
 }
 
 #[test]
-fn no_cache_gives_the_same_history_number_for_number() {
+fn no_cache_and_one_on_the_device_give_the_same_history_number_for_number() {
     let Some(example) = example() else { return };
-    let (cached, drawn) = (Bench::new(), Bench::new());
+    let (cached, drawn, kept) = (Bench::new(), Bench::new(), Bench::new());
     cached.run(&example, "train.csv", "test.csv", &[]);
     drawn.run(&example, "train.csv", "test.csv", &["--no-cache"]);
+    kept.run(
+        &example,
+        "train.csv",
+        "test.csv",
+        &["--device-cache", "64KiB"],
+    );
     let (cached, drawn) = (cached.report("run"), drawn.report("run"));
-    assert_eq!(cached["history"], drawn["history"]);
-    assert_eq!(cached["test"], drawn["test"]);
+    for (how, report) in [("drawn", &drawn), ("on the device", &kept.report("run"))] {
+        assert_eq!(cached["history"], report["history"], "{how}");
+        assert_eq!(cached["test"], report["test"], "{how}");
+    }
     assert_eq!(
         [&cached["cache"]["kind"], &drawn["cache"]["kind"]],
         ["memory", "none"]
@@ -368,6 +376,19 @@ const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
         &["warp", "3"],
     ),
     ("train.csv", "test.csv", &["--color-jitter", "-1"], &["-1"]),
+    (
+        "train.csv",
+        "test.csv",
+        &["--device-cache", "100KB", "--views", "1"],
+        // Twice sixteen pictures of 64 x 64 pixels.
+        &["--device-cache", "100000 bytes", "131072 bytes"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--device-cache", "1GiB", "--model-type", "language_only"],
+        &["--device-cache", "no pictures"],
+    ),
 ];
 
 #[test]

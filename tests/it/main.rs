@@ -9,6 +9,7 @@ mod classifier_parity;
 mod command;
 mod devices;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
+mod device_cache;
 #[cfg(test)]
 mod disk_faults;
 #[cfg(test)]
