@@ -22,7 +22,7 @@ use crate::features::{
 };
 use crate::input::VisionInput;
 use crate::model::VisionTower;
-use crate::store::BuildOptions;
+use crate::store::{BuildOptions, BuiltShard, Shard};
 
 /// Bytes of masks that are encoded at a time at most: several passes of an encoder, and little to do
 /// again after a kill.
@@ -195,6 +195,21 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
     ) -> Result<FeatureStore, FeatureError> {
         let batch = self.batch_samples();
         FeatureStore::open_or_build(folder, &self.set, batch, options, self.compute())
+    }
+
+    /// Encodes one shard of the features into a file of its own in `folder`: see
+    /// [`FeatureStore::build_shard`].
+    ///
+    /// # Errors
+    /// As [`open_or_build`](Self::open_or_build).
+    pub fn build_shard(
+        &self,
+        folder: &Path,
+        shard: Shard,
+        options: BuildOptions<'_>,
+    ) -> Result<BuiltShard, FeatureError> {
+        let batch = self.batch_samples();
+        FeatureStore::build_shard(folder, &self.set, shard, batch, options, self.compute())
     }
 
     fn batch_samples(&self) -> usize {

@@ -13,6 +13,7 @@ use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{PlotStyle, XSpan, YScale};
 use timesclip::report::RunConfig;
 use timesclip::series::csv::{CsvFormat, Layout};
+use timesclip::store::Shard;
 use timesclip::train::{Schedule, TrainingConfig};
 
 use crate::data::Data;
@@ -97,6 +98,14 @@ pub(crate) struct Args {
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Draw or encode the pictures of all sets into the files of `--cache disk`, and stop: the run
+    /// with the same flags finds them
+    #[arg(long)]
+    pub(crate) prepare_only: bool,
+    /// With `--prepare-only`: only the I-th of N equal parts of every set, I from 1 to N, as one task
+    /// of an array job; the run, or `image_cache merge`, joins them
+    #[arg(long, value_name = "I/N", requires = "prepare_only")]
+    pub(crate) shard: Option<Shard>,
     /// What to compute on: cpu, wgpu or cuda
     #[arg(long, default_value = "cpu")]
     pub(crate) backend: BackendKind,

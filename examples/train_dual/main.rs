@@ -5,6 +5,7 @@
 mod args;
 mod data;
 mod encoders;
+mod prepare;
 mod progress;
 mod sets;
 mod views;
@@ -30,6 +31,7 @@ use timesclip::weights::save_classifier;
 use args::Args;
 use data::Data;
 use encoders::Pretrained;
+use prepare::Preparation;
 use progress::Progress;
 use sets::{Sets, check_device_cache, check_feature_cache};
 
@@ -63,6 +65,10 @@ fn run(args: &Args) -> Result<()> {
     }
     check_feature_cache(args, &config)?;
     check_device_cache(args, &config, data.train.len())?;
+    if args.prepare_only {
+        let preparation = Preparation::new(args, data, pretrained, config)?;
+        return run_on(args.backend, args.device, preparation)?;
+    }
     let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
     let directory = match args.resume {
         true => RunDirectory::resume(path, &config)?,
@@ -110,14 +116,10 @@ impl BackendJob for Job<'_> {
             directory,
             ..
         } = &self;
-        let batcher = TimesClipBatcher::new(config.normalizer.clone(), args.batch_views())
-            .with_colors(config.style.palette.clone(), config.pixels);
-        let (model, count) = self.model::<B>(&device)?;
+        let batcher = batcher(args, config);
+        let (model, count) = start::<B>(args, config, &self.pretrained, &device)?;
         let plain = model.valid();
-        let n_views = config
-            .augmentation
-            .map_or(0, |augmentation| augmentation.views);
-        let what = (&data.train, "training", n_views);
+        let what = (&data.train, "training", n_views(config));
         let mut sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
         sets.keep_on_device::<B>(args, &batcher, &device)?;
         let sources = sets.sources(&batcher)?;
@@ -145,25 +147,38 @@ impl BackendJob for Job<'_> {
     }
 }
 
-impl Job<'_> {
-    /// The classifier at its start: weights drawn from the seed, pretrained ones read.
-    fn model<B: AutodiffBackend>(
-        &self,
-        device: &B::Device,
-    ) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
-        let Self { args, config, .. } = self;
-        B::seed(device, config.training.seed);
-        let model = config.model.init::<B>(device);
-        let encoders = &args.encoders;
-        let model = encoders.load(model, config, &self.pretrained, device)?;
-        let count = model.parameter_count();
-        println!(
-            "model     {} weights, {} of them trained, {} frozen, on {}",
-            count.total, count.trainable, count.frozen, args.backend
-        );
-        Ok((model, count))
-    }
+/// What makes batches, as the flags say.
+fn batcher(args: &Args, config: &RunConfig) -> TimesClipBatcher {
+    TimesClipBatcher::new(config.normalizer.clone(), args.batch_views())
+        .with_colors(config.style.palette.clone(), config.pixels)
+}
 
+/// Augmented views of every training sample.
+fn n_views(config: &RunConfig) -> usize {
+    config
+        .augmentation
+        .map_or(0, |augmentation| augmentation.views)
+}
+
+/// The classifier at its start: weights drawn from the seed, pretrained ones read.
+fn start<B: AutodiffBackend>(
+    args: &Args,
+    config: &RunConfig,
+    pretrained: &Pretrained,
+    device: &B::Device,
+) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
+    B::seed(device, config.training.seed);
+    let model = config.model.init::<B>(device);
+    let model = args.encoders.load(model, config, pretrained, device)?;
+    let count = model.parameter_count();
+    println!(
+        "model     {} weights, {} of them trained, {} frozen, on {}",
+        count.total, count.trainable, count.frozen, args.backend
+    );
+    Ok((model, count))
+}
+
+impl Job<'_> {
     /// The one time that the test set is looked at.
     fn test<B: AutodiffBackend>(
         &self,

@@ -1,7 +1,7 @@
 //! The pictures of a set and its views, and the features of a frozen encoder in their place.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -11,10 +11,11 @@ use timesclip::augment::Augmenter;
 use timesclip::batch::{BatchSource, DeviceCache, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::{FeatureStats, FeatureStore};
-use timesclip::model::{Freeze, TimesClipClassifier};
+use timesclip::features::{FeatureError, FeatureHeader, FeatureStats, FeatureStore};
+use timesclip::model::{Freeze, TimesClipClassifier, VisionTower};
 use timesclip::report::RunConfig;
 use timesclip::series::SeriesDataset;
+use timesclip::store::{StoreError, join};
 
 use crate::args::{Args, CacheFlag};
 use crate::data::{build_images, cache_folder, progress_bar};
@@ -36,24 +37,13 @@ impl Sets {
         (dataset, what, n_views): (&SeriesDataset, &str, usize),
         (model, device): (&TimesClipClassifier<B>, &B::Device),
     ) -> Result<Self> {
-        let frozen = model
-            .frozen_vision()
-            .filter(|_| keeps_features(args, config));
+        let frozen = frozen_tower(args, config, model);
         let mut sets = Self {
             images: Vec::new(),
             features: Vec::new(),
             on_device: Vec::new(),
         };
-        let transforms = config
-            .augmentation
-            .map(|augmentation| augmentation.transforms);
-        let augmenter = Augmenter::new(transforms.unwrap_or_default(), config.training.seed)?;
-        for view in 0..=n_views {
-            let what = match view {
-                0 => what.to_owned(),
-                _ => format!("{what}, view {view}"),
-            };
-            let series = augmenter.view_of(dataset, view);
+        for (series, what) in with_views(config, dataset, what, n_views)? {
             let Some(tower) = frozen else {
                 let sees = config.model.mode.sees();
                 sets.images
@@ -132,6 +122,37 @@ impl Sets {
     }
 }
 
+/// A set and `n_views` views of it, and what they are called.
+pub(crate) fn with_views(
+    config: &RunConfig,
+    dataset: &SeriesDataset,
+    what: &str,
+    n_views: usize,
+) -> Result<impl Iterator<Item = (SeriesDataset, String)>> {
+    let transforms = config
+        .augmentation
+        .map(|augmentation| augmentation.transforms);
+    let augmenter = Augmenter::new(transforms.unwrap_or_default(), config.training.seed)?;
+    Ok((0..=n_views).map(move |view| {
+        let what = match view {
+            0 => what.to_owned(),
+            _ => format!("{what}, view {view}"),
+        };
+        (augmenter.view_of(dataset, view), what)
+    }))
+}
+
+/// The vision encoder, if its outputs are kept in the place of pictures.
+pub(crate) fn frozen_tower<'a, B: Backend>(
+    args: &Args,
+    config: &RunConfig,
+    model: &'a TimesClipClassifier<B>,
+) -> Option<&'a VisionTower<B>> {
+    model
+        .frozen_vision()
+        .filter(|_| keeps_features(args, config))
+}
+
 fn keeps_features(args: &Args, config: &RunConfig) -> bool {
     args.encoders.feature_cache != Switch::Off && problem(config).is_none()
 }
@@ -193,6 +214,23 @@ pub(crate) fn check_feature_cache(args: &Args, config: &RunConfig) -> Result<()>
     Ok(())
 }
 
+/// The features that an earlier run left in a folder, or all shards of them.
+fn find<B: Backend>(encoder: &FeatureEncoder<'_, B>, folder: &Path) -> Option<FeatureStore> {
+    if let Ok(found) = encoder.open(folder) {
+        return Some(found);
+    }
+    let path = FeatureStore::path_in(folder, encoder.key());
+    match join::<FeatureHeader>(path, BuildOptions::new()) {
+        Ok(_) => encoder.open(folder).ok(),
+        Err(FeatureError::Store(error @ StoreError::MissingShards { .. })) => {
+            println!("          {error}: encoding the rest here");
+            None
+        }
+        // Building the store names what is wrong.
+        Err(_) => None,
+    }
+}
+
 /// Encodes one set, or finds it encoded by an earlier run.
 fn encode<B: Backend>(
     args: &Args,
@@ -203,7 +241,7 @@ fn encode<B: Backend>(
         CacheFlag::Disk => Some(cache_folder(args)?),
         CacheFlag::Memory | CacheFlag::None => None,
     };
-    let found = folder.as_ref().and_then(|folder| encoder.open(folder).ok());
+    let found = folder.as_ref().and_then(|folder| find(encoder, folder));
     let features = match found {
         Some(features) => features,
         None => {

@@ -14,11 +14,11 @@ use timesclip::weights::Checkpoint;
 
 use crate::support::Cpu;
 
-fn example() -> Option<PathBuf> {
+pub(crate) fn example() -> Option<PathBuf> {
     built("train_dual")
 }
 
-fn built(example: &str) -> Option<PathBuf> {
+pub(crate) fn built(example: &str) -> Option<PathBuf> {
     let deps = std::env::current_exe().ok()?;
     let path = deps.parent()?.parent()?.join("examples").join(example);
     let path = path.with_extension(std::env::consts::EXE_EXTENSION);
@@ -51,12 +51,12 @@ fn table(rows: usize) -> String {
     format!("{header},label\n{}\n", rows.join("\n"))
 }
 
-struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self {
             folder: tempfile::tempdir().expect("a folder for the test"),
         };
@@ -65,7 +65,7 @@ impl Bench {
         bench
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -73,7 +73,7 @@ impl Bench {
         fs::write(self.path(name), text).expect("a file for the test");
     }
 
-    fn run(&self, example: &Path, train: &str, test: &str, more: &[&str]) -> Output {
+    pub(crate) fn run(&self, example: &Path, train: &str, test: &str, more: &[&str]) -> Output {
         let mut command = Command::new(example);
         command
             .arg("--data")
@@ -85,7 +85,7 @@ impl Bench {
         command.output().expect("the example starts")
     }
 
-    fn report(&self, run: &str) -> Value {
+    pub(crate) fn report(&self, run: &str) -> Value {
         let path = self.path(run).join("report.json");
         let text = fs::read_to_string(path).expect("a report");
         serde_json::from_str(&text).expect("a report in JSON")

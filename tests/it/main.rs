@@ -23,6 +23,13 @@ mod golden_raster;
 mod layering;
 mod pictures;
 mod raster_allocations;
+mod shard_commands;
+#[cfg(test)]
+mod shard_faults;
+#[cfg(test)]
+mod shard_processes;
+#[cfg(test)]
+mod shards;
 mod stores;
 mod support;
 mod training;
