@@ -1,4 +1,5 @@
-//! Image caches and feature stores: coding, random batches, epochs and building, for each kind.
+//! Image caches and feature stores: coding, random batches, gathering, epochs and building, for each
+//! kind.
 //!
 //! `cargo bench --bench cache`; with `TIMESCLIP_BENCH_FULL=1` an epoch has the size of the
 //! reference's training set, 4000 samples. `reference` in the arguments, or no name at all, also
@@ -17,11 +18,13 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
     codec,
 };
 use timesclip::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
+use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{PlotStyle, Rasterizer};
 use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
@@ -147,6 +150,33 @@ fn random_batch(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let indices: Vec<_> = (0..BATCH).map(|_| rng.random_range(0..set.len())).collect();
                 read(&*images, &indices, &mut masks);
+            });
+        });
+    }
+}
+
+/// A batch as the trainer gets it, and its bytes: what must keep ahead of a device.
+fn gather(criterion: &mut Criterion) {
+    let set = walks(16 * BATCH);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rng = ChaCha8Rng::seed_from_u64(19);
+    let series = set.samples().iter().map(|sample| &sample.series);
+    let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
+    let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+    let mut group = criterion.benchmark_group("gather");
+    group.sample_size(20);
+    group.throughput(Throughput::Bytes((BATCH * SAMPLE) as u64));
+    for kind in KINDS {
+        let images = images(kind, &set, folder.path());
+        let source = BatchSource::new(&*images, &batcher);
+        let id = BenchmarkId::new(
+            format!("cache={kind}/threads={}", rayon::current_num_threads()),
+            format!("{BATCH}x{N_VARIATES}"),
+        );
+        group.bench_function(id, |bencher| {
+            bencher.iter(|| {
+                let indices: Vec<_> = (0..BATCH).map(|_| rng.random_range(0..set.len())).collect();
+                source.gather(&indices).expect("a batch")
             });
         });
     }
@@ -345,6 +375,7 @@ criterion_group!(
     export,
     coding,
     random_batch,
+    gather,
     epoch,
     feature_epoch,
     reference

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use burn::module::AutodiffModule;
 use burn::tensor::DType;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use timesclip::backend::{BackendJob, run_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};

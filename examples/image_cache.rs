@@ -1,24 +1,28 @@
 //! Keeps image stores and feature stores in order: `cargo run --release --example image_cache -- --help`.
 //!
-//! `build` draws the pictures of a data set into a folder, `show` writes those of a sample as PNG
-//! files. Of both kinds, `stats` lists the stores in a folder, `verify` reads every byte of them,
-//! `prune` removes those that are no longer wanted, and no other file.
+//! `build` draws the pictures of a data set into a folder, `build --shard 2/8` the second eighth of
+//! them, `show` writes those of a sample as PNG files. Of both kinds, `merge` joins the shards in a
+//! folder into stores, `stats` lists both, `verify` reads every byte of them, `prune` removes those
+//! that are no longer wanted, and no other file.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use indicatif::ProgressBar;
 use timesclip::cache::disk::StoreHeader;
 use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
 use timesclip::features::FeatureHeader;
 use timesclip::raster::{PlotStyle, rgb8};
 use timesclip::series::csv::CsvFormat;
 use timesclip::series::{SeriesDataset, read_dataset};
-use timesclip::store::{FoundStore, StoreFile, StoreKind, find_stores};
+use timesclip::store::{BuiltShard, FoundStore, Shard, StoreKind, find_stores, join};
 
 /// Builds image stores; examines and removes image and feature stores.
 #[derive(Debug, Parser)]
@@ -36,16 +40,25 @@ enum Command {
         /// Folder of the stores; it is made if need be
         #[arg(long)]
         dir: PathBuf,
-        /// Refuse to build a store of more than so many bytes
+        /// Refuse to build a store, or shard, of more than so many bytes
         #[arg(long)]
         budget: Option<u64>,
+        /// Draw only the I-th of N equal parts, I from 1 to N, into a file of its own: one task of an
+        /// array job
+        #[arg(long, value_name = "I/N")]
+        shard: Option<Shard>,
     },
-    /// List the stores in a folder
+    /// Join the shards in a folder into the stores that they are parts of, and remove them
+    Merge {
+        /// Folder of the shards
+        dir: PathBuf,
+    },
+    /// List the stores and shards in a folder
     Stats {
         /// Folder of the stores
         dir: PathBuf,
     },
-    /// Read and check every byte of all stores in a folder
+    /// Read and check every byte of all complete stores and shards in a folder
     Verify {
         /// Folder of the stores
         dir: PathBuf,
@@ -64,7 +77,7 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Remove stores by key or age
+    /// Remove stores and shards by key or age
     Prune {
         /// Folder of the stores
         dir: PathBuf,
@@ -104,9 +117,25 @@ impl Data {
     }
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
-        Command::Build { data, dir, budget } => build(&data, &dir, budget),
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Build {
+            data,
+            dir,
+            budget,
+            shard,
+        } => build(&data, &dir, budget, shard),
+        Command::Merge { dir } => merge(&dir),
         Command::Stats { dir } => stats(&dir),
         Command::Verify { dir } => verify(&dir),
         Command::Show {
@@ -124,23 +153,29 @@ fn main() -> Result<()> {
     }
 }
 
-fn build(data: &Data, dir: &Path, budget: Option<u64>) -> Result<()> {
+fn build(data: &Data, dir: &Path, budget: Option<u64>, shard: Option<Shard>) -> Result<()> {
     let (dataset, style) = data.read()?;
-    println!("cost: {}", BuildCost::estimate(&dataset, &style)?);
-    let bar = indicatif::ProgressBar::new(0);
-    let mut options = BuildOptions::new().with_progress(|progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-        ControlFlow::Continue(())
-    });
+    let n_samples = dataset.len();
+    let samples = shard.map_or(0..n_samples, |shard| shard.range(n_samples));
+    println!(
+        "cost: {}",
+        BuildCost::of_samples(&dataset, samples, &style)?
+    );
+    let bar = ProgressBar::new(0);
+    let mut options = watched_by(&bar);
     if let Some(bytes) = budget {
         options = options.with_budget(bytes);
+    }
+    if let Some(shard) = shard {
+        let built = OnDiskImages::build_shard(dir, &dataset, &style, shard, options);
+        bar.finish_and_clear();
+        return tell_shard(shard, &built?, dataset.n_variates());
     }
     let images = OnDiskImages::open_or_build(dir, dataset, &style, options);
     bar.finish_and_clear();
     let images = images?;
     if let Some(defect) = images.replaced() {
-        println!("replaced a store: {defect}");
+        println!("replaced a store or shard: {defect}");
     }
     let stats = images.stats();
     println!(
@@ -154,6 +189,65 @@ fn build(data: &Data, dir: &Path, budget: Option<u64>) -> Result<()> {
     Ok(())
 }
 
+fn watched_by(bar: &ProgressBar) -> BuildOptions<'_> {
+    BuildOptions::new().with_progress(|progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        ControlFlow::Continue(())
+    })
+}
+
+fn tell_shard(shard: Shard, built: &BuiltShard, n_variates: usize) -> Result<()> {
+    if let Some(defect) = &built.replaced {
+        println!("replaced a shard: {defect}");
+    }
+    println!(
+        "{}: shard {shard}, {} pictures, {} drawn now, {} bytes",
+        built.path.display(),
+        built.samples.len() * n_variates,
+        built.n_made * n_variates,
+        built.bytes
+    );
+    Ok(())
+}
+
+fn merge(dir: &Path) -> Result<()> {
+    let images = merge_kind::<StoreHeader>(dir)?;
+    let features = merge_kind::<FeatureHeader>(dir)?;
+    let (found, failed) = (images.0 + features.0, images.1 + features.1);
+    if found == 0 {
+        println!("there are no shards in {}", dir.display());
+    }
+    ensure!(failed == 0, "{failed} of {found} stores cannot be joined");
+    Ok(())
+}
+
+/// Joins all shards of one kind; returns how many stores they are of, and how many cannot be joined.
+fn merge_kind<K: StoreKind>(dir: &Path) -> Result<(usize, usize)> {
+    let found = find_stores::<K>(dir)?;
+    let shards = found.iter().filter(|store| store.shard.is_some());
+    let stores: BTreeSet<PathBuf> = shards.map(FoundStore::store_path).collect();
+    let mut n_failed = 0;
+    for path in &stores {
+        let bar = ProgressBar::new(0);
+        let joined = join::<K>(path, watched_by(&bar));
+        bar.finish_and_clear();
+        match joined {
+            Ok(store) => println!(
+                "{}: {} samples, {} bytes",
+                path.display(),
+                store.ids().len(),
+                store.bytes()
+            ),
+            Err(error) => {
+                n_failed += 1;
+                println!("{:#}", anyhow::Error::new(error));
+            }
+        }
+    }
+    Ok((stores.len(), n_failed))
+}
+
 fn stats(dir: &Path) -> Result<()> {
     let images = list::<StoreHeader>(dir, |header| {
         format!("{} px; {}", header.side_px, header.style)
@@ -163,18 +257,20 @@ fn stats(dir: &Path) -> Result<()> {
         format!("{} numbers as {}; {description}", key.width, key.dtype)
     })?;
     let (n_stores, bytes) = (images.0 + features.0, images.1 + features.1);
-    println!("{n_stores} stores, {bytes} bytes");
+    println!("{n_stores} files, {bytes} bytes");
     Ok(())
 }
 
-/// Lists the stores of one kind; returns their number and their bytes.
+/// Lists the stores and shards of one kind; returns their number and their bytes.
 fn list<K: StoreKind>(dir: &Path, what: impl Fn(&K) -> String) -> Result<(usize, u64)> {
     let stores = find_stores::<K>(dir)?;
     for store in &stores {
         let days = age(store).as_secs_f64() / 86_400.0;
+        let shard = store.shard.map(|shard| format!(" (shard {shard})"));
         println!(
-            "{}{}: {} bytes, {days:.1} days old",
+            "{}{}{}: {} bytes, {days:.1} days old",
             store.path.display(),
+            shard.unwrap_or_default(),
             if store.partial { " (not complete)" } else { "" },
             store.bytes
         );
@@ -193,16 +289,16 @@ fn list<K: StoreKind>(dir: &Path, what: impl Fn(&K) -> String) -> Result<(usize,
 
 fn verify(dir: &Path) -> Result<()> {
     let n_damaged = damaged::<StoreHeader>(dir)? + damaged::<FeatureHeader>(dir)?;
-    ensure!(n_damaged == 0, "{n_damaged} stores are damaged");
+    ensure!(n_damaged == 0, "{n_damaged} files are damaged");
     Ok(())
 }
 
-/// Reads all of every complete store of one kind; returns how many are damaged.
+/// Reads all of every complete store and shard of one kind; returns how many are damaged.
 fn damaged<K: StoreKind>(dir: &Path) -> Result<usize> {
     let mut n_damaged = 0;
     for store in find_stores::<K>(dir)?.iter().filter(|store| !store.partial) {
-        match StoreFile::<K>::open(&store.path) {
-            Ok(_) => println!("{}: whole", store.path.display()),
+        match store.verify() {
+            Ok(()) => println!("{}: whole", store.path.display()),
             Err(error) => {
                 n_damaged += 1;
                 println!("{:#}", anyhow::Error::new(error));

@@ -8,19 +8,27 @@ use std::borrow::Cow;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
+use bytes::Bytes;
 use rayon::prelude::*;
-use thiserror::Error;
 
+mod buffers;
+mod chunks;
+mod device;
+mod error;
 mod host;
+mod masks;
 mod source;
 
+pub use device::DeviceCache;
+pub use error::{BatchError, DeviceCacheError};
 pub use host::HostBatch;
 pub use source::BatchSource;
 
-use self::host::{HostFeatures, HostPictures, HostSeries, HostVision};
+use self::buffers::Buffers;
+use self::host::{HostFeatures, HostPictures, HostSeries, HostVision, Rows};
 use crate::augment::ColorJitter;
-use crate::cache::{CacheError, CachedImageDataset};
-use crate::features::{FeatureError, FeatureStore};
+use crate::cache::CachedImageDataset;
+use crate::features::FeatureStore;
 use crate::input::TimesClipInput;
 use crate::normalize::Normalizer;
 use crate::raster::{Palette, PixelBlend, PixelStatistics};
@@ -51,6 +59,7 @@ pub struct TimesClipBatcher {
     palette: Palette,
     statistics: PixelStatistics,
     blend: PixelBlend,
+    buffers: Buffers,
 }
 
 impl TimesClipBatcher {
@@ -64,6 +73,7 @@ impl TimesClipBatcher {
             palette,
             statistics,
             blend: PixelBlend::default(),
+            buffers: Buffers::default(),
         }
     }
 
@@ -103,8 +113,8 @@ impl TimesClipBatcher {
     ) -> Result<HostBatch, BatchError> {
         let mut batch = self.gather_samples(images, indices)?;
         if self.views.pictures {
-            let pictures = self.gather_pictures(images, indices)?;
-            batch.vision = Some(HostVision::Pictures(pictures));
+            let rows = Rows::Here(read_masks(images, indices, &self.buffers)?);
+            batch.vision = Some(self.pictures(images, rows));
         }
         Ok(batch)
     }
@@ -124,8 +134,8 @@ impl TimesClipBatcher {
     ) -> Result<HostBatch, BatchError> {
         let mut batch = self.gather_samples(images, indices)?;
         if self.views.pictures {
-            let features = read_features(features, indices)?;
-            batch.vision = Some(HostVision::Features(features));
+            let rows = Rows::Here(read_features(features, indices)?);
+            batch.vision = Some(HostFeatures::of(features, rows));
         }
         Ok(batch)
     }
@@ -182,26 +192,12 @@ impl TimesClipBatcher {
         }
     }
 
-    fn gather_pictures(
-        &self,
-        images: &dyn CachedImageDataset,
-        indices: &[usize],
-    ) -> Result<HostPictures, BatchError> {
-        let (n_variates, side_px) = (images.n_variates(), images.side_px());
-        let row = n_variates * side_px * side_px;
-        let mut masks = vec![0; indices.len() * row];
-        masks
-            .par_chunks_mut(row)
-            .zip(indices)
-            .try_for_each(|(masks, &index)| {
-                images
-                    .masks_into(index, masks)
-                    .map_err(|source| BatchError::Pictures { index, source })
-            })?;
-        Ok(HostPictures {
+    fn pictures(&self, images: &dyn CachedImageDataset, rows: Rows<Bytes>) -> HostVision {
+        let n_variates = images.n_variates();
+        HostVision::Pictures(HostPictures {
             n_variates,
-            side_px,
-            masks,
+            side_px: images.side_px(),
+            rows,
             colors: self.colors(n_variates),
         })
     }
@@ -230,9 +226,39 @@ impl TimesClipBatcher {
     }
 }
 
-fn read_features(features: &FeatureStore, indices: &[usize]) -> Result<HostFeatures, BatchError> {
-    let (n_variates, width) = (features.n_variates(), features.width());
-    let row = n_variates * width;
+/// Reads the masks of some samples, in parallel.
+///
+/// # Shapes
+/// - output: `[indices, row_bytes]`, as they travel
+fn read_masks(
+    images: &dyn CachedImageDataset,
+    indices: &[usize],
+    buffers: &Buffers,
+) -> Result<Bytes, BatchError> {
+    let (n_variates, side_px) = (images.n_variates(), images.side_px());
+    let (row, n) = (
+        masks::row_bytes(n_variates, side_px),
+        n_variates * side_px * side_px,
+    );
+    buffers.filled(indices.len() * row, |rows| {
+        rows.par_chunks_mut(row)
+            .zip(indices)
+            .try_for_each(|(row, &index)| {
+                let (masks, rest) = row.split_at_mut(n);
+                rest.fill(0);
+                images
+                    .masks_into(index, masks)
+                    .map_err(|source| BatchError::Pictures { index, source })
+            })
+    })
+}
+
+/// Reads the features of some samples, in parallel.
+///
+/// # Shapes
+/// - output: `[indices, n_variates * width]`
+fn read_features(features: &FeatureStore, indices: &[usize]) -> Result<Vec<f32>, BatchError> {
+    let row = features.n_variates() * features.width();
     let mut values = vec![0.0; indices.len() * row];
     values
         .par_chunks_mut(row)
@@ -242,11 +268,7 @@ fn read_features(features: &FeatureStore, indices: &[usize]) -> Result<HostFeatu
                 .features_into(index, values)
                 .map_err(|source| BatchError::Features { index, source })
         })?;
-    Ok(HostFeatures {
-        n_variates,
-        width,
-        values,
-    })
+    Ok(values)
 }
 
 /// A batch on a device; row `i` of every field is one sample.
@@ -258,46 +280,6 @@ pub struct TimesClipBatch<B: Backend> {
     pub input: TimesClipInput<B>,
     /// Class indices, `[batch]`.
     pub targets: Tensor<B, 1, Int>,
-}
-
-/// A batch cannot be gathered.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BatchError {
-    /// The series of a sample cannot be read.
-    #[error("the series of sample {index} cannot be read")]
-    Sample {
-        /// Position of the sample in its set.
-        index: usize,
-        /// What the set says.
-        source: CacheError,
-    },
-    /// The pictures of a sample cannot be read.
-    #[error("the pictures of sample {index} cannot be read")]
-    Pictures {
-        /// Position of the sample in its set.
-        index: usize,
-        /// What the set says.
-        source: CacheError,
-    },
-    /// The features of a sample cannot be read.
-    #[error("the features of sample {index} cannot be read")]
-    Features {
-        /// Position of the sample in its set.
-        index: usize,
-        /// What the store says.
-        source: FeatureError,
-    },
-    /// A feature store was made of other pictures, or of the same in other colours.
-    #[error("the feature store was made of other {what}: it has {found}, the pictures {expected}")]
-    ForeignFeatures {
-        /// What differs.
-        what: &'static str,
-        /// What the store has.
-        found: String,
-        /// What the pictures have.
-        expected: String,
-    },
 }
 
 #[cfg(test)]
@@ -328,9 +310,12 @@ mod tests {
         TimesClipBatcher::new(normalizer, BatchViews::ALL)
     }
 
-    fn pictures(batch: &HostBatch) -> &HostPictures {
+    fn masks(batch: &HostBatch) -> &[u8] {
         match &batch.vision {
-            Some(HostVision::Pictures(pictures)) => pictures,
+            Some(HostVision::Pictures(HostPictures {
+                rows: Rows::Here(masks),
+                ..
+            })) => masks,
             other => panic!("no pictures, but {other:?}"),
         }
     }
@@ -348,12 +333,8 @@ mod tests {
         assert_eq!(together.targets(), [1, 0, 0]);
         for (row, index) in [3, 0, 4].into_iter().enumerate() {
             let alone = batcher.gather(&images, &[index]).unwrap();
-            let (all, one) = (pictures(&together), pictures(&alone));
-            assert_eq!(
-                &all.masks[row * 256..][..256],
-                one.masks,
-                "pictures of {index}"
-            );
+            let (all, one) = (masks(&together), masks(&alone));
+            assert_eq!(&all[row * 256..][..256], one, "pictures of {index}");
             let (all, one) = (together.series.as_ref().unwrap(), alone.series.unwrap());
             let n = one.values.len();
             assert_eq!(

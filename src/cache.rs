@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::raster::RasterError;
 use crate::series::LabeledSeries;
-use crate::store::StoreError;
+use crate::store::{StoreError, list_numbers};
 
 mod available;
 mod build;
@@ -183,6 +183,21 @@ pub enum CacheError {
         /// The file.
         path: PathBuf,
     },
+    /// Not every sample is in a shard of the store.
+    #[error(
+        "the image store {} cannot be joined: {} of its {count} shards are missing or not complete: {}",
+        path.display(),
+        missing.len(),
+        list_numbers(missing)
+    )]
+    MissingShards {
+        /// The file of the store.
+        path: PathBuf,
+        /// Numbers of the shards that are not there, from 1.
+        missing: Vec<u32>,
+        /// How many shards the store is divided into.
+        count: u32,
+    },
     /// An implementation outside this crate failed.
     #[error("the image data set failed")]
     Custom {
@@ -235,6 +250,15 @@ impl From<StoreError> for CacheError {
             },
             StoreError::Defect { path, source } => Self::Store { path, source },
             StoreError::Busy { path } => Self::Busy { path },
+            StoreError::MissingShards {
+                path,
+                missing,
+                count,
+            } => Self::MissingShards {
+                path,
+                missing,
+                count,
+            },
             StoreError::OverBudget { needed, budget } => Self::OverBudget { needed, budget },
             StoreError::Cancelled { done, total } => Self::Cancelled { done, total },
         }

@@ -6,20 +6,23 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::Instant;
+use std::{iter, slice, thread};
 
-use burn::tensor::TensorData;
+use burn::module::Module;
 use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
 
-use crate::batch::{BatchError, BatchSource, BatchViews, TimesClipBatcher};
+use crate::batch::{BatchError, BatchSource, BatchViews, HostBatch, TimesClipBatcher};
 use crate::cache::CachedImageDataset;
 use crate::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStore,
 };
 use crate::input::VisionInput;
 use crate::model::VisionTower;
-use crate::store::BuildOptions;
+use crate::store::{BuildOptions, BuiltShard, Shard};
 
 /// Bytes of masks that are encoded at a time at most: several passes of an encoder, and little to do
 /// again after a kill.
@@ -65,7 +68,9 @@ pub struct FeatureEncoder<'a, B: Backend> {
     images: &'a dyn CachedImageDataset,
     batcher: TimesClipBatcher,
     set: FeatureSet,
-    device: &'a B::Device,
+    devices: &'a [B::Device],
+    /// The encoder on each device but the first.
+    copies: Vec<VisionTower<B>>,
 }
 
 /// What encoding all pictures of a set takes.
@@ -116,8 +121,25 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
             images,
             batcher,
             set: FeatureSet::of(images, identity)?,
-            device,
+            devices: slice::from_ref(device),
+            copies: Vec::new(),
         })
+    }
+
+    /// Spreads the pictures over `devices`; the first takes the place of the device given before.
+    ///
+    /// # Panics
+    /// If there are no devices.
+    #[must_use]
+    pub fn with_devices(self, devices: &'a [B::Device]) -> Self {
+        assert!(!devices.is_empty(), "encoding on 0 devices");
+        let copy = |device| self.tower.clone().fork(device);
+        let copies = devices[1..].iter().map(copy).collect();
+        Self {
+            devices,
+            copies,
+            ..self
+        }
     }
 
     /// Identity of the features.
@@ -131,15 +153,16 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
     /// [`BatchError`] if a sample cannot be read.
     pub fn estimate(&self) -> Result<EncodeCost, BatchError> {
         let n_samples = self.images.n_samples();
-        let in_pass = self.tower.samples_in_pass(self.images.n_variates());
+        let in_pass = self.tower.samples_in_pass(self.images.n_variates()) * self.devices.len();
+        let n_passes = n_samples.div_ceil(in_pass);
         // The first use of a device compiles its kernels.
-        self.encode(0..1)?;
+        self.forward(self.gather(0..1)?);
         let start = Instant::now();
-        self.encode(0..in_pass.min(n_samples))?;
+        self.forward(self.gather(0..in_pass.min(n_samples))?);
         Ok(EncodeCost {
             images: self.set.n_features(),
             bytes: self.set.bytes(),
-            seconds: start.elapsed().as_secs_f64() * n_samples.div_ceil(in_pass) as f64,
+            seconds: start.elapsed().as_secs_f64() * n_passes as f64,
         })
     }
 
@@ -174,15 +197,48 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         FeatureStore::open_or_build(folder, &self.set, batch, options, self.compute())
     }
 
-    fn batch_samples(&self) -> usize {
-        let sample = self.images.n_variates() * self.images.side_px().pow(2);
-        (BATCH_MASK_BYTES / sample).max(1)
+    /// Encodes one shard of the features into a file of its own in `folder`: see
+    /// [`FeatureStore::build_shard`].
+    ///
+    /// # Errors
+    /// As [`open_or_build`](Self::open_or_build).
+    pub fn build_shard(
+        &self,
+        folder: &Path,
+        shard: Shard,
+        options: BuildOptions<'_>,
+    ) -> Result<BuiltShard, FeatureError> {
+        let batch = self.batch_samples();
+        FeatureStore::build_shard(folder, &self.set, shard, batch, options, self.compute())
     }
 
+    fn batch_samples(&self) -> usize {
+        let sample = self.images.n_variates() * self.images.side_px().pow(2);
+        (BATCH_MASK_BYTES / sample).max(1) * self.devices.len()
+    }
+
+    /// Encodes the samples that are asked for, and meanwhile reads those that come next.
     fn compute(&self) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), BatchError> + '_ {
-        |samples, features| {
-            let data = self.encode(samples)?;
-            let values = data.iter::<f32>();
+        let mut ahead: Option<(Range<usize>, HostBatch)> = None;
+        move |samples, features| {
+            let batch = match ahead.take() {
+                Some((range, batch)) if range == samples => batch,
+                _ => self.gather(samples.clone())?,
+            };
+            let end = self.images.n_samples().min(samples.end + samples.len());
+            let next = samples.end..end;
+            let (data, gathered) = thread::scope(|scope| {
+                let gather = || (!next.is_empty()).then(|| self.gather(next.clone()));
+                let gathered = scope.spawn(gather);
+                let data = self.forward(batch);
+                (
+                    data,
+                    gathered.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                )
+            });
+            // What cannot be read is met again, and told, when it is asked for.
+            ahead = gathered.and_then(Result::ok).map(|batch| (next, batch));
+            let values = data.iter().flat_map(|part| part.iter::<f32>());
             features
                 .iter_mut()
                 .zip(values)
@@ -191,16 +247,25 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         }
     }
 
-    /// Features of some samples, `[samples, n_variates, width]`.
-    fn encode(&self, samples: Range<usize>) -> Result<TensorData, BatchError> {
+    fn gather(&self, samples: Range<usize>) -> Result<HostBatch, BatchError> {
         let indices: Vec<usize> = samples.collect();
-        let batch = self.batcher.gather(self.images, &indices)?;
-        match batch.into_tensors::<B>(self.device).input.vision {
-            Some(VisionInput::Masks { masks, colors }) => {
-                Ok(self.tower.forward(masks, colors).into_data())
+        self.batcher.gather(self.images, &indices)
+    }
+
+    /// Features of a batch, a part `[part, n_variates, width]` from each device.
+    fn forward(&self, batch: HostBatch) -> Vec<TensorData> {
+        let towers = iter::once(self.tower).chain(&self.copies);
+        let parts = batch.split(self.devices.len()).into_iter();
+        let parts = parts.zip(towers.zip(self.devices));
+        let queued = parts.map(|(part, (tower, device))| {
+            match part.into_tensors::<B>(device).input.vision {
+                Some(VisionInput::Masks { masks, colors }) => tower.forward(masks, colors),
+                _ => unreachable!("the batcher was told to gather pictures"),
             }
-            _ => unreachable!("the batcher was told to gather pictures"),
-        }
+        });
+        // All devices are at work before the first is waited for.
+        let queued: Vec<_> = queued.collect();
+        queued.into_iter().map(Tensor::into_data).collect()
     }
 }
 

@@ -27,6 +27,7 @@ use burn::tensor::{Bool, FloatDType, Int, Tensor};
 pub use branch::{LanguageBranch, LanguageConfig, Projection, TextEncoder, VisionBranch};
 pub use config::{ConfigError, ModelMode, TimesClipClassifierConfig};
 pub use count::ParameterCount;
+#[cfg(feature = "train")]
 pub(crate) use embed::Branches;
 pub use embed::TimesClipEmbeddings;
 pub use freeze::Freeze;
@@ -304,6 +305,7 @@ impl<B: Backend> TimesClipClassifier<B> {
     }
 
     /// The branches alone, sharing their weights.
+    #[cfg(feature = "train")]
     pub(crate) fn branches(&self) -> Branches<B> {
         Branches {
             vision: self.vision.clone(),

@@ -5,7 +5,7 @@
 //! ([`features::FeatureHeader`](crate::features::FeatureHeader)).
 //! All that keeps a file safe is here, once for every kind: keys, checksums, building that is
 //! killed and gone on with, one builder among several processes, publishing all or nothing,
-//! verified reading, finding and removing. `docs/store-format.md` draws the file byte by byte.
+//! verified reading, building in shards and joining, finding and removing. `docs/store-format.md` draws the file byte by byte.
 
 use std::error::Error;
 use std::fmt;
@@ -19,17 +19,23 @@ mod file;
 mod format;
 mod lock;
 mod options;
+mod partial;
+mod pieces;
 mod pool;
 mod prune;
+mod shard;
 
 pub use defect::{Section, StoreDefect};
 pub use file::StoreFile;
 pub use options::{BuildOptions, BuildPhase, BuildProgress};
+pub use pieces::join;
 pub use prune::{FoundStore, find_stores};
+pub use shard::{BuiltShard, Shard, ShardError};
 
-pub(crate) use build::{build, open_if_whole};
+pub(crate) use build::{Builder, build, build_shard, find_shard, open_if_whole};
 pub(crate) use format::{file_len, u32_at, u32_bytes, u64_at, u128_at};
 pub(crate) use pool::Pool;
+pub(crate) use shard::{ShardHeader, list_numbers};
 
 /// What one kind of store writes in front of its records, and what it asks of them.
 pub trait StoreKind: Clone + fmt::Debug + PartialEq + Send + Sync {
@@ -49,6 +55,9 @@ pub trait StoreKind: Clone + fmt::Debug + PartialEq + Send + Sync {
     const PHASE: BuildPhase;
     /// Bytes of [`fields`](Self::fields).
     const FIELDS_LEN: usize;
+
+    /// The key in the name of a file: 32 hexadecimal digits.
+    fn key_digits(&self) -> String;
 
     /// Number of samples, and so of records.
     fn n_samples(&self) -> usize;
@@ -113,6 +122,21 @@ pub enum StoreError {
         needed: u64,
         /// Bytes that are allowed.
         budget: u64,
+    },
+    /// Not every sample is in a shard.
+    #[error(
+        "the store {} cannot be joined: {} of its {count} shards are missing or not complete: {}",
+        path.display(),
+        missing.len(),
+        list_numbers(missing)
+    )]
+    MissingShards {
+        /// The file of the store.
+        path: PathBuf,
+        /// Numbers of the shards that are not there, from 1.
+        missing: Vec<u32>,
+        /// How many shards the store is divided into.
+        count: u32,
     },
     /// The progress callback stopped the building.
     #[error("the building was cancelled after {done} of {total}")]

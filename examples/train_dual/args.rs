@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use timesclip::backend::{BackendChoice, BackendKind};
 use timesclip::batch::BatchViews;
@@ -12,6 +13,7 @@ use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{PlotStyle, XSpan, YScale};
 use timesclip::report::RunConfig;
 use timesclip::series::csv::{CsvFormat, Layout};
+use timesclip::store::Shard;
 use timesclip::train::{Schedule, TrainingConfig};
 
 use crate::data::Data;
@@ -96,12 +98,24 @@ pub(crate) struct Args {
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Draw or encode the pictures of all sets into the files of `--cache disk`, and stop: the run
+    /// with the same flags finds them
+    #[arg(long)]
+    pub(crate) prepare_only: bool,
+    /// With `--prepare-only`: only the I-th of N equal parts of every set, I from 1 to N, as one task
+    /// of an array job; the run, or `image_cache merge`, joins them
+    #[arg(long, value_name = "I/N", requires = "prepare_only")]
+    pub(crate) shard: Option<Shard>,
     /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
     #[arg(long, default_value = "auto")]
     pub(crate) backend: BackendChoice,
     /// Number of the device within its kind, from 0
     #[arg(long, default_value_t = 0)]
     pub(crate) device: usize,
+    /// Keep all pictures of the training set and its views on the device, or their features if
+    /// these are kept, in at most so many bytes (`4GiB`): batches need not bring them then
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) device_cache: Option<ByteSize>,
     /// Directory of the run [default: the first free runs/NAME-MODE-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -5,6 +5,7 @@
 mod args;
 mod data;
 mod encoders;
+mod prepare;
 mod progress;
 mod sets;
 mod views;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
-use timesclip::backend::{BackendJob, ChosenDevice, run_on};
+use timesclip::backend::{BackendJob, run_on};
 use timesclip::batch::TimesClipBatcher;
 use timesclip::metrics::{ClassificationMetrics, ConfusionMatrix};
 use timesclip::model::{ParameterCount, TimesClipClassifier};
@@ -30,8 +31,9 @@ use timesclip::weights::save_classifier;
 use args::Args;
 use data::Data;
 use encoders::Pretrained;
+use prepare::Preparation;
 use progress::Progress;
-use sets::{Sets, check_feature_cache};
+use sets::{Sets, check_device_cache, check_feature_cache};
 
 /// Every tensor operation allocates; this allocator makes a training step a third shorter.
 #[global_allocator]
@@ -54,6 +56,7 @@ fn run(args: &Args) -> Result<()> {
     for error in &device.passed_over {
         eprintln!("warning: {error}");
     }
+    println!("device    {device}");
     let data = data::load(args)?;
     let pretrained = args.encoders.open()?;
     let config = args.run_config(&data, &pretrained, device.kind)?;
@@ -65,22 +68,25 @@ fn run(args: &Args) -> Result<()> {
         augmentation.transforms.validate()?;
     }
     check_feature_cache(args, &config)?;
+    check_device_cache(args, &config, data.train.len())?;
+    if args.prepare_only {
+        let preparation = Preparation::new(args, data, pretrained, config)?;
+        return run_on(device.kind, device.index, preparation)?;
+    }
     let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
     let directory = match args.resume {
         true => RunDirectory::resume(path, &config)?,
         false => RunDirectory::create(path, &config)?,
     };
-    let (kind, index) = (device.kind, device.index);
     let job = Job {
         args,
-        device,
         data,
         pretrained,
         config,
         directory,
         started,
     };
-    run_on(kind, index, job)?
+    run_on(device.kind, device.index, job)?
 }
 
 /// The first of `runs/NAME-MODE-1`, `-2`, … that is not there.
@@ -96,7 +102,6 @@ fn free_directory(config: &RunConfig) -> PathBuf {
 /// The part of a run that needs a device.
 struct Job<'a> {
     args: &'a Args,
-    device: ChosenDevice,
     data: Data,
     pretrained: Pretrained,
     config: RunConfig,
@@ -115,15 +120,12 @@ impl BackendJob for Job<'_> {
             directory,
             ..
         } = &self;
-        let batcher = TimesClipBatcher::new(config.normalizer.clone(), args.batch_views())
-            .with_colors(config.style.palette.clone(), config.pixels);
-        let (model, count) = self.model::<B>(&device)?;
+        let batcher = batcher(args, config);
+        let (model, count) = start::<B>(args, config, &self.pretrained, &device)?;
         let plain = model.valid();
-        let n_views = config
-            .augmentation
-            .map_or(0, |augmentation| augmentation.views);
-        let what = (&data.train, "training", n_views);
-        let sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        let what = (&data.train, "training", n_views(config));
+        let mut sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
+        sets.keep_on_device::<B>(args, &batcher, &device)?;
         let sources = sets.sources(&batcher)?;
 
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;
@@ -149,25 +151,38 @@ impl BackendJob for Job<'_> {
     }
 }
 
-impl Job<'_> {
-    /// The classifier at its start: weights drawn from the seed, pretrained ones read.
-    fn model<B: AutodiffBackend>(
-        &self,
-        device: &B::Device,
-    ) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
-        let Self { args, config, .. } = self;
-        B::seed(device, config.training.seed);
-        let model = config.model.init::<B>(device);
-        let encoders = &args.encoders;
-        let model = encoders.load(model, config, &self.pretrained, device)?;
-        let count = model.parameter_count();
-        println!(
-            "model     {} weights, {} of them trained, {} frozen, on {}",
-            count.total, count.trainable, count.frozen, self.device
-        );
-        Ok((model, count))
-    }
+/// What makes batches, as the flags say.
+fn batcher(args: &Args, config: &RunConfig) -> TimesClipBatcher {
+    TimesClipBatcher::new(config.normalizer.clone(), args.batch_views())
+        .with_colors(config.style.palette.clone(), config.pixels)
+}
 
+/// Augmented views of every training sample.
+fn n_views(config: &RunConfig) -> usize {
+    config
+        .augmentation
+        .map_or(0, |augmentation| augmentation.views)
+}
+
+/// The classifier at its start: weights drawn from the seed, pretrained ones read.
+fn start<B: AutodiffBackend>(
+    args: &Args,
+    config: &RunConfig,
+    pretrained: &Pretrained,
+    device: &B::Device,
+) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
+    B::seed(device, config.training.seed);
+    let model = config.model.init::<B>(device);
+    let model = args.encoders.load(model, config, pretrained, device)?;
+    let count = model.parameter_count();
+    println!(
+        "model     {} weights, {} of them trained, {} frozen",
+        count.total, count.trainable, count.frozen
+    );
+    Ok((model, count))
+}
+
+impl Job<'_> {
     /// The one time that the test set is looked at.
     fn test<B: AutodiffBackend>(
         &self,

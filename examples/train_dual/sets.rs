@@ -1,18 +1,21 @@
 //! The pictures of a set and its views, and the features of a frozen encoder in their place.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use bytesize::ByteSize;
 use timesclip::augment::Augmenter;
-use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::batch::{BatchSource, DeviceCache, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::{FeatureStats, FeatureStore};
-use timesclip::model::{Freeze, TimesClipClassifier};
+use timesclip::features::{FeatureError, FeatureHeader, FeatureStats, FeatureStore};
+use timesclip::model::{Freeze, TimesClipClassifier, VisionTower};
 use timesclip::report::RunConfig;
 use timesclip::series::SeriesDataset;
+use timesclip::store::{StoreError, join};
 
 use crate::args::{Args, CacheFlag};
 use crate::data::{build_images, cache_folder, progress_bar};
@@ -22,6 +25,7 @@ use crate::encoders::Switch;
 pub(crate) struct Sets {
     images: Vec<Box<dyn CachedImageDataset>>,
     features: Vec<FeatureStore>,
+    on_device: Vec<DeviceCache>,
 }
 
 impl Sets {
@@ -33,22 +37,13 @@ impl Sets {
         (dataset, what, n_views): (&SeriesDataset, &str, usize),
         (model, device): (&TimesClipClassifier<B>, &B::Device),
     ) -> Result<Self> {
-        let kept = args.encoders.feature_cache != Switch::Off && problem(config).is_none();
-        let frozen = model.frozen_vision().filter(|_| kept);
+        let frozen = frozen_tower(args, config, model);
         let mut sets = Self {
             images: Vec::new(),
             features: Vec::new(),
+            on_device: Vec::new(),
         };
-        let transforms = config
-            .augmentation
-            .map(|augmentation| augmentation.transforms);
-        let augmenter = Augmenter::new(transforms.unwrap_or_default(), config.training.seed)?;
-        for view in 0..=n_views {
-            let what = match view {
-                0 => what.to_owned(),
-                _ => format!("{what}, view {view}"),
-            };
-            let series = augmenter.view_of(dataset, view);
+        for (series, what) in with_views(config, dataset, what, n_views)? {
             let Some(tower) = frozen else {
                 let sees = config.model.mode.sees();
                 sets.images
@@ -74,12 +69,44 @@ impl Sets {
         let images = self.images.iter().enumerate();
         let sources = images.map(|(i, images)| {
             let source = BatchSource::new(&**images, batcher);
-            match self.features.get(i) {
-                Some(features) => source.with_features(features).map_err(anyhow::Error::from),
-                None => Ok(source),
-            }
+            let source = match self.features.get(i) {
+                Some(features) => source.with_features(features)?,
+                None => source,
+            };
+            Ok(match self.on_device.get(i) {
+                Some(cache) => source.with_device_cache(cache)?,
+                None => source,
+            })
         });
         sources.collect()
+    }
+
+    /// Brings all pictures, or their features, to the device if the flags say so.
+    pub(crate) fn keep_on_device<B: AutodiffBackend>(
+        &mut self,
+        args: &Args,
+        batcher: &TimesClipBatcher,
+        device: &B::Device,
+    ) -> Result<()> {
+        let Some(ByteSize(budget)) = args.device_cache else {
+            return Ok(());
+        };
+        let (start, mut used) = (Instant::now(), 0);
+        let mut caches = Vec::new();
+        for source in self.sources(batcher)? {
+            let devices = std::slice::from_ref(device);
+            let cache = DeviceCache::build_for_training::<B>(source, devices, budget - used)
+                .context("--device-cache: the device cannot keep this set")?;
+            used += cache.bytes();
+            caches.push(cache);
+        }
+        self.on_device = caches;
+        println!(
+            "device    {:.1} MB kept there, ready in {:.2} s",
+            used as f64 / 1e6,
+            start.elapsed().as_secs_f64()
+        );
+        Ok(())
     }
 
     /// The pictures of the set itself.
@@ -91,6 +118,71 @@ impl Sets {
     pub(crate) fn feature_stats(&self) -> Option<FeatureStats> {
         self.features.first().map(FeatureStore::stats)
     }
+}
+
+/// A set and `n_views` views of it, and what they are called.
+pub(crate) fn with_views(
+    config: &RunConfig,
+    dataset: &SeriesDataset,
+    what: &str,
+    n_views: usize,
+) -> Result<impl Iterator<Item = (SeriesDataset, String)>> {
+    let transforms = config
+        .augmentation
+        .map(|augmentation| augmentation.transforms);
+    let augmenter = Augmenter::new(transforms.unwrap_or_default(), config.training.seed)?;
+    Ok((0..=n_views).map(move |view| {
+        let what = match view {
+            0 => what.to_owned(),
+            _ => format!("{what}, view {view}"),
+        };
+        (augmenter.view_of(dataset, view), what)
+    }))
+}
+
+/// The vision encoder, if its outputs are kept in the place of pictures.
+pub(crate) fn frozen_tower<'a, B: Backend>(
+    args: &Args,
+    config: &RunConfig,
+    model: &'a TimesClipClassifier<B>,
+) -> Option<&'a VisionTower<B>> {
+    model
+        .frozen_vision()
+        .filter(|_| keeps_features(args, config))
+}
+
+fn keeps_features(args: &Args, config: &RunConfig) -> bool {
+    args.encoders.feature_cache != Switch::Off && problem(config).is_none()
+}
+
+/// Refuses a device cache that has nothing to keep, or less room than all views of the training set
+/// take.
+pub(crate) fn check_device_cache(args: &Args, config: &RunConfig, n_samples: usize) -> Result<()> {
+    let Some(budget) = args.device_cache else {
+        return Ok(());
+    };
+    if !config.model.mode.sees() {
+        bail!("--device-cache: the model sees no pictures");
+    }
+    let (n_variates, vision) = (config.model.n_variates, &config.model.vision);
+    let set = match keeps_features(args, config) {
+        true => {
+            let numbers = n_samples * n_variates * vision.d_output();
+            (numbers * args.encoders.feature_dtype.n_bytes()) as u64
+        }
+        false => DeviceCache::picture_bytes(n_samples, n_variates, vision.side_px),
+    };
+    let n_views = config.augmentation.map_or(0, |a| a.views as u64);
+    let needed = set * (1 + n_views);
+    if needed > budget.as_u64() {
+        bail!(
+            "--device-cache allows {budget} ({} bytes), but the training set and {n_views} views of \
+             it take {} ({needed} bytes)",
+            budget.as_u64(),
+            ByteSize(needed)
+        );
+    }
+    Ok(())
 }
 
 /// Why the outputs of the vision encoder cannot be kept, if they cannot.
@@ -120,6 +212,23 @@ pub(crate) fn check_feature_cache(args: &Args, config: &RunConfig) -> Result<()>
     Ok(())
 }
 
+/// The features that an earlier run left in a folder, or all shards of them.
+fn find<B: Backend>(encoder: &FeatureEncoder<'_, B>, folder: &Path) -> Option<FeatureStore> {
+    if let Ok(found) = encoder.open(folder) {
+        return Some(found);
+    }
+    let path = FeatureStore::path_in(folder, encoder.key());
+    match join::<FeatureHeader>(path, BuildOptions::new()) {
+        Ok(_) => encoder.open(folder).ok(),
+        Err(FeatureError::Store(error @ StoreError::MissingShards { .. })) => {
+            println!("          {error}: encoding the rest here");
+            None
+        }
+        // Building the store names what is wrong.
+        Err(_) => None,
+    }
+}
+
 /// Encodes one set, or finds it encoded by an earlier run.
 fn encode<B: Backend>(
     args: &Args,
@@ -130,7 +239,7 @@ fn encode<B: Backend>(
         CacheFlag::Disk => Some(cache_folder(args)?),
         CacheFlag::Memory | CacheFlag::None => None,
     };
-    let found = folder.as_ref().and_then(|folder| encoder.open(folder).ok());
+    let found = folder.as_ref().and_then(|folder| find(encoder, folder));
     let features = match found {
         Some(features) => features,
         None => {

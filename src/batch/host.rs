@@ -3,12 +3,17 @@
 use std::ops::Range;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
+use bytes::Bytes;
 
-use super::TimesClipBatch;
+use super::{DeviceCache, TimesClipBatch, masks};
+use crate::features::FeatureStore;
 use crate::input::{SeriesInput, TimesClipInput, VisionInput};
 
 /// A batch in host memory; row `i` of every field is one sample.
+///
+/// Pictures are here as bytes; or, if a [`DeviceCache`] has them, as the positions of their
+/// samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostBatch {
     pub(super) ids: Vec<u64>,
@@ -27,28 +32,49 @@ pub(super) struct HostSeries {
     pub(super) statistics: Option<Vec<f32>>,
 }
 
-/// Masks and colours in host memory; layouts as in [`VisionInput::Masks`].
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct HostPictures {
-    pub(super) n_variates: usize,
-    pub(super) side_px: usize,
-    pub(super) masks: Vec<u8>,
-    pub(super) colors: Vec<f32>,
-}
-
-/// Outputs of a frozen vision encoder in host memory; layout as in [`VisionInput::Features`].
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct HostFeatures {
-    pub(super) n_variates: usize,
-    pub(super) width: usize,
-    pub(super) values: Vec<f32>,
-}
-
 /// What the vision branch gets.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum HostVision {
     Pictures(HostPictures),
     Features(HostFeatures),
+}
+
+/// Masks and colours; the colours as in [`VisionInput::Masks`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct HostPictures {
+    pub(super) n_variates: usize,
+    pub(super) side_px: usize,
+    /// `[batch, row_bytes]`, as they [travel](masks)
+    pub(super) rows: Rows<Bytes>,
+    pub(super) colors: Vec<f32>,
+}
+
+/// Outputs of a frozen vision encoder.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct HostFeatures {
+    n_variates: usize,
+    width: usize,
+    /// `[batch, n_variates * width]`
+    rows: Rows<Vec<f32>>,
+}
+
+/// Where the rows of a batch are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Rows<D> {
+    /// In host memory.
+    Here(D),
+    /// On devices, at these positions of their set.
+    Kept(DeviceCache, Vec<usize>),
+}
+
+impl HostFeatures {
+    pub(super) fn of(store: &FeatureStore, rows: Rows<Vec<f32>>) -> HostVision {
+        HostVision::Features(Self {
+            n_variates: store.n_variates(),
+            width: store.width(),
+            rows,
+        })
+    }
 }
 
 impl HostBatch {
@@ -113,12 +139,17 @@ impl HostBatch {
             }),
             vision: self.vision.as_ref().map(|vision| match vision {
                 HostVision::Pictures(pictures) => HostVision::Pictures(HostPictures {
-                    masks: cut(&pictures.masks, batch, &rows),
+                    rows: pictures.rows.cut(batch, &rows, |bytes| {
+                        let row = bytes.len() / batch;
+                        bytes.slice(rows.start * row..rows.end * row)
+                    }),
                     colors: pictures.colors.clone(),
                     ..*pictures
                 }),
                 HostVision::Features(features) => HostVision::Features(HostFeatures {
-                    values: cut(&features.values, batch, &rows),
+                    rows: features
+                        .rows
+                        .cut(batch, &rows, |values| cut(values, batch, &rows)),
                     ..*features
                 }),
             }),
@@ -126,6 +157,9 @@ impl HostBatch {
     }
 
     /// Moves the batch to a device.
+    ///
+    /// # Panics
+    /// If its pictures are in a [`DeviceCache`] that was not built for this backend.
     pub fn into_tensors<B: Backend>(self, device: &B::Device) -> TimesClipBatch<B> {
         let batch = self.ids.len();
         let targets: Vec<i64> = self.targets.iter().map(|target| *target as i64).collect();
@@ -146,6 +180,15 @@ impl HostBatch {
 fn cut<T: Clone>(all: &[T], batch: usize, rows: &Range<usize>) -> Vec<T> {
     let row = all.len() / batch;
     all[rows.start * row..rows.end * row].to_vec()
+}
+
+impl<D> Rows<D> {
+    fn cut(&self, batch: usize, rows: &Range<usize>, here: impl Fn(&D) -> D) -> Self {
+        match self {
+            Self::Here(all) => Self::Here(here(all)),
+            Self::Kept(cache, indices) => Self::Kept(cache.clone(), cut(indices, batch, rows)),
+        }
+    }
 }
 
 impl HostSeries {
@@ -170,21 +213,14 @@ impl HostSeries {
 
 impl HostPictures {
     fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
-        let Self {
-            n_variates,
-            side_px,
-            ..
-        } = self;
-        let masks = TensorData::new(self.masks, [batch, n_variates, side_px, side_px]);
-        let n_colors = self.colors.len() / (n_variates * 3);
-        let colors = TensorData::new(self.colors, [n_variates, n_colors, 3]);
-        // Plain WGPU takes u8 without an error and computes with garbage.
-        let masks = match B::supports_dtype(device, DType::U8) {
-            true => Tensor::<B, 4, Int>::from_data(masks, (device, DType::U8)),
-            false => Tensor::<B, 4, Int>::from_data(masks.convert::<i32>(), (device, DType::I32)),
+        let n_colors = self.colors.len() / (self.n_variates * 3);
+        let colors = TensorData::new(self.colors, [self.n_variates, n_colors, 3]);
+        let rows = match self.rows {
+            Rows::Here(bytes) => masks::upload(bytes, batch, device),
+            Rows::Kept(cache, indices) => cache.masks(&indices, device),
         };
         VisionInput::Masks {
-            masks,
+            masks: masks::open(rows, self.n_variates, self.side_px),
             colors: Tensor::from_data(colors, device),
         }
     }
@@ -192,10 +228,13 @@ impl HostPictures {
 
 impl HostFeatures {
     fn into_tensors<B: Backend>(self, batch: usize, device: &B::Device) -> VisionInput<B> {
-        let shape = [batch, self.n_variates, self.width];
-        VisionInput::Features(Tensor::from_data(
-            TensorData::new(self.values, shape),
-            device,
-        ))
+        let rows = match self.rows {
+            Rows::Here(values) => {
+                let shape = [batch, self.n_variates * self.width];
+                Tensor::from_data(TensorData::new(values, shape), device)
+            }
+            Rows::Kept(cache, indices) => cache.features(&indices, device),
+        };
+        VisionInput::Features(rows.reshape([batch, self.n_variates, self.width]))
     }
 }

@@ -1,6 +1,9 @@
 //! Where batches come from: samples, their pictures or features, and what gathers them.
 
-use super::{BatchError, HostBatch, TimesClipBatcher};
+use burn::tensor::backend::Backend;
+
+use super::host::{HostFeatures, Rows};
+use super::{BatchError, DeviceCache, HostBatch, TimesClipBatcher};
 use crate::cache::CachedImageDataset;
 use crate::features::{FeatureKey, FeatureStore};
 
@@ -10,6 +13,7 @@ pub struct BatchSource<'a> {
     images: &'a dyn CachedImageDataset,
     batcher: &'a TimesClipBatcher,
     features: Option<&'a FeatureStore>,
+    device_cache: Option<&'a DeviceCache>,
 }
 
 impl<'a> BatchSource<'a> {
@@ -19,6 +23,7 @@ impl<'a> BatchSource<'a> {
             images,
             batcher,
             features: None,
+            device_cache: None,
         }
     }
 
@@ -43,10 +48,40 @@ impl<'a> BatchSource<'a> {
             let hex = |hash: u128| format!("{hash:032x}");
             return Err(differs("colours", hex(key.pixels), hex(pixels)));
         }
-        Ok(Self {
+        let source = Self {
             features: Some(features),
             ..self
-        })
+        };
+        source.checked()
+    }
+
+    /// The same batches, with the pictures or features that `cache` has on devices in the place of
+    /// those that travel.
+    ///
+    /// # Errors
+    /// [`BatchError::ForeignDeviceCache`] if it was built from other pictures or features.
+    pub fn with_device_cache(self, cache: &'a DeviceCache) -> Result<Self, BatchError> {
+        let source = Self {
+            device_cache: Some(cache),
+            ..self
+        };
+        source.checked()
+    }
+
+    fn checked(self) -> Result<Self, BatchError> {
+        match self.device_cache {
+            Some(cache) => cache.check_source(&self).map(|()| self),
+            None => Ok(self),
+        }
+    }
+
+    /// Refuses a device cache that was built for other backends than this.
+    ///
+    /// # Errors
+    /// [`BatchError::OtherBackend`].
+    pub fn check_backend<B: Backend>(&self) -> Result<(), BatchError> {
+        let check = DeviceCache::check_backend::<B>;
+        self.device_cache.map_or(Ok(()), check)
     }
 
     /// The samples and their pictures.
@@ -72,10 +107,29 @@ impl<'a> BatchSource<'a> {
     /// # Panics
     /// If `indices` is empty.
     pub fn gather(&self, indices: &[usize]) -> Result<HostBatch, BatchError> {
-        match self.features {
-            Some(features) => self.batcher.gather_features(self.images, features, indices),
-            None => self.batcher.gather(self.images, indices),
+        let Self {
+            images, batcher, ..
+        } = *self;
+        match (self.device_cache, self.features) {
+            (Some(cache), _) => self.gather_kept(cache, indices),
+            (None, Some(features)) => batcher.gather_features(images, features, indices),
+            (None, None) => batcher.gather(images, indices),
         }
+    }
+
+    fn gather_kept(&self, cache: &DeviceCache, indices: &[usize]) -> Result<HostBatch, BatchError> {
+        // Refuses positions that are not there: a GPU would read past the end unseen.
+        let mut batch = self.batcher.gather_samples(self.images, indices)?;
+        if self.batcher.views.pictures {
+            let (cache, indices) = (cache.clone(), indices.to_vec());
+            batch.vision = Some(match self.features {
+                Some(store) => HostFeatures::of(store, Rows::Kept(cache, indices)),
+                None => self
+                    .batcher
+                    .pictures(self.images, Rows::Kept(cache, indices)),
+            });
+        }
+        Ok(batch)
     }
 }
 
@@ -84,6 +138,7 @@ impl std::fmt::Debug for BatchSource<'_> {
         f.debug_struct("BatchSource")
             .field("batcher", self.batcher)
             .field("features", &self.features)
+            .field("device_cache", &self.device_cache)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! Drawing and coding all pictures, and what it costs, told beforehand.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -39,7 +40,24 @@ impl BuildCost {
     ///
     /// [`CacheError::Raster`] if the style cannot be drawn.
     pub fn estimate(dataset: &SeriesDataset, style: &PlotStyle) -> Result<Self, CacheError> {
-        Ok(PictureCoder::new(dataset, style)?.estimate(dataset))
+        Self::of_samples(dataset, 0..dataset.len(), style)
+    }
+
+    /// Estimates the cost of the samples at some positions of `dataset`, as those of a shard.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Raster`] if the style cannot be drawn.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends behind the last sample.
+    pub fn of_samples(
+        dataset: &SeriesDataset,
+        samples: Range<usize>,
+        style: &PlotStyle,
+    ) -> Result<Self, CacheError> {
+        Ok(PictureCoder::new(dataset, style)?.estimate(&dataset.samples()[samples]))
     }
 }
 
@@ -143,19 +161,25 @@ impl PictureCoder {
         self.workers.with(make, work)
     }
 
-    pub(super) fn estimate(&self, dataset: &SeriesDataset) -> BuildCost {
-        let n_variates = dataset.n_variates();
-        let images = dataset.len() * n_variates;
+    pub(super) fn estimate(&self, samples: &[LabeledSeries]) -> BuildCost {
+        let Some(first) = samples.first() else {
+            return BuildCost {
+                images: 0,
+                bytes: 0,
+                seconds: 0.0,
+            };
+        };
+        let n_variates = first.series.n_variates();
+        let images = samples.len() * n_variates;
         let mut coded = Vec::new();
         let mut bytes = 0;
         let mut trials = 0;
         let start = self.with_worker(|worker| {
-            let first = &dataset.samples()[0].series;
             // The first picture fills the buffers; only those after it are timed.
-            self.encode_picture(worker, first, 0, &mut coded);
+            self.encode_picture(worker, &first.series, 0, &mut coded);
             let start = Instant::now();
-            for sample in spread(dataset.len(), TRIAL_SAMPLES) {
-                let series = &dataset.samples()[sample].series;
+            for sample in spread(samples.len(), TRIAL_SAMPLES) {
+                let series = &samples[sample].series;
                 for variate in spread(n_variates, TRIAL_VARIATES) {
                     coded.clear();
                     bytes += self.encode_picture(worker, series, variate, &mut coded);

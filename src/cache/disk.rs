@@ -5,6 +5,7 @@
 mod header;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +19,13 @@ use super::build::PictureCoder;
 use super::{BuildOptions, CacheError, CacheStats, CachedImageDataset, ImageKey, codec};
 use crate::raster::PlotStyle;
 use crate::series::{LabeledSeries, SeriesDataset};
-use crate::store;
+use crate::store::{self, Builder, BuiltShard, Shard, ShardHeader};
 
 /// A complete store of pictures, open for reading. Only its index is in memory.
 pub type StoreFile = store::StoreFile<StoreHeader>;
 
-/// A store of pictures in a folder, complete or not, told by its name and its first bytes.
+/// A store of pictures in a folder, or a shard of one, complete or not, told by its name and its first
+/// bytes.
 pub type FoundStore = store::FoundStore<StoreHeader>;
 
 /// All pictures of a data set in a file, built once and read at positions.
@@ -72,7 +74,8 @@ impl OnDiskImages {
     /// Opens the store of `dataset` in `style` that is in `folder`; builds it if there is none.
     ///
     /// A store with a defect is built anew: [`replaced`](Self::replaced) tells which. A build that
-    /// did not end is gone on with. If another process builds this store, waits for it, with the
+    /// did not end is gone on with. What whole shards hold is not drawn again, and they are removed
+    /// when the store is there. If another process builds this store, waits for it, with the
     /// progress in [`BuildPhase::Waiting`](super::BuildPhase::Waiting). Draws on all threads of the
     /// current rayon pool, and holds a few MB of coded pictures, or those of one sample for each
     /// thread if that is more.
@@ -91,22 +94,18 @@ impl OnDiskImages {
         let (start, dataset) = (Instant::now(), dataset.into());
         let header = StoreHeader::of(&dataset, style);
         let path = store_path(folder.as_ref(), header.key);
-        let (store, replaced, n_filled) = match store::open_if_whole(&path, &header)? {
+        let (store, replaced, n_made) = match store::open_if_whole(&path, &header)? {
             Ok(store) => (store, None, 0),
             Err(replaced) => {
                 let coder = PictureCoder::new(&dataset, style)?;
-                options.check_budget(coder.estimate(&dataset).bytes)?;
-                let ids: Vec<u64> = dataset.samples().iter().map(|sample| sample.id).collect();
-                let (store, n_filled) =
-                    store::build(&path, &header, &ids, &mut options, |store| {
-                        let rest = &dataset.samples()[store.n_done()..];
-                        coder.encode_all(rest, |codes| Ok(store.append(codes)?))
-                    })?;
-                (store, replaced, n_filled)
+                options.check_budget(coder.estimate(dataset.samples()).bytes)?;
+                let draw = drawing(&coder, &dataset);
+                let built = store::build(&path, &header, &ids(&dataset), &mut options, draw)?;
+                (built.store, replaced.or(built.defect), built.n_made)
             }
         };
         Ok(Self {
-            drawn: n_filled * dataset.n_variates(),
+            drawn: n_made * dataset.n_variates(),
             dataset,
             store,
             replaced,
@@ -115,12 +114,47 @@ impl OnDiskImages {
         })
     }
 
+    /// Draws the pictures of one shard of the store of `dataset` in `style` into a file of its own.
+    ///
+    /// Shards are drawn by as many processes as there are, on machines that share `folder` or in
+    /// folders whose files are put together afterwards. [`store::join`], or
+    /// [`open_or_build`](Self::open_or_build), makes of them the store, byte for byte that of a build
+    /// in one go. A shard that is there is found, one with a defect is built anew, a build that did
+    /// not end is gone on with, and of two processes with the same shard one waits. If the whole
+    /// store is there, nothing is drawn.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_or_build`](Self::open_or_build); the budget is one for the shard.
+    pub fn build_shard(
+        folder: impl AsRef<Path>,
+        dataset: &SeriesDataset,
+        style: &PlotStyle,
+        shard: Shard,
+        mut options: BuildOptions<'_>,
+    ) -> Result<BuiltShard, CacheError> {
+        let whole = StoreHeader::of(dataset, style);
+        let path = store_path(folder.as_ref(), whole.key);
+        let header = ShardHeader { whole, shard };
+        let replaced = match store::find_shard(&path, &header)? {
+            Ok(found) => return Ok(found),
+            Err(replaced) => replaced,
+        };
+        let coder = PictureCoder::new(dataset, style)?;
+        let samples = &dataset.samples()[shard.range(dataset.len())];
+        options.check_budget(coder.estimate(samples).bytes)?;
+        let draw = drawing(&coder, dataset);
+        let built = store::build_shard(&path, &header, &ids(dataset), &mut options, draw)?;
+        Ok(BuiltShard { replaced, ..built })
+    }
+
     /// The file of the pictures.
     pub fn path(&self) -> &Path {
         self.store.path()
     }
 
-    /// What was wrong with the store that was found first and is replaced by now.
+    /// What was wrong with the store, or with a shard of it, that was found first and is replaced by
+    /// now.
     pub fn replaced(&self) -> Option<&StoreDefect> {
         self.replaced.as_ref()
     }
@@ -167,12 +201,29 @@ impl CachedImageDataset for OnDiskImages {
     }
 }
 
+fn ids(dataset: &SeriesDataset) -> Vec<u64> {
+    dataset.samples().iter().map(|sample| sample.id).collect()
+}
+
+/// Draws the samples at some positions, and appends them.
+fn drawing<'a>(
+    coder: &'a PictureCoder,
+    dataset: &'a SeriesDataset,
+) -> impl FnMut(&mut Builder<'_, '_>, Range<usize>) -> Result<(), CacheError> + 'a {
+    |store, samples| {
+        coder.encode_all(
+            &dataset.samples()[samples],
+            |codes| Ok(store.append(codes)?),
+        )
+    }
+}
+
 /// The file in `folder` that is, or would be, the store of the pictures with this key.
 pub fn store_path(folder: &Path, key: ImageKey) -> PathBuf {
     store::path_of::<StoreHeader>(folder, key)
 }
 
-/// The stores of pictures in `folder`, complete or not, by name; other files are passed over.
+/// The stores of pictures in `folder` and their shards, complete or not, by name; other files are passed over.
 ///
 /// # Errors
 ///

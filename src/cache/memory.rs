@@ -45,7 +45,7 @@ impl InMemoryImages {
         let dataset = dataset.into();
         let start = Instant::now();
         let coder = PictureCoder::new(&dataset, style)?;
-        let cost = coder.estimate(&dataset);
+        let cost = coder.estimate(dataset.samples());
         options.check_budget(cost.bytes)?;
         let mut images = Self {
             side_px: style.side_px,

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use super::{FeatureError, FeatureHeader, FeatureKey, FeatureSet, FeatureStats};
 use crate::store::{
-    self, BuildOptions, StoreDefect, StoreError, StoreFile, StoreKind, open_if_whole,
+    self, BuildOptions, Builder, BuiltShard, Shard, ShardHeader, StoreDefect, StoreError,
+    StoreFile, StoreKind, open_if_whole,
 };
 
 /// The features of all pictures of a data set, read by sample.
@@ -96,7 +97,8 @@ impl FeatureStore {
         let mut bodies = Vec::with_capacity(header.n_samples * header.sample_bytes());
         let mut n_done = 0;
         options.report(FeatureHeader::PHASE, n_done, total)?;
-        encode_all(set, 0, batch_samples, compute, |body| {
+        let all = 0..header.n_samples;
+        encode_all(set, all, batch_samples, compute, |body| {
             bodies.extend_from_slice(body);
             n_done += n_variates;
             options.report(FeatureHeader::PHASE, n_done, total)
@@ -121,7 +123,8 @@ impl FeatureStore {
     /// Opens the features of `set` that are in `folder`; computes those that are not there.
     ///
     /// A file with a defect is built anew: [`replaced`](Self::replaced) tells which. A build that
-    /// did not end is gone on with. If another process builds this file, waits for it, with the
+    /// did not end is gone on with. What whole shards hold is not computed again, and they are removed
+    /// when the file is there. If another process builds this file, waits for it, with the
     /// progress in [`BuildPhase::Waiting`](crate::store::BuildPhase::Waiting). For `compute` see
     /// [`in_memory`](Self::in_memory); holds the features of one batch.
     ///
@@ -148,17 +151,57 @@ impl FeatureStore {
             Err(replaced) => replaced,
         };
         options.check_budget(set.bytes())?;
-        let (store, n_computed) =
-            store::build(&path, &set.header, &set.ids, &mut options, |store| {
-                let first = store.n_done();
-                encode_all(set, first, batch_samples, compute, |body| {
-                    store.append(&[body])
-                })
-            })?;
+        let encode = encoding(set, batch_samples, compute);
+        let built = store::build(&path, &set.header, &set.ids, &mut options, encode)?;
+        let place = Place::Disk(Box::new(built.store));
         Ok(Self {
-            replaced,
-            ..Self::new(set, Place::Disk(Box::new(store)), start).with_computed(n_computed)
+            replaced: replaced.or(built.defect),
+            ..Self::new(set, place, start).with_computed(built.n_made)
         })
+    }
+
+    /// Computes the features of one shard of the store of `set` into a file of its own.
+    ///
+    /// Shards are computed by as many processes as there are, on machines that share `folder` or in
+    /// folders whose files are put together afterwards. [`store::join`], or
+    /// [`open_or_build`](Self::open_or_build), makes of them the store: byte for byte that of a build
+    /// in one go, if the encoder says the same of a sample in whatever batch. A shard that is there is
+    /// found, one with a defect is built anew, a build that did not end is gone on with, and of two
+    /// processes with the same shard one waits. If the whole store is there, nothing is computed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_or_build`](Self::open_or_build); the budget is one for the shard.
+    ///
+    /// # Panics
+    ///
+    /// If `batch_samples` is 0.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of a whole store, and which shard"
+    )]
+    pub fn build_shard<E: Into<Box<dyn Error + Send + Sync>>>(
+        folder: impl AsRef<Path>,
+        set: &FeatureSet,
+        shard: Shard,
+        batch_samples: usize,
+        mut options: BuildOptions<'_>,
+        compute: impl FnMut(Range<usize>, &mut [f32]) -> Result<(), E>,
+    ) -> Result<BuiltShard, FeatureError> {
+        let path = Self::path_in(folder.as_ref(), set.key());
+        let header = ShardHeader {
+            whole: set.header.clone(),
+            shard,
+        };
+        let replaced = match store::find_shard(&path, &header)? {
+            Ok(found) => return Ok(found),
+            Err(replaced) => replaced,
+        };
+        let bytes = store::file_len(&header, set.header.sample_bytes() as u64);
+        options.check_budget(bytes)?;
+        let encode = encoding(set, batch_samples, compute);
+        let built = store::build_shard(&path, &header, &set.ids, &mut options, encode)?;
+        Ok(BuiltShard { replaced, ..built })
     }
 
     /// The file in `folder` that holds, or would hold, the features with this key.
@@ -246,7 +289,8 @@ impl FeatureStore {
         }
     }
 
-    /// What was wrong with the file that was found first and is replaced by now.
+    /// What was wrong with the file, or with a shard of it, that was found first and is replaced by
+    /// now.
     pub fn replaced(&self) -> Option<&StoreDefect> {
         self.replaced.as_ref()
     }
@@ -279,11 +323,24 @@ impl fmt::Debug for FeatureStore {
     }
 }
 
-/// Computes the features of all samples from index `first` on, and hands those of each sample to
+/// Computes the features of the samples at some positions, and appends them.
+fn encoding<E: Into<Box<dyn Error + Send + Sync>>>(
+    set: &FeatureSet,
+    batch_samples: usize,
+    mut compute: impl FnMut(Range<usize>, &mut [f32]) -> Result<(), E>,
+) -> impl FnMut(&mut Builder<'_, '_>, Range<usize>) -> Result<(), FeatureError> {
+    move |store, samples| {
+        encode_all(set, samples, batch_samples, &mut compute, |body| {
+            store.append(&[body])
+        })
+    }
+}
+
+/// Computes the features of the samples at some positions, and hands those of each sample to
 /// `take` as they are kept, in order.
 fn encode_all<E: Into<Box<dyn Error + Send + Sync>>>(
     set: &FeatureSet,
-    first: usize,
+    samples: Range<usize>,
     batch_samples: usize,
     mut compute: impl FnMut(Range<usize>, &mut [f32]) -> Result<(), E>,
     mut take: impl FnMut(&[u8]) -> Result<(), StoreError>,
@@ -292,12 +349,12 @@ fn encode_all<E: Into<Box<dyn Error + Send + Sync>>>(
         batch_samples > 0,
         "batches of {batch_samples} samples, expected 1 or more"
     );
-    let FeatureHeader { n_samples, key, .. } = set.header;
+    let FeatureHeader { key, .. } = set.header;
     let sample_len = set.header.sample_len();
     let mut values = Vec::new();
     let mut body = Vec::with_capacity(set.header.sample_bytes());
-    for start in (first..n_samples).step_by(batch_samples) {
-        let end = n_samples.min(start.saturating_add(batch_samples));
+    for start in samples.clone().step_by(batch_samples) {
+        let end = samples.end.min(start.saturating_add(batch_samples));
         values.clear();
         // What is not written is found, and not stored.
         values.resize((end - start) * sample_len, f32::NAN);

@@ -57,6 +57,10 @@ impl StoreKind for FeatureHeader {
     const PHASE: BuildPhase = BuildPhase::Encoding;
     const FIELDS_LEN: usize = 84;
 
+    fn key_digits(&self) -> String {
+        self.key.to_string()
+    }
+
     fn n_samples(&self) -> usize {
         self.n_samples
     }

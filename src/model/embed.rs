@@ -1,5 +1,6 @@
 //! The half of a classifier that looks at one sample at a time, and what it gives.
 
+#[cfg(feature = "train")]
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -20,12 +21,14 @@ pub struct TimesClipEmbeddings<B: Backend> {
 ///
 /// Not the head: moving a copy of a batch norm to a device moves the running statistics of the
 /// original along (Burn 0.21, `RunningState::to_device`).
+#[cfg(feature = "train")]
 #[derive(Module, Debug)]
 pub(crate) struct Branches<B: Backend> {
     pub(super) vision: Option<VisionBranch<B>>,
     pub(super) language: Option<LanguageBranch<B>>,
 }
 
+#[cfg(feature = "train")]
 impl<B: Backend> Branches<B> {
     /// As [`TimesClipClassifier::embed`](super::TimesClipClassifier::embed).
     pub(crate) fn embed(&self, input: TimesClipInput<B>) -> TimesClipEmbeddings<B> {

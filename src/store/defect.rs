@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Shard;
+
 /// A part of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,5 +89,19 @@ pub enum StoreDefect {
         found: String,
         /// What is wanted.
         expected: String,
+    },
+    /// It is another shard of the store.
+    #[error("it is shard {found}, expected shard {expected}")]
+    OtherShard {
+        /// Which shard the file is.
+        found: Shard,
+        /// Which one is wanted.
+        expected: Shard,
+    },
+    /// It has the name of another store.
+    #[error("it holds the store of the key {key}, which is not the one that it is named by")]
+    OtherKey {
+        /// Key of what the file holds.
+        key: String,
     },
 }

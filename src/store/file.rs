@@ -50,7 +50,7 @@ impl<K: StoreKind> StoreFile<K> {
     }
 
     /// Opens a store whose header passes `check`; verifies all of it but its records.
-    fn open_unverified(
+    pub(super) fn open_unverified(
         path: PathBuf,
         check: impl FnOnce(&K) -> Result<(), StoreDefect>,
     ) -> Result<Self, StoreError> {
@@ -162,6 +162,15 @@ impl<K: StoreKind> StoreFile<K> {
         position: usize,
         work: impl FnOnce(&[u8]) -> Result<R, K::Error>,
     ) -> Result<R, K::Error> {
+        self.with_record(position, work)
+    }
+
+    /// As [`with_body`](Self::with_body), for work that fails in another way.
+    pub(super) fn with_record<R, E: From<StoreError>>(
+        &self,
+        position: usize,
+        work: impl FnOnce(&[u8]) -> Result<R, E>,
+    ) -> Result<R, E> {
         let range = self.index.bounds[position]..self.index.bounds[position + 1];
         self.with_bytes(range, |record| work(self.body_at(position, record)?))
     }

@@ -15,6 +15,8 @@ pub enum BuildPhase {
     Drawing,
     /// Computing the outputs of an encoder.
     Encoding,
+    /// Copying what is in shards of the store.
+    Joining,
 }
 
 /// How far a build has come.

@@ -3,7 +3,7 @@
 use crate::augment::view_of_epoch;
 use crate::batch::BatchSource;
 use crate::model::TimesClipClassifier;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::AutodiffBackend;
 
 use super::TrainError;
 
@@ -82,13 +82,18 @@ impl<'a> TrainingData<'a> {
         Ok(())
     }
 
-    /// Refuses features that the vision encoder of this model does not give.
-    pub(super) fn check_features<B: Backend>(
+    /// Refuses features that the vision encoder of this model does not give, and device caches for
+    /// other backends than those of a training.
+    pub(super) fn check_features<B: AutodiffBackend>(
         &self,
         model: &TimesClipClassifier<B>,
     ) -> Result<(), TrainError> {
-        let stores = self.views.iter().chain([&self.source]);
-        let mut stores = stores.filter_map(BatchSource::features).peekable();
+        let sources = || self.views.iter().chain([&self.source]);
+        for source in sources() {
+            source.check_backend::<B>()?;
+            source.check_backend::<B::InnerBackend>()?;
+        }
+        let mut stores = sources().filter_map(BatchSource::features).peekable();
         if stores.peek().is_none() || model.vision.is_none() {
             return Ok(());
         }

@@ -52,7 +52,8 @@ impl Evaluation {
 /// learn from what it evaluates. Get such a model by `valid()`.
 ///
 /// # Errors
-/// [`TrainError::Batch`] if a sample cannot be read.
+/// [`TrainError::Batch`] if a sample cannot be read, or lies in a device cache that was built for
+/// another backend.
 pub fn evaluate<B: Backend>(
     model: &TimesClipClassifier<B>,
     source: BatchSource<'_>,
@@ -60,6 +61,7 @@ pub fn evaluate<B: Backend>(
     batch_size: usize,
     device: &B::Device,
 ) -> Result<Evaluation, TrainError> {
+    source.check_backend::<B>()?;
     let devices = std::slice::from_ref(device);
     evaluate_on(
         &Replicas::alone(devices),

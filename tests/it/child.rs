@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use timesclip::cache::BuildOptions;
 use timesclip::raster::PlotStyle;
 use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+use timesclip::store::StoreError;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::pictures::{small_style, walks};
@@ -16,9 +18,11 @@ use crate::stores::{Kind, OpenStore};
 /// Carries the job to the child.
 const JOB: &str = "TIMESCLIP_TEST_JOB";
 
-/// What a child does: opens or builds the store of a set, and reads all of it.
+/// What a child does: opens or builds the store of a set, and reads all of it; or a part of that.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    /// `whole`, `join`, or a shard.
+    part: String,
     text: String,
     file_limit_kib: Option<u64>,
 }
@@ -35,6 +39,7 @@ impl Job {
         let folder = folder.display();
         let text = format!("{kind:?} {n_samples} {n_variates} {seed} {side_px} {folder}");
         Self {
+            part: "whole".to_owned(),
             text,
             file_limit_kib: None,
         }
@@ -44,8 +49,17 @@ impl Job {
     pub(crate) fn build_heavy(folder: &Path, bytes: u64) -> Self {
         let n_samples = bytes / HEAVY_PICTURE;
         Self {
+            part: "whole".to_owned(),
             text: format!("Images {n_samples} 0 0 0 {}", folder.display()),
             file_limit_kib: None,
+        }
+    }
+
+    /// One shard of that store, `whole` for all of it, or `join` for joining its shards.
+    pub(crate) fn part(&self, part: &str) -> Self {
+        Self {
+            part: part.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -71,7 +85,7 @@ impl Job {
         };
         command
             .args(["--exact", "child::child_entry", "--ignored", "--nocapture"])
-            .env(JOB, &self.text)
+            .env(JOB, format!("{} {}", self.part, self.text))
             .env("RAYON_NUM_THREADS", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -110,7 +124,7 @@ fn heavy(n_samples: usize) -> (SeriesDataset, PlotStyle) {
 pub(crate) struct Report {
     /// Pictures it drew, or features it computed.
     pub(crate) made: u64,
-    /// Checksum of all samples, in order.
+    /// Checksum of all samples, in order; 0 if only a part was built, or shards joined.
     pub(crate) contents: u64,
     /// Most bytes of memory it ever held; 0 where the system does not tell.
     pub(crate) peak: u64,
@@ -209,6 +223,7 @@ impl Drop for Child {
 #[ignore = "what the children of other tests run"]
 fn child_entry() {
     let job = std::env::var(JOB).expect("a job");
+    let (part, job) = job.split_once(' ').expect("a part");
     let (kind, job) = job.split_once(' ').expect("a kind");
     let kind = [Kind::Images, Kind::Features]
         .into_iter()
@@ -234,14 +249,37 @@ fn child_entry() {
             },
         ),
     };
-    match kind.build_slowly(Path::new(folder), &dataset, &style, TIME_OF_SAMPLE) {
-        Ok(store) => {
-            let contents = checksum(&*store);
-            println!("report {} {contents} {}", store.made(), peak_memory());
-        }
+    match run(kind, part, Path::new(folder), (&dataset, &style)) {
+        Ok((made, contents)) => println!("report {made} {contents} {}", peak_memory()),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             println!("error {error}: {}", cause.unwrap_or_default());
+        }
+    }
+}
+
+/// What was made, and a checksum of it.
+fn run(
+    kind: Kind,
+    part: &str,
+    folder: &Path,
+    (dataset, style): (&SeriesDataset, &PlotStyle),
+) -> Result<(u64, u64), StoreError> {
+    let options = BuildOptions::new();
+    match part {
+        "whole" => {
+            let store = kind.build_slowly(folder, dataset, style, TIME_OF_SAMPLE)?;
+            Ok((store.made(), checksum(&*store)))
+        }
+        "join" => {
+            kind.join(&kind.path(folder, dataset, style), options)?;
+            Ok((0, 0))
+        }
+        shard => {
+            let shard = shard.parse().expect("a shard");
+            let how = (options, TIME_OF_SAMPLE);
+            let built = kind.build_shard(folder, (dataset, style), shard, how)?;
+            Ok((built.n_made as u64, 0))
         }
     }
 }

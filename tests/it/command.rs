@@ -15,11 +15,11 @@ use timesclip::weights::Checkpoint;
 
 use crate::support::Cpu;
 
-fn example() -> Option<PathBuf> {
+pub(crate) fn example() -> Option<PathBuf> {
     built("train_dual")
 }
 
-fn built(example: &str) -> Option<PathBuf> {
+pub(crate) fn built(example: &str) -> Option<PathBuf> {
     let deps = std::env::current_exe().ok()?;
     let path = deps.parent()?.parent()?.join("examples").join(example);
     let path = path.with_extension(std::env::consts::EXE_EXTENSION);
@@ -52,12 +52,12 @@ fn table(rows: usize) -> String {
     format!("{header},label\n{}\n", rows.join("\n"))
 }
 
-struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self {
             folder: tempfile::tempdir().expect("a folder for the test"),
         };
@@ -66,7 +66,7 @@ impl Bench {
         bench
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -74,7 +74,7 @@ impl Bench {
         fs::write(self.path(name), text).expect("a file for the test");
     }
 
-    fn run(&self, example: &Path, train: &str, test: &str, more: &[&str]) -> Output {
+    pub(crate) fn run(&self, example: &Path, train: &str, test: &str, more: &[&str]) -> Output {
         let mut command = Command::new(example);
         command
             .arg("--data")
@@ -86,7 +86,7 @@ impl Bench {
         command.output().expect("the example starts")
     }
 
-    fn report(&self, run: &str) -> Value {
+    pub(crate) fn report(&self, run: &str) -> Value {
         let path = self.path(run).join("report.json");
         let text = fs::read_to_string(path).expect("a report");
         serde_json::from_str(&text).expect("a report in JSON")
@@ -120,7 +120,7 @@ fn a_whole_run_leaves_its_report_and_resumes() {
         "{backend} is no backend"
     );
     assert!(
-        printed.contains(&format!(", on {backend} 0: ")),
+        printed.contains(&format!("device    {backend} 0: ")),
         "{printed}"
     );
     let picture = fs::read(bench.path("run").join("confusion.png")).expect("a picture");
@@ -199,14 +199,22 @@ fn the_weights_of_a_run_give_the_logits_of_predict() {
 }
 
 #[test]
-fn no_cache_gives_the_same_history_number_for_number() {
+fn no_cache_and_one_on_the_device_give_the_same_history_number_for_number() {
     let Some(example) = example() else { return };
-    let (cached, drawn) = (Bench::new(), Bench::new());
+    let (cached, drawn, kept) = (Bench::new(), Bench::new(), Bench::new());
     cached.run(&example, "train.csv", "test.csv", &[]);
     drawn.run(&example, "train.csv", "test.csv", &["--no-cache"]);
+    kept.run(
+        &example,
+        "train.csv",
+        "test.csv",
+        &["--device-cache", "64KiB"],
+    );
     let (cached, drawn) = (cached.report("run"), drawn.report("run"));
-    assert_eq!(cached["history"], drawn["history"]);
-    assert_eq!(cached["test"], drawn["test"]);
+    for (how, report) in [("drawn", &drawn), ("on the device", &kept.report("run"))] {
+        assert_eq!(cached["history"], report["history"], "{how}");
+        assert_eq!(cached["test"], report["test"], "{how}");
+    }
     assert_eq!(
         [&cached["cache"]["kind"], &drawn["cache"]["kind"]],
         ["memory", "none"]
@@ -380,6 +388,19 @@ const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
         &["warp", "3"],
     ),
     ("train.csv", "test.csv", &["--color-jitter", "-1"], &["-1"]),
+    (
+        "train.csv",
+        "test.csv",
+        &["--device-cache", "100KB", "--views", "1"],
+        // Twice sixteen pictures of 64 x 64 pixels.
+        &["--device-cache", "100000 bytes", "131072 bytes"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--device-cache", "1GiB", "--model-type", "language_only"],
+        &["--device-cache", "no pictures"],
+    ),
 ];
 
 #[test]

@@ -126,6 +126,33 @@ fn a_frozen_encoder_is_on_every_device_and_features_need_none() {
 }
 
 #[test]
+fn features_are_the_same_from_any_number_of_devices() {
+    let _turn = lock_generator();
+    let model = without_dropout(ModelMode::VisionOnly, HeadNorm::Layer);
+    let model = model
+        .with_freeze_vision(Freeze::All)
+        .init::<Cpu>(&FlexDevice);
+    let tower = model.frozen_vision().expect("a frozen encoder");
+    let images = UncachedImages::new(sines(29), &tiny_style()).expect("a sound style");
+    let batcher = batcher(&sines(29));
+    let source = BatchSource::new(&images, &batcher);
+    let encode = |devices: &[FlexDevice]| {
+        let encoder = FeatureEncoder::new(tower, source, FeatureDtype::F32, &FlexDevice);
+        let encoder = encoder
+            .expect("samples that can be read")
+            .with_devices(devices);
+        let store = encoder.in_memory(BuildOptions::new()).expect("features");
+        let mut rows = vec![0.0; store.n_variates() * store.width()];
+        let read = |index| {
+            store.features_into(index, &mut rows).expect("a row");
+            rows.clone()
+        };
+        (0..29).map(read).collect::<Vec<_>>()
+    };
+    assert_eq!(encode(&[FlexDevice; 3]), encode(&[FlexDevice]));
+}
+
+#[test]
 fn parts_of_a_batch_are_its_samples_in_order() {
     let (set, images) = (sines(9), UncachedImages::new(sines(9), &tiny_style()));
     let images = images.expect("a sound style");

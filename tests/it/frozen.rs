@@ -2,8 +2,8 @@
 
 use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::{FloatDType, Tensor};
 use timesclip::batch::{BatchSource, HostBatch};
 use timesclip::cache::UncachedImages;
 use timesclip::model::{
@@ -189,6 +189,43 @@ fn features_of_a_picture_do_not_depend_on_its_batch_in_any_bit() {
     for i in 0..24 {
         assert_eq!(features(&[i])[0], all[i], "sample {i} alone");
         assert_eq!(backwards[23 - i], all[i], "sample {i} from behind");
+    }
+}
+
+/// Largest difference of features from those in single precision, in deviations of the features:
+/// three times what `cargo bench --bench precision` measured for the small encoder. An operation that
+/// loses more than its rounding, or another encoder, is far above.
+const HALF_PRECISION: [(FloatDType, f32); 2] = [(FloatDType::F16, 0.1), (FloatDType::BF16, 0.7)];
+
+#[test]
+fn features_in_half_precision_stay_near_those_in_single_precision() {
+    let _turn = lock_generator();
+    let config = two_layers(ModelMode::VisionOnly).with_freeze_vision(Freeze::All);
+    let plain = init(&config).valid();
+    let tower = plain.frozen_vision().expect("a frozen encoder");
+    let features = |dtype: FloatDType| -> Vec<f32> {
+        let tower = tower.clone().with_frozen_precision(dtype);
+        let batch = batch(&(0..24).collect::<Vec<_>>());
+        match batch.into_tensors::<Cpu>(&Default::default()).input.vision {
+            Some(VisionInput::Masks { masks, colors }) => {
+                let features = tower.forward(masks, colors).into_data();
+                features.to_vec().expect("single precision comes out")
+            }
+            other => panic!("no pictures, but {other:?}"),
+        }
+    };
+    let exact = features(FloatDType::F32);
+    let (width, n) = (16, exact.len() as f32);
+    let mean_of = |i: usize| exact.iter().skip(i).step_by(width).sum::<f32>() * width as f32 / n;
+    let mean: Vec<f32> = (0..width).map(mean_of).collect();
+    let centred = exact.iter().zip(mean.iter().cycle()).map(|(x, m)| x - m);
+    let deviation = (centred.map(|x| x * x).sum::<f32>() / n).sqrt();
+    for (dtype, tolerance) in HALF_PRECISION {
+        let found = features(dtype);
+        let apart = exact.iter().zip(&found).map(|(a, b)| (a - b).abs());
+        let largest = apart.fold(0.0, f32::max) / deviation;
+        assert!(largest > 0.0, "{dtype:?} computes in single precision");
+        assert!(largest < tolerance, "{dtype:?}: {largest} deviations");
     }
 }
 

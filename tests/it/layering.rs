@@ -99,7 +99,9 @@ fn sources() -> Vec<(String, PathBuf, String)> {
 
 /// Lines of code that are neither comments nor unit tests.
 fn code(text: &str) -> impl Iterator<Item = &str> {
-    let end = text.find("#[cfg(test)]").unwrap_or(text.len());
+    let marks = ["#[cfg(test)]", "#[cfg(all(test,"];
+    let ends = marks.iter().filter_map(|mark| text.find(mark));
+    let end = ends.min().unwrap_or(text.len());
     text[..end]
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))

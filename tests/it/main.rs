@@ -9,6 +9,7 @@ mod classifier_parity;
 mod command;
 mod devices;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
+mod device_cache;
 #[cfg(test)]
 mod disk_faults;
 #[cfg(test)]
@@ -22,6 +23,13 @@ mod golden_raster;
 mod layering;
 mod pictures;
 mod raster_allocations;
+mod shard_commands;
+#[cfg(test)]
+mod shard_faults;
+#[cfg(test)]
+mod shard_processes;
+#[cfg(test)]
+mod shards;
 mod stores;
 mod support;
 mod training;

@@ -9,11 +9,12 @@ use timesclip::cache::{
     BuildOptions, CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages, disk,
 };
 use timesclip::features::{
-    EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStore,
+    EncoderIdentity, FeatureDtype, FeatureError, FeatureHeader, FeatureKey, FeatureSet,
+    FeatureStore,
 };
 use timesclip::raster::PlotStyle;
 use timesclip::series::SeriesDataset;
-use timesclip::store::{StoreDefect, StoreError};
+use timesclip::store::{self, BuiltShard, Shard, StoreDefect, StoreError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Makes a test for each kind of store of every function.
@@ -102,18 +103,42 @@ impl Kind {
                 boxed(images.map_err(of_cache))
             }
             Self::Features => {
-                let set = set(dataset, style);
-                let compute = |samples: Range<usize>, numbers: &mut [f32]| {
-                    std::thread::sleep(time * u32::try_from(samples.len()).expect("a few"));
-                    let len = numbers.len() / samples.len();
-                    for (index, numbers) in samples.zip(numbers.chunks_exact_mut(len)) {
-                        encode(dataset, index, numbers);
-                    }
-                    Ok::<_, StoreError>(())
-                };
+                let (set, compute) = (set(dataset, style), computing(dataset, time));
                 let store = FeatureStore::open_or_build(folder, &set, BATCH, options, compute);
                 boxed(store.map_err(of_features))
             }
+        }
+    }
+
+    /// Builds one shard, with an encoder that takes some time for each sample.
+    pub(crate) fn build_shard(
+        self,
+        folder: &Path,
+        (dataset, style): (&SeriesDataset, &PlotStyle),
+        shard: Shard,
+        (options, time): (BuildOptions<'_>, Duration),
+    ) -> Result<BuiltShard, StoreError> {
+        match self {
+            Self::Images => {
+                OnDiskImages::build_shard(folder, dataset, style, shard, options).map_err(of_cache)
+            }
+            Self::Features => {
+                let (set, compute) = (set(dataset, style), computing(dataset, time));
+                FeatureStore::build_shard(folder, &set, shard, BATCH, options, compute)
+                    .map_err(of_features)
+            }
+        }
+    }
+
+    /// Joins the shards of the store at `path`.
+    pub(crate) fn join(self, path: &Path, options: BuildOptions<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Images => store::join::<disk::StoreHeader>(path, options)
+                .map(drop)
+                .map_err(of_cache),
+            Self::Features => store::join::<FeatureHeader>(path, options)
+                .map(drop)
+                .map_err(of_features),
         }
     }
 
@@ -194,6 +219,21 @@ fn encode(dataset: &SeriesDataset, index: usize, numbers: &mut [f32]) {
     }
 }
 
+/// An encoder that takes some time for each sample.
+fn computing(
+    dataset: &SeriesDataset,
+    time: Duration,
+) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), StoreError> {
+    move |samples, numbers| {
+        std::thread::sleep(time * u32::try_from(samples.len()).expect("a few"));
+        let len = numbers.len() / samples.len();
+        for (index, numbers) in samples.zip(numbers.chunks_exact_mut(len)) {
+            encode(dataset, index, numbers);
+        }
+        Ok(())
+    }
+}
+
 fn bytes_of(numbers: &[f32]) -> Vec<u8> {
     let numbers = numbers.iter();
     numbers.flat_map(|number| number.to_le_bytes()).collect()
@@ -215,6 +255,17 @@ fn of_cache(error: CacheError) -> StoreError {
             source,
         },
         CacheError::Store { path, source } => StoreError::Defect { path, source },
+        CacheError::MissingShards {
+            path,
+            missing,
+            count,
+        } => StoreError::MissingShards {
+            path,
+            missing,
+            count,
+        },
+        CacheError::Cancelled { done, total } => StoreError::Cancelled { done, total },
+        CacheError::OverBudget { needed, budget } => StoreError::OverBudget { needed, budget },
         other => panic!("no error of a store: {other:?}"),
     }
 }

@@ -47,6 +47,10 @@ impl StoreKind for StoreHeader {
     const PHASE: BuildPhase = BuildPhase::Drawing;
     const FIELDS_LEN: usize = 48;
 
+    fn key_digits(&self) -> String {
+        self.key.to_string()
+    }
+
     fn n_samples(&self) -> usize {
         self.n_samples
     }
