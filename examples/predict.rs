@@ -11,7 +11,7 @@ use burn::tensor::TensorData;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Parser;
 use safetensors::{Dtype, tensor::TensorView};
-use timesclip::backend::{BackendJob, BackendKind, run_on};
+use timesclip::backend::{BackendChoice, BackendJob, run_on};
 use timesclip::batch::TimesClipBatch;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
@@ -37,9 +37,12 @@ struct Args {
     /// Name of the label column of a table [default: the last column]
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
-    /// What to compute on: cpu, wgpu or cuda
-    #[arg(long, default_value = "cpu")]
-    backend: BackendKind,
+    /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
+    #[arg(long, default_value = "auto")]
+    backend: BackendChoice,
+    /// Number of the device within its kind, from 0
+    #[arg(long, default_value_t = 0)]
+    device: usize,
     /// Write the first batch and its logits as safetensors
     #[arg(long, value_name = "FILE")]
     dump_batch: Option<PathBuf>,
@@ -47,7 +50,12 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    run_on(args.backend, 0, Predict(&args))?
+    let device = args.backend.choose(args.device)?;
+    for error in &device.passed_over {
+        eprintln!("warning: {error}");
+    }
+    eprintln!("on {device}");
+    run_on(device.kind, &[device.index], Predict(&args))?
 }
 
 struct Predict<'a>(&'a Args);
@@ -55,11 +63,12 @@ struct Predict<'a>(&'a Args);
 impl BackendJob for Predict<'_> {
     type Output = Result<()>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
+        let device = &devices[0];
         let (directory, config) = RunDirectory::open(&self.0.run)?;
-        let model = config.model.init::<B::InnerBackend>(&device);
+        let model = config.model.init::<B::InnerBackend>(device);
         let model = model.with_frozen_precision(config.frozen_dtype());
-        let model = directory.checkpoints()?.load_best(model, &device)?;
+        let model = directory.checkpoints()?.load_best(model, device)?;
         let mut format = CsvFormat::new(config.model.n_variates);
         if self.0.variate_major {
             format.layout = Layout::VariateMajor;
@@ -94,10 +103,10 @@ impl BackendJob for Predict<'_> {
         let size = config.training.batch_size;
         if let Some(path) = &self.0.dump_batch {
             let first = source.gather(&indices[..size.min(indices.len())])?;
-            dump(&model, first.into_tensors(&device), path)
+            dump(&model, first.into_tensors(device), path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for prediction in evaluate(&model, source, &indices, size, &device)?.predictions {
+        for prediction in evaluate(&model, source, &indices, size, device)?.predictions {
             let probability = prediction.probabilities[prediction.predicted];
             let name = &config.class_names[prediction.predicted];
             println!("{}\t{name}\t{probability:.4}", prediction.id);

@@ -1,14 +1,23 @@
-//! The only place that names concrete backends: which are compiled in, which are present, and
-//! running a job on one of them.
+//! The only place that names concrete backends: which are compiled in, which are present, which
+//! of them is best, and running a job on one of them.
 //!
 //! Kernels are compiled where a GPU backend is named, which costs minutes each time; so
 //! downstream crates that use Burn's backends themselves need nothing of this module.
+
+mod choice;
+mod devices;
+mod error;
+#[cfg(any(test, feature = "wgpu", feature = "cuda"))]
+mod trial;
 
 use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::backend::AutodiffBackend;
-use thiserror::Error;
+
+pub use choice::{BackendChoice, ChosenDevice};
+pub use devices::DeviceInfo;
+pub use error::BackendError;
 
 /// A family of devices to compute on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,7 +25,7 @@ use thiserror::Error;
 pub enum BackendKind {
     /// The processor, through `burn-flex`. Cargo feature `cpu`.
     Cpu,
-    /// Any GPU with Vulkan, Metal or DirectX 12, through `burn-wgpu`. Cargo feature `wgpu`.
+    /// Any GPU with Vulkan or Metal, through `burn-wgpu`. Cargo feature `wgpu`.
     Wgpu,
     /// NVIDIA GPUs, through `burn-cuda`. Cargo feature `cuda`.
     Cuda,
@@ -44,21 +53,18 @@ impl BackendKind {
         }
     }
 
-    /// Names of the devices of this kind that are present; asks the driver, starts nothing.
+    /// The devices of this kind that are present; asks the driver, starts nothing.
     ///
     /// # Errors
     /// [`BackendError::NotCompiled`] if the feature is off.
-    pub fn devices(self) -> Result<Vec<String>, BackendError> {
+    pub fn devices(self) -> Result<Vec<DeviceInfo>, BackendError> {
         match self {
             #[cfg(feature = "cpu")]
-            Self::Cpu => Ok(vec![format!(
-                "processor with {} threads",
-                rayon::current_num_threads()
-            )]),
+            Self::Cpu => Ok(vec![devices::processor()]),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Ok(wgpu_devices()),
+            Self::Wgpu => Ok(devices::adapters()),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(cuda_devices()),
+            Self::Cuda => Ok(devices::cuda()),
             #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
             kind => Err(BackendError::NotCompiled { kind }),
         }
@@ -69,16 +75,32 @@ impl BackendKind {
     /// # Errors
     /// [`BackendError::NotCompiled`] if the feature is off, [`BackendError::NotPresent`] if there
     /// is no device of that number.
-    pub fn check_device(self, index: usize) -> Result<(), BackendError> {
-        let found = self.devices()?.len();
-        if index < found {
-            return Ok(());
-        }
-        Err(BackendError::NotPresent {
+    pub fn check_device(self, index: usize) -> Result<DeviceInfo, BackendError> {
+        let devices = self.devices()?;
+        let found = devices.len();
+        let absent = BackendError::NotPresent {
             kind: self,
             index,
             found,
-        })
+        };
+        devices.into_iter().nth(index).ok_or(absent)
+    }
+
+    /// Computes something very small on a GPU, so that a driver in disorder shows as an error here
+    /// and not as a panic in the middle of the work. The processor needs no trial.
+    ///
+    /// The process's panic hook is replaced while this runs.
+    ///
+    /// # Errors
+    /// As [`check_device`](Self::check_device), and [`BackendError::Unusable`] if the device is
+    /// there and does not compute.
+    pub fn try_device(self, index: usize) -> Result<DeviceInfo, BackendError> {
+        let device = self.check_device(index)?;
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        if self != Self::Cpu {
+            trial::double_on(self, index)?;
+        }
+        Ok(device)
     }
 }
 
@@ -105,129 +127,62 @@ pub trait BackendJob {
     /// What it gives.
     type Output;
 
-    /// Does the work on a device.
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output;
+    /// Does the work on the devices asked for: one at least.
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output;
 }
 
-/// Runs a job on the device number `index` of a kind; the processor has only number 0.
+/// Runs a job on the devices of a kind with these numbers; the processor is number 0, as often as
+/// it is named.
 ///
 /// # Errors
-/// [`BackendError`] if the kind is not compiled in or has no such device.
+/// [`BackendError`] if the kind is not compiled in, has no such device, or that does not compute
+/// ([`BackendKind::try_device`]).
+///
+/// # Panics
+/// If no device is named.
 pub fn run_on<J: BackendJob>(
     kind: BackendKind,
-    index: usize,
+    indices: &[usize],
     job: J,
 ) -> Result<J::Output, BackendError> {
-    kind.check_device(index)?;
+    assert!(!indices.is_empty(), "a job on 0 devices");
+    for (i, index) in indices.iter().enumerate() {
+        if !indices[..i].contains(index) {
+            kind.try_device(*index)?;
+        }
+    }
+    start(kind, indices, job)
+}
+
+/// Runs a job on devices that are there.
+fn start<J: BackendJob>(
+    kind: BackendKind,
+    indices: &[usize],
+    job: J,
+) -> Result<J::Output, BackendError> {
     match kind {
         #[cfg(feature = "cpu")]
         BackendKind::Cpu => {
-            Ok(job.run::<burn::backend::Autodiff<burn_flex::Flex>>(Default::default()))
+            let devices = vec![burn_flex::FlexDevice; indices.len()];
+            Ok(job.run::<burn::backend::Autodiff<burn_flex::Flex>>(&devices))
         }
         #[cfg(feature = "wgpu")]
         BackendKind::Wgpu => {
-            Ok(job.run::<burn::backend::Autodiff<burn_wgpu::Wgpu>>(wgpu_device(index)))
+            let devices: Vec<_> = indices.iter().copied().map(devices::wgpu_device).collect();
+            Ok(job.run::<burn::backend::Autodiff<burn_wgpu::Wgpu>>(&devices))
         }
         #[cfg(feature = "cuda")]
         BackendKind::Cuda => {
-            let device = burn_cuda::CudaDevice::new(index);
-            Ok(job.run::<burn::backend::Autodiff<burn_cuda::Cuda>>(device))
+            let devices = indices.iter().copied().map(burn_cuda::CudaDevice::new);
+            let devices: Vec<_> = devices.collect();
+            Ok(job.run::<burn::backend::Autodiff<burn_cuda::Cuda>>(&devices))
         }
         #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
         kind => {
-            drop(job);
+            let _ = (indices, job);
             Err(BackendError::NotCompiled { kind })
         }
     }
-}
-
-/// Adapters of the graphics API that burn-wgpu itself asks for: with none, it would panic.
-#[cfg(feature = "wgpu")]
-fn wgpu_adapters() -> Vec<wgpu::AdapterInfo> {
-    let backends = match cfg!(target_os = "macos") {
-        true => wgpu::Backends::METAL,
-        false => wgpu::Backends::VULKAN,
-    };
-    let descriptor = wgpu::InstanceDescriptor {
-        backends,
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    };
-    let instance = wgpu::Instance::new(descriptor);
-    let adapters = pollster::block_on(instance.enumerate_adapters(backends));
-    adapters.iter().map(wgpu::Adapter::get_info).collect()
-}
-
-#[cfg(feature = "wgpu")]
-fn wgpu_devices() -> Vec<String> {
-    wgpu_adapters()
-        .into_iter()
-        .map(|info| format!("{} ({:?})", info.name, info.device_type))
-        .collect()
-}
-
-/// Burn counts devices within their type, a user counts them all.
-#[cfg(feature = "wgpu")]
-fn wgpu_device(index: usize) -> burn_wgpu::WgpuDevice {
-    use burn_wgpu::WgpuDevice;
-    let types: Vec<_> = wgpu_adapters()
-        .into_iter()
-        .map(|info| info.device_type)
-        .collect();
-    let within = types[..index]
-        .iter()
-        .filter(|kind| **kind == types[index])
-        .count();
-    match types[index] {
-        wgpu::DeviceType::DiscreteGpu => WgpuDevice::DiscreteGpu(within),
-        wgpu::DeviceType::IntegratedGpu => WgpuDevice::IntegratedGpu(within),
-        wgpu::DeviceType::VirtualGpu => WgpuDevice::VirtualGpu(within),
-        wgpu::DeviceType::Cpu => WgpuDevice::Cpu,
-        wgpu::DeviceType::Other => WgpuDevice::DefaultDevice,
-    }
-}
-
-/// cudarc panics where the driver's library is missing, and offers no safe question beforehand.
-#[cfg(feature = "cuda")]
-fn cuda_devices() -> Vec<String> {
-    use cudarc::driver::CudaContext;
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let names = std::panic::catch_unwind(|| {
-        let count = usize::try_from(CudaContext::device_count().unwrap_or(0)).unwrap_or(0);
-        (0..count)
-            .map(|index| format!("CUDA device {index}"))
-            .collect()
-    });
-    std::panic::set_hook(hook);
-    names.unwrap_or_default()
-}
-
-/// A backend cannot be used.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BackendError {
-    /// There is no backend of that name.
-    #[error("there is no backend {name:?}; there are cpu, wgpu and cuda")]
-    Unknown {
-        /// The name.
-        name: String,
-    },
-    /// The backend is not compiled in.
-    #[error("this program was built without the {kind} backend; build it with --features {kind}")]
-    NotCompiled {
-        /// The backend.
-        kind: BackendKind,
-    },
-    /// There is no such device.
-    #[error("{kind} device {index} was asked for, but this machine has {found} of them")]
-    NotPresent {
-        /// The backend.
-        kind: BackendKind,
-        /// Number of the device, from 0.
-        index: usize,
-        /// Number of devices that are present.
-        found: usize,
-    },
 }
 
 #[cfg(test)]
@@ -251,7 +206,7 @@ mod tests {
             .into_iter()
             .filter(|kind| !kind.is_compiled())
         {
-            let error = kind.check_device(0).unwrap_err();
+            let error = kind.try_device(0).unwrap_err();
             assert_eq!(error, BackendError::NotCompiled { kind });
             assert!(
                 error.to_string().contains(&format!("--features {kind}")),
@@ -262,13 +217,13 @@ mod tests {
 
     #[cfg(feature = "cpu")]
     #[test]
-    fn the_processor_is_one_device() {
-        assert_eq!(BackendKind::Cpu.check_device(0), Ok(()));
+    fn the_processor_is_one_device_and_no_gpu() {
+        assert!(!BackendKind::Cpu.try_device(0).unwrap().is_gpu);
         let absent = BackendError::NotPresent {
             kind: BackendKind::Cpu,
             index: 1,
             found: 1,
         };
-        assert_eq!(BackendKind::Cpu.check_device(1), Err(absent));
+        assert_eq!(BackendKind::Cpu.try_device(1), Err(absent));
     }
 }

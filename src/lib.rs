@@ -62,10 +62,9 @@
 //! # Features
 //!
 //! - `cpu` (default): Burn's pure-Rust CPU backend, and fused operations on it.
-//! - `wgpu`: GPUs through Vulkan, Metal or DirectX 12. `cuda`: NVIDIA GPUs.
+//! - `wgpu`: GPUs through Vulkan or Metal. `cuda`: NVIDIA GPUs.
 //! - `fusion`, `autotune`: slow first start, faster steady state on a GPU.
 //! - `train` (default): the training loop. `report` (default): run directories and pictures.
-//! - `hub`: weights by name, fetched from a model hub.
 //! - `hub`: pretrained weights by name, from Hugging Face's hub.
 //! - `burn-train`: `TrainStep` and `InferenceStep` of burn-train for the classifier.
 //!

@@ -1,15 +1,21 @@
-"""Times forward passes and training steps against PyTorch on the CPU, both in one run.
+"""Times forward passes and training steps against PyTorch, both in one run on one device.
 
     pip install torch numpy
-    python benches/compare/pytorch.py                  # two threads each
+    python benches/compare/pytorch.py                  # the CPU, two threads each
     python benches/compare/pytorch.py --threads 1 --pin 0
     python benches/compare/pytorch.py --rounds 30 step
+    python benches/compare/pytorch.py --device cuda                       # the first NVIDIA GPU
+    python benches/compare/pytorch.py --device cuda --dtype bf16 forward  # encoders in bf16
+    python benches/compare/pytorch.py --device cuda --backend wgpu        # ours through Vulkan
 
 Builds the same nets in PyTorch, starts `cargo bench --bench model -- --serve`, and alternates the
 two case by case, so that whatever else the machine does falls on both. Prints a table of the
 fastest of all rounds and their ratio, ours over PyTorch's; medians stand beside them as a measure
 of how quiet the machine was. Frozen forward passes run in inference mode. `--user` compares
 processor time instead of wall time, which is fair on a busy machine with one thread each.
+
+On a GPU both are waited for in every round, the first rounds (kernels are compiled and tuned) do
+not count, and products of single precision may take TF32, as Burn's do.
 """
 
 import argparse
@@ -25,7 +31,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-PICTURES, SMALL_PICTURES = 8, 192
+SMALL_PICTURES = 192
+# Rounds that do not count.
+WARM_UP = 3
 BATCH, STEPS, VARIATES, CLASSES, PATCH = 64, 37, 14, 4, 4
 
 
@@ -148,8 +156,9 @@ def info_nce(seen, read, temperature=0.07):
     return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
 
-def forward(patch):
-    model, pixels = Vit(224, patch, 768, 12, 12).eval(), torch.randn(PICTURES, 3, 224, 224)
+def forward(patch, pictures, dtype):
+    model = Vit(224, patch, 768, 12, 12).eval().to(dtype)
+    pixels = torch.randn(pictures, 3, 224, 224, dtype=dtype)
 
     def run():
         with torch.inference_mode():
@@ -191,22 +200,32 @@ def small_dual_step():
 
 
 CASES = {
-    "forward/vit-b-32": lambda: forward(32),
-    "forward/vit-b-16": lambda: forward(16),
-    "step/vit-64px-16": lambda: vit_step(16),
-    "step/vit-64px-8": lambda: vit_step(8),
-    "step/small-dual": small_dual_step,
+    "forward/vit-b-32": lambda options: forward(32, options.pictures, DTYPES[options.dtype]),
+    "forward/vit-b-16": lambda options: forward(16, options.pictures, DTYPES[options.dtype]),
+    "step/vit-64px-16": lambda options: vit_step(16),
+    "step/vit-64px-8": lambda options: vit_step(8),
+    "step/small-dual": lambda options: small_dual_step(),
 }
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
 class Ours:
     """The bench binary, waiting for the names of cases."""
 
-    def __init__(self, threads, binary):
+    def __init__(self, options):
         root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-        command = ["cargo", "bench", "--quiet", "--locked", "--bench", "model", "--", "--serve"]
+        command = ["cargo", "bench", "--quiet", "--locked", "--bench", "model"]
+        if options.backend != "cpu":
+            command += ["--features", f"{options.backend},fusion,autotune"]
+        command = [options.binary, "--serve"] if options.binary else [*command, "--", "--serve"]
+        settings = {
+            "RAYON_NUM_THREADS": str(options.threads),
+            "TIMESCLIP_BENCH_BACKEND": options.backend,
+            "TIMESCLIP_BENCH_DTYPE": options.dtype,
+            "TIMESCLIP_BENCH_PICTURES": str(options.pictures),
+        }
         self.process = subprocess.Popen(
-            [binary, "--serve"] if binary else command, cwd=root, env={**os.environ, "RAYON_NUM_THREADS": str(threads)}, text=True,
+            command, cwd=root, env={**os.environ, **settings}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
 
@@ -220,13 +239,15 @@ class Ours:
         return tuple(float(seconds) for seconds in answer.split())
 
 
-def run_torch(case):
+def run_torch(case, device):
     def used():
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return usage.ru_utime + usage.ru_stime
 
     wall, processor = time.perf_counter(), used()
     case()
+    if device == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter() - wall, used() - processor
 
 
@@ -236,32 +257,55 @@ def processor_name():
     return names[0] if names else platform.processor()
 
 
-def main():
+def gpu_name():
+    """Card, driver and CUDA of PyTorch, for the table's head."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
+    driver = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
+    return f"{torch.cuda.get_device_name()}, driver {driver}, CUDA {torch.version.cuda}"
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("filter", nargs="?", default="", help="only cases with this in their name")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="PyTorch's")
+    parser.add_argument("--backend", choices=["cpu", "cuda", "wgpu"], help="ours [the device's]")
+    parser.add_argument("--dtype", choices=DTYPES, default="f32", help="of frozen encoders")
+    parser.add_argument("--pictures", type=int, help="of a forward pass [8, on a GPU 256]")
     parser.add_argument("--pin", help="run both on these processors, as `taskset -c` takes them")
     parser.add_argument("--user", action="store_true", help="compare processor time")
     parser.add_argument("--binary", help="a bench that is built already, instead of cargo's")
     options = parser.parse_args()
+    options.backend = options.backend or options.device
+    options.pictures = options.pictures or (8 if options.device == "cpu" else 256)
+    return options
+
+
+def main():
+    options = arguments()
     if options.pin:
         os.sched_setaffinity(0, {int(core) for core in options.pin.split(",")})
     torch.set_num_threads(options.threads)
+    torch.set_default_device(options.device)
+    torch.set_float32_matmul_precision("highest" if options.device == "cpu" else "high")
     torch.manual_seed(0)
-    ours, clock = Ours(options.threads, options.binary), 1 if options.user else 0
+    ours, clock = Ours(options), 1 if options.user else 0
     kind = "processor" if options.user else "wall"
+    if options.device == "cuda":
+        print(f"{gpu_name()}; ours through {options.backend};")
     print(f"{processor_name()}, {options.threads} threads each, PyTorch {torch.__version__},")
+    print(f"encoders in {options.dtype} over {options.pictures} pictures,")
     print(f"fastest (median) of {options.rounds} rounds, {kind} time in ms\n")
     print("| case | ours | PyTorch | ratio |\n| --- | --: | --: | --: |")
     for name, build in CASES.items():
         if options.filter not in name:
             continue
-        case, times = build(), ([], [])
-        for _ in range(options.rounds + 2):
+        case, times = build(options), ([], [])
+        for _ in range(options.rounds + WARM_UP):
             times[0].append(ours.run(name)[clock] * 1e3)
-            times[1].append(run_torch(case)[clock] * 1e3)
-        a, b = (side[2:] for side in times)
+            times[1].append(run_torch(case, options.device)[clock] * 1e3)
+        a, b = (side[WARM_UP:] for side in times)
         middle = [statistics.median(side) for side in (a, b)]
         print(
             f"| {name} | {min(a):.1f} ({middle[0]:.1f}) | {min(b):.1f} ({middle[1]:.1f}) "

@@ -1,11 +1,12 @@
 //! The flags, and the run they describe.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use timesclip::backend::BackendKind;
+use timesclip::backend::{BackendChoice, BackendKind};
 use timesclip::batch::BatchViews;
 use timesclip::loss::TimesClipLoss;
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
@@ -106,12 +107,16 @@ pub(crate) struct Args {
     /// of an array job; the run, or `image_cache merge`, joins them
     #[arg(long, value_name = "I/N", requires = "prepare_only")]
     pub(crate) shard: Option<Shard>,
-    /// What to compute on: cpu, wgpu or cuda
-    #[arg(long, default_value = "cpu")]
-    pub(crate) backend: BackendKind,
-    /// Number of the device, from 0
+    /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
+    #[arg(long, default_value = "auto")]
+    pub(crate) backend: BackendChoice,
+    /// Number of the device within its kind, from 0
     #[arg(long, default_value_t = 0)]
     pub(crate) device: usize,
+    /// Spread every batch over so many devices, from `--device` on; they learn together what one
+    /// would. The processor can only pretend to be several
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) devices: NonZeroUsize,
     /// Keep all pictures of the training set and its views on the device, or their features if
     /// these are kept, in at most so many bytes (`4GiB`): batches need not bring them then
     #[arg(long, value_name = "BYTES")]
@@ -235,7 +240,12 @@ impl Args {
     }
 
     /// Everything that decides what the run does.
-    pub(crate) fn run_config(&self, data: &Data, pretrained: &Pretrained) -> Result<RunConfig> {
+    pub(crate) fn run_config(
+        &self,
+        data: &Data,
+        pretrained: &Pretrained,
+        backend: BackendKind,
+    ) -> Result<RunConfig> {
         let normalization = match self.normalization {
             NormalizationFlag::Instance => Normalization::Instance,
             NormalizationFlag::Dataset => Normalization::Dataset,
@@ -274,6 +284,7 @@ impl Args {
             pixels: self.encoders.pixels(pretrained)?,
             pretrained: self.encoders.sources(),
             frozen_precision: self.encoders.frozen_precision,
+            backend,
             augmentation: self.views.augmentation(),
             model,
             training: self.training_config(),

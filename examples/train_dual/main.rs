@@ -52,10 +52,21 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     // Everything that can be wrong is found out before anything is written.
-    args.backend.check_device(args.device)?;
+    let device = args.backend.choose(args.device)?;
+    for error in &device.passed_over {
+        eprintln!("warning: {error}");
+    }
+    let devices = device.and_next(args.devices.get());
+    for index in &devices {
+        device.kind.check_device(*index)?;
+    }
+    match devices.len() {
+        1 => println!("device    {device}"),
+        n => println!("device    {device}, the first of {n}"),
+    }
     let data = data::load(args)?;
     let pretrained = args.encoders.open()?;
-    let config = args.run_config(&data, &pretrained)?;
+    let config = args.run_config(&data, &pretrained, device.kind)?;
     let (shortest, longest) = data.steps();
     config.model.validate()?;
     config.model.check_steps(shortest, longest)?;
@@ -67,13 +78,14 @@ fn run(args: &Args) -> Result<()> {
     check_device_cache(args, &config, data.train.len())?;
     if args.prepare_only {
         let preparation = Preparation::new(args, data, pretrained, config)?;
-        return run_on(args.backend, args.device, preparation)?;
+        return run_on(device.kind, &devices, preparation)?;
     }
     let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
     let directory = match args.resume {
         true => RunDirectory::resume(path, &config)?,
         false => RunDirectory::create(path, &config)?,
     };
+    let kind = device.kind;
     let job = Job {
         args,
         data,
@@ -82,7 +94,7 @@ fn run(args: &Args) -> Result<()> {
         directory,
         started,
     };
-    run_on(args.backend, args.device, job)?
+    run_on(kind, &devices, job)?
 }
 
 /// The first of `runs/NAME-MODE-1`, `-2`, … that is not there.
@@ -108,7 +120,7 @@ struct Job<'a> {
 impl BackendJob for Job<'_> {
     type Output = Result<()>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
         let Self {
             args,
             data,
@@ -117,11 +129,11 @@ impl BackendJob for Job<'_> {
             ..
         } = &self;
         let batcher = batcher(args, config);
-        let (model, count) = start::<B>(args, config, &self.pretrained, &device)?;
+        let (model, count) = start::<B>(args, config, &self.pretrained, devices)?;
         let plain = model.valid();
         let what = (&data.train, "training", n_views(config));
-        let mut sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
-        sets.keep_on_device::<B>(args, &batcher, &device)?;
+        let mut sets = Sets::build(args, config, &batcher, what, (&plain, devices))?;
+        sets.keep_on_device::<B>(args, &batcher, devices)?;
         let sources = sets.sources(&batcher)?;
 
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;
@@ -129,7 +141,8 @@ impl BackendJob for Job<'_> {
         let training =
             TrainingData::new(sources[0], &split.train, &split.valid).with_views(&sources[1..]);
         let mut progress = Progress::new(&config.training, args.quiet)?;
-        let trained = Trainer::<B>::new(&config.training, training, &device)?
+        let trained = Trainer::<B>::new(&config.training, training, &devices[0])?
+            .with_devices(devices)
             .with_checkpoints(&checkpoints)
             .fit(model, &mut progress)?;
         progress.finish();
@@ -142,7 +155,7 @@ impl BackendJob for Job<'_> {
         }
         let weights = directory.path().join("model.safetensors");
         save_classifier(&trained.model, &config.model, weights)?;
-        let test = self.test(&trained, &batcher, &device)?;
+        let test = self.test(&trained, &batcher, devices)?;
         self.report(trained, test, count, &sets)
     }
 }
@@ -165,15 +178,16 @@ fn start<B: AutodiffBackend>(
     args: &Args,
     config: &RunConfig,
     pretrained: &Pretrained,
-    device: &B::Device,
+    devices: &[B::Device],
 ) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
+    let device = &devices[0];
     B::seed(device, config.training.seed);
     let model = config.model.init::<B>(device);
     let model = args.encoders.load(model, config, pretrained, device)?;
     let count = model.parameter_count();
     println!(
-        "model     {} weights, {} of them trained, {} frozen, on {}",
-        count.total, count.trainable, count.frozen, args.backend
+        "model     {} weights, {} of them trained, {} frozen",
+        count.total, count.trainable, count.frozen
     );
     Ok((model, count))
 }
@@ -184,17 +198,23 @@ impl Job<'_> {
         &self,
         trained: &Trained<B>,
         batcher: &TimesClipBatcher,
-        device: &B::Device,
+        devices: &[B::Device],
     ) -> Result<ClassificationMetrics> {
         let Self {
             args, data, config, ..
         } = self;
         let what = (&data.test, "test", 0);
-        let sets = Sets::build(args, config, batcher, what, (&trained.model, device))?;
+        let sets = Sets::build(args, config, batcher, what, (&trained.model, devices))?;
         let source = sets.sources(batcher)?[0];
         let indices: Vec<usize> = (0..data.test.len()).collect();
         let model = &trained.model;
-        let evaluation = evaluate(model, source, &indices, config.training.batch_size, device)?;
+        let evaluation = evaluate(
+            model,
+            source,
+            &indices,
+            config.training.batch_size,
+            &devices[0],
+        )?;
         let pairs = evaluation
             .predictions
             .iter()

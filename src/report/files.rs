@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Report, ReportError, draw_confusion};
 use crate::augment::AugmentConfig;
+use crate::backend::BackendKind;
 use crate::features::FeatureDtype;
 use crate::model::TimesClipClassifierConfig;
 use crate::normalize::Normalizer;
@@ -37,6 +38,8 @@ pub struct RunConfig {
     pub pretrained: [Option<String>; 2],
     /// What a frozen vision encoder computes in.
     pub frozen_precision: FeatureDtype,
+    /// What it was computed on.
+    pub backend: BackendKind,
     /// The augmented views that training epochs take in turn, if there are any.
     pub augmentation: Option<Augmentation>,
     /// The classifier.
@@ -87,7 +90,8 @@ impl RunDirectory {
         Ok(run)
     }
 
-    /// Opens the directory of a run to go on with it. Only the number of epochs may differ.
+    /// Opens the directory of a run to go on with it. Only the number of epochs may differ, and
+    /// what it is computed on.
     ///
     /// # Errors
     /// [`ReportError::OtherConfig`] if the run was made with another configuration,
@@ -98,6 +102,7 @@ impl RunDirectory {
         let to_value = |config: &RunConfig| {
             let mut config = config.clone();
             config.training.epochs = 1;
+            config.backend = BackendKind::Cpu;
             serde_json::to_value(config).map_err(|source| ReportError::Json {
                 path: path.clone(),
                 source,

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
+use timesclip::backend::BackendKind;
 use timesclip::model::{SeriesInput, TimesClipInput};
 use timesclip::weights::Checkpoint;
 
@@ -111,6 +112,17 @@ fn a_whole_run_leaves_its_report_and_resumes() {
     assert_eq!(report["dataset"]["n_test"], 8);
     assert_eq!(report["cache"]["images"], 16);
     assert_eq!(report["history"].as_array().map(Vec::len), Some(3));
+    let config = fs::read_to_string(bench.path("run").join("config.json")).expect("a config");
+    let config: Value = serde_json::from_str(&config).expect("a config in JSON");
+    let backend = config["backend"].as_str().expect("a backend");
+    assert!(
+        backend.parse::<BackendKind>().is_ok(),
+        "{backend} is no backend"
+    );
+    assert!(
+        printed.contains(&format!(", on {backend} 0: ")),
+        "{printed}"
+    );
     let picture = fs::read(bench.path("run").join("confusion.png")).expect("a picture");
     assert!(
         picture.starts_with(b"\x89PNG"),
@@ -436,14 +448,12 @@ fn a_gpu_backend_that_is_not_there_is_named() {
     let Some(example) = example() else { return };
     let bench = Bench::new();
     for backend in ["wgpu", "cuda"] {
-        let output = bench.run(&example, "train.csv", "test.csv", &["--backend", backend]);
-        if output.status.success() {
-            println!("skipped: this machine has a {backend} device");
-            continue;
-        }
+        let more = ["--backend", backend, "--device", "99"];
+        let output = bench.run(&example, "train.csv", "test.csv", &more);
+        assert!(!output.status.success(), "{backend} has a hundred devices");
         let error = String::from_utf8_lossy(&output.stderr);
         let not_compiled = error.contains(&format!("--features {backend}"));
-        let not_present = error.contains(&format!("{backend} device 0"));
+        let not_present = error.contains(&format!("{backend} device 99"));
         assert!(not_compiled || not_present, "{backend}: {error}");
         assert!(!error.contains("panicked"), "{backend}: {error}");
     }

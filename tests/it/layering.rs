@@ -45,6 +45,7 @@ const RULES: &[(&str, &[&str])] = &[
             "model",
             "metrics",
             "augment",
+            "backend",
             "cache",
             "features",
             "normalize",

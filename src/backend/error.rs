@@ -1,0 +1,67 @@
+//! Why a backend cannot be used, in words that say what to do about it.
+
+use thiserror::Error;
+
+use super::BackendKind;
+
+/// A backend cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// There is no backend of that name.
+    #[error(
+        "there is no backend {name:?}; there are cpu, wgpu and cuda, and auto for the fastest that \
+         is compiled in and present"
+    )]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The backend is not compiled in.
+    #[error("this program was built without the {kind} backend; build it with --features {kind}")]
+    NotCompiled {
+        /// The backend.
+        kind: BackendKind,
+    },
+    /// There is no such device.
+    #[error(
+        "{kind} device {index} was asked for, but this machine has {found} of them{}",
+        if *found == 0 { driver(*kind) } else { "" }
+    )]
+    NotPresent {
+        /// The backend.
+        kind: BackendKind,
+        /// Number of the device, from 0.
+        index: usize,
+        /// Number of devices that are present.
+        found: usize,
+    },
+    /// The device is there, but does not compute.
+    #[error("{kind} device {index} is present but does not compute{}: {said}", tools(*kind))]
+    Unusable {
+        /// The backend.
+        kind: BackendKind,
+        /// Number of the device, from 0.
+        index: usize,
+        /// What the backend said when it was tried, in one line.
+        said: String,
+    },
+}
+
+/// What makes devices of a kind appear.
+fn driver(kind: BackendKind) -> &'static str {
+    match kind {
+        BackendKind::Cpu => "",
+        BackendKind::Wgpu if cfg!(target_os = "macos") => "; it takes Metal",
+        BackendKind::Wgpu => "; it takes a Vulkan loader and driver",
+        BackendKind::Cuda => "; it takes NVIDIA's driver",
+    }
+}
+
+/// What a kind needs beside its driver.
+fn tools(kind: BackendKind) -> &'static str {
+    match kind {
+        BackendKind::Cpu | BackendKind::Wgpu => "",
+        BackendKind::Cuda => " (it takes NVRTC and the headers of the CUDA toolkit at CUDA_PATH)",
+    }
+}

@@ -1,0 +1,97 @@
+//! Trying a device with the smallest of jobs, since drivers panic where they could say no.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::AutodiffBackend;
+
+use super::{BackendError, BackendJob, BackendKind, start};
+
+/// Doubles a number on a device.
+pub(super) fn double_on(kind: BackendKind, index: usize) -> Result<(), BackendError> {
+    let unusable = |said| BackendError::Unusable { kind, index, said };
+    let doubled = quietly(|| start(kind, &[index], Double)).map_err(unusable)??;
+    // A device thread that panics may leave its caller with a result, of any value.
+    match doubled == [2.0] {
+        true => Ok(()),
+        false => Err(unusable(format!("twice one is {doubled:?} there"))),
+    }
+}
+
+struct Double;
+
+impl BackendJob for Double {
+    type Output = Vec<f32>;
+
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Vec<f32> {
+        let one = Tensor::<B::InnerBackend, 1>::ones([1], &devices[0]);
+        (one.clone() + one).into_data().iter::<f32>().collect()
+    }
+}
+
+/// What `work` gives, or what was said in panic while it ran, in one line.
+///
+/// A backend computes in a thread of its own and tells the caller only that this thread is gone.
+/// So the hook, which hears all threads, takes the messages down instead of printing them; the
+/// caller's own is quoted if there is no other.
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // The hook is the process's: one at a time may borrow it.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _turn = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let heard = Arc::new(Mutex::new([String::new(), String::new()]));
+    let caller = thread::current().id();
+    let hook = take_hook();
+    set_hook(Box::new({
+        let heard = Arc::clone(&heard);
+        move |panic| {
+            let message = panic.payload_as_str().unwrap_or("it panicked");
+            let words = message.split_whitespace();
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let line = &mut heard[usize::from(thread::current().id() == caller)];
+            words.for_each(|word| line.extend([" ", word]));
+        }
+    }));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    set_hook(hook);
+    result.map_err(|_| {
+        let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = heard.iter().find(|line| !line.is_empty());
+        said.map_or_else(String::new, |line| line.trim_start().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_succeeds_gives_what_it_gives() {
+        assert_eq!(quietly(|| 2 + 2), Ok(4));
+    }
+
+    // Other tests may panic on purpose meanwhile, and are heard too.
+    #[test]
+    fn the_thread_that_panicked_first_is_quoted_and_not_its_caller() {
+        let said = quietly(|| {
+            let device = thread::spawn(|| panic!("no driver\n    at {}", "all"));
+            device.join().expect("the device's thread");
+        });
+        let said = said.unwrap_err();
+        assert!(said.contains("no driver at all"), "{said}");
+        assert!(!said.contains("the device's thread"), "{said}");
+    }
+
+    #[test]
+    fn a_caller_that_panicked_alone_is_quoted() {
+        let said = quietly(|| panic!("out of paper")).unwrap_err();
+        assert!(!said.is_empty());
+    }
+
+    #[cfg(feature = "cpu")]
+    #[test]
+    fn the_trial_is_passed_by_what_computes() {
+        assert_eq!(double_on(BackendKind::Cpu, 0), Ok(()));
+    }
+}

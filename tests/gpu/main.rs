@@ -1,0 +1,60 @@
+//! GPU backends against the CPU backend, with the same weights on the same batches.
+//!
+//! `cargo test --features wgpu --test gpu`, or `cuda`, or both; without `fusion` and `autotune`,
+//! whose first start takes minutes. Any device will do, a Vulkan driver that computes on the
+//! processor too: on Debian `mesa-vulkan-drivers` is one. A test whose device is missing says so
+//! and passes; `--nocapture` shows it.
+#![cfg(any(feature = "wgpu", feature = "cuda"))]
+
+mod agreement;
+mod choosing;
+mod masks;
+mod memory;
+mod models;
+mod precision;
+#[path = "../it/support.rs"]
+mod support;
+
+use timesclip::backend::{BackendError, BackendJob, BackendKind, run_on};
+
+/// Runs a test on the first device of a kind; an absent one skips it, one in disorder fails it.
+fn on_device(kind: BackendKind, test: impl BackendJob<Output = ()>) {
+    match run_on(kind, &[0], test) {
+        Ok(()) => {}
+        Err(absent @ BackendError::NotPresent { .. }) => println!("skipped: {absent}"),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// One test a kind, of a function `fn test<B: AutodiffBackend>(kind: BackendKind, device: &B::Device)`.
+macro_rules! on_every_gpu {
+    ($($room:ident::$test:ident),* $(,)?) => {
+        #[cfg(feature = "wgpu")]
+        mod wgpu { $($crate::on_every_gpu!(@ Wgpu $room $test);)* }
+        #[cfg(feature = "cuda")]
+        mod cuda { $($crate::on_every_gpu!(@ Cuda $room $test);)* }
+    };
+    (@ $kind:ident $room:ident $test:ident) => {
+        #[test]
+        fn $test() {
+            struct Test;
+            impl timesclip::backend::BackendJob for Test {
+                type Output = ();
+                fn run<B: burn::tensor::backend::AutodiffBackend>(self, devices: &[B::Device]) {
+                    crate::$room::$test::<B>(timesclip::backend::BackendKind::$kind, &devices[0]);
+                }
+            }
+            crate::on_device(timesclip::backend::BackendKind::$kind, Test);
+        }
+    };
+}
+pub(crate) use on_every_gpu;
+
+on_every_gpu!(
+    agreement::logits_agree,
+    agreement::every_gradient_agrees,
+    agreement::losses_of_a_training_agree,
+    masks::masks_of_all_levels_become_the_same_pixels,
+    memory::memory_stays_flat_over_epochs,
+    precision::features_in_half_precision_are_near,
+);
