@@ -305,6 +305,7 @@ impl Args {
         if let Some(dropout) = self.dropout {
             config.vision.transformer.dropout = dropout;
             config.language.transformer.dropout = dropout;
+            config.language.tokenizer.dropout = dropout;
             config.selection.dropout = dropout;
             config.head.dropout = dropout;
         }
