@@ -85,7 +85,6 @@ fn run(args: &Args) -> Result<()> {
         true => RunDirectory::resume(path, &config)?,
         false => RunDirectory::create(path, &config)?,
     };
-    let kind = device.kind;
     let job = Job {
         args,
         data,
@@ -94,7 +93,7 @@ fn run(args: &Args) -> Result<()> {
         directory,
         started,
     };
-    run_on(kind, &devices, job)?
+    run_on(device.kind, &devices, job)?
 }
 
 /// The first of `runs/NAME-MODE-1`, `-2`, … that is not there.
