@@ -38,7 +38,7 @@ const CASES: [[FeatureDtype; 2]; 4] = {
 fn main() {
     let backend = std::env::var("TIMESCLIP_BENCH_BACKEND").unwrap_or_else(|_| "cpu".to_owned());
     let kind: BackendKind = backend.parse().expect("cpu, wgpu or cuda");
-    run_on(kind, 0, Table(kind)).expect("a device");
+    run_on(kind, &[0], Table(kind)).expect("a device");
 }
 
 struct Table(BackendKind);
@@ -46,7 +46,8 @@ struct Table(BackendKind);
 impl BackendJob for Table {
     type Output = ();
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) {
+        let device = &devices[0];
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let set = read_dataset(&root.join("examples/data/JapaneseVowels_TEST.ts"), None);
         let set = set.expect("a shipped data set");
@@ -62,19 +63,18 @@ impl BackendJob for Table {
              the same about the mean feature |\n|---|---|---|--:|--:|--:|--:|"
         );
         let config = TimesClipClassifierConfig::new(set.n_variates(), set.n_classes());
-        B::InnerBackend::seed(&device, 42);
-        let small = config.vision.init::<B::InnerBackend>(&device);
+        B::InnerBackend::seed(device, 42);
+        let small = config.vision.init::<B::InnerBackend>(device);
         let paper_is_zero = PixelStatistics {
             mean: [1.0; 3],
             ..PixelStatistics::CLIP
         };
-        compare("small, random", small, (&set, paper_is_zero), &device);
+        compare("small, random", small, (&set, paper_is_zero), device);
         let Some(folder) = dinov2(root) else { return };
         let checkpoint = Checkpoint::open(folder).expect("a sound checkpoint");
         let config = checkpoint.vision_config().expect("a sound config.json");
-        let encoder: VisionEncoder<B::InnerBackend> = checkpoint
-            .load_vision(&config, &device)
-            .expect("an encoder");
+        let encoder: VisionEncoder<B::InnerBackend> =
+            checkpoint.load_vision(&config, device).expect("an encoder");
         let norm = checkpoint
             .pixel_norm()
             .expect("sound")
@@ -83,7 +83,7 @@ impl BackendJob for Table {
             mean: norm.mean,
             std: norm.std,
         };
-        compare("DINOv2 ViT-S/14", encoder, (&set, pixels), &device);
+        compare("DINOv2 ViT-S/14", encoder, (&set, pixels), device);
     }
 }
 

@@ -63,8 +63,9 @@ impl Clock {
 impl BackendJob for Job {
     type Output = Result<(), Box<dyn Error>>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output {
-        if !B::supports_dtype(&device, DType::from(settings::float(self.dtype))) {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output {
+        let device = &devices[0];
+        if !B::supports_dtype(device, DType::from(settings::float(self.dtype))) {
             return Err(format!("{device:?} does not compute in {}", self.dtype).into());
         }
         let (started, mut clock) = (Instant::now(), Clock(Instant::now()));
@@ -84,23 +85,23 @@ impl BackendJob for Job {
         let training = TrainingConfig::new()
             .with_epochs(EPOCHS)
             .with_batch_size(BATCH);
-        B::seed(&device, training.seed);
-        let model = config.init::<B>(&device);
+        B::seed(device, training.seed);
+        let model = config.init::<B>(device);
         let model = model.with_frozen_precision(settings::float(self.dtype));
         let plain = model.valid();
         let tower = plain.frozen_vision().ok_or("the encoder is not frozen")?;
         let pictures = BatchSource::new(&images, &batcher);
         let making = clock.lap();
         type Encoder<'a, B> = FeatureEncoder<'a, <B as AutodiffBackend>::InnerBackend>;
-        let encoder = Encoder::<B>::new(tower, pictures, FeatureDtype::F16, &device)?;
+        let encoder = Encoder::<B>::new(tower, pictures, FeatureDtype::F16, device)?;
         let features = encoder.in_memory(BuildOptions::new())?;
         let source = pictures.with_features(&features)?;
         let encoding = clock.lap();
 
         let data = TrainingData::new(source, &all, &[]);
-        let trained = Trainer::<B>::new(&training, data, &device)?.fit(model, &mut ())?;
+        let trained = Trainer::<B>::new(&training, data, device)?.fit(model, &mut ())?;
         let learning = clock.lap();
-        let judged = evaluate(&trained.model, source, &all, BATCH, &device)?;
+        let judged = evaluate(&trained.model, source, &all, BATCH, device)?;
         let pairs = judged.predictions.iter().map(|p| (p.target, p.predicted));
         let scores = ConfusionMatrix::new(classes.len(), pairs).summary(&classes);
         let judging = clock.lap();
@@ -133,5 +134,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         config: config.with_freeze_vision(Freeze::All),
         dtype,
     };
-    run_on(device.kind, device.index, job)?
+    run_on(device.kind, &[device.index], job)?
 }

@@ -55,7 +55,7 @@ fn main() -> Result<()> {
         eprintln!("warning: {error}");
     }
     eprintln!("on {device}");
-    run_on(device.kind, device.index, Predict(&args))?
+    run_on(device.kind, &[device.index], Predict(&args))?
 }
 
 struct Predict<'a>(&'a Args);
@@ -63,11 +63,12 @@ struct Predict<'a>(&'a Args);
 impl BackendJob for Predict<'_> {
     type Output = Result<()>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
+        let device = &devices[0];
         let (directory, config) = RunDirectory::open(&self.0.run)?;
-        let model = config.model.init::<B::InnerBackend>(&device);
+        let model = config.model.init::<B::InnerBackend>(device);
         let model = model.with_frozen_precision(config.frozen_dtype());
-        let model = directory.checkpoints()?.load_best(model, &device)?;
+        let model = directory.checkpoints()?.load_best(model, device)?;
         let mut format = CsvFormat::new(config.model.n_variates);
         if self.0.variate_major {
             format.layout = Layout::VariateMajor;
@@ -102,10 +103,10 @@ impl BackendJob for Predict<'_> {
         let size = config.training.batch_size;
         if let Some(path) = &self.0.dump_batch {
             let first = source.gather(&indices[..size.min(indices.len())])?;
-            dump(&model, first.into_tensors(&device), path)
+            dump(&model, first.into_tensors(device), path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for prediction in evaluate(&model, source, &indices, size, &device)?.predictions {
+        for prediction in evaluate(&model, source, &indices, size, device)?.predictions {
             let probability = prediction.probabilities[prediction.predicted];
             let name = &config.class_names[prediction.predicted];
             println!("{}\t{name}\t{probability:.4}", prediction.id);

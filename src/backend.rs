@@ -127,50 +127,59 @@ pub trait BackendJob {
     /// What it gives.
     type Output;
 
-    /// Does the work on a device.
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output;
+    /// Does the work on the devices asked for: one at least.
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output;
 }
 
-/// Runs a job on the device number `index` of a kind; the processor has only number 0.
+/// Runs a job on the devices of a kind with these numbers; the processor is number 0, as often as
+/// it is named.
 ///
 /// # Errors
 /// [`BackendError`] if the kind is not compiled in, has no such device, or that does not compute
 /// ([`BackendKind::try_device`]).
+///
+/// # Panics
+/// If no device is named.
 pub fn run_on<J: BackendJob>(
     kind: BackendKind,
-    index: usize,
+    indices: &[usize],
     job: J,
 ) -> Result<J::Output, BackendError> {
-    kind.try_device(index)?;
-    start(kind, index, job)
+    assert!(!indices.is_empty(), "a job on 0 devices");
+    for (i, index) in indices.iter().enumerate() {
+        if !indices[..i].contains(index) {
+            kind.try_device(*index)?;
+        }
+    }
+    start(kind, indices, job)
 }
 
-/// Runs a job on a device that is there.
+/// Runs a job on devices that are there.
 fn start<J: BackendJob>(
     kind: BackendKind,
-    index: usize,
+    indices: &[usize],
     job: J,
 ) -> Result<J::Output, BackendError> {
-    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-    let _ = index;
     match kind {
         #[cfg(feature = "cpu")]
         BackendKind::Cpu => {
-            Ok(job.run::<burn::backend::Autodiff<burn_flex::Flex>>(Default::default()))
+            let devices = vec![burn_flex::FlexDevice; indices.len()];
+            Ok(job.run::<burn::backend::Autodiff<burn_flex::Flex>>(&devices))
         }
         #[cfg(feature = "wgpu")]
         BackendKind::Wgpu => {
-            let device = devices::wgpu_device(index);
-            Ok(job.run::<burn::backend::Autodiff<burn_wgpu::Wgpu>>(device))
+            let devices: Vec<_> = indices.iter().copied().map(devices::wgpu_device).collect();
+            Ok(job.run::<burn::backend::Autodiff<burn_wgpu::Wgpu>>(&devices))
         }
         #[cfg(feature = "cuda")]
         BackendKind::Cuda => {
-            let device = burn_cuda::CudaDevice::new(index);
-            Ok(job.run::<burn::backend::Autodiff<burn_cuda::Cuda>>(device))
+            let devices = indices.iter().copied().map(burn_cuda::CudaDevice::new);
+            let devices: Vec<_> = devices.collect();
+            Ok(job.run::<burn::backend::Autodiff<burn_cuda::Cuda>>(&devices))
         }
         #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
         kind => {
-            drop(job);
+            let _ = (indices, job);
             Err(BackendError::NotCompiled { kind })
         }
     }

@@ -102,7 +102,8 @@ struct Bench {
 impl BackendJob for Bench {
     type Output = Result<(), Box<dyn Error>>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output {
+        let device = devices[0].clone();
         let cases = Cases::<B>::new(device, self.pictures, settings::float(self.dtype));
         if std::env::args().any(|argument| argument == "--serve") {
             return serve(&cases);
@@ -121,5 +122,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         dtype: settings::value("TIMESCLIP_BENCH_DTYPE", FeatureDtype::F32)?,
     };
     eprintln!("on {device}, frozen encoders in {}", bench.dtype);
-    run_on(device.kind, device.index, bench)?
+    run_on(device.kind, &[device.index], bench)?
 }

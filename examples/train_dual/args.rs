@@ -1,5 +1,6 @@
 //! The flags, and the run they describe.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -112,6 +113,10 @@ pub(crate) struct Args {
     /// Number of the device within its kind, from 0
     #[arg(long, default_value_t = 0)]
     pub(crate) device: usize,
+    /// Spread every batch over so many devices, from `--device` on; they learn together what one
+    /// would. The processor can only pretend to be several
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) devices: NonZeroUsize,
     /// Keep all pictures of the training set and its views on the device, or their features if
     /// these are kept, in at most so many bytes (`4GiB`): batches need not bring them then
     #[arg(long, value_name = "BYTES")]
@@ -300,6 +305,7 @@ impl Args {
         if let Some(dropout) = self.dropout {
             config.vision.transformer.dropout = dropout;
             config.language.transformer.dropout = dropout;
+            config.language.tokenizer.dropout = dropout;
             config.selection.dropout = dropout;
             config.head.dropout = dropout;
         }

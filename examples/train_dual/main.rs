@@ -56,7 +56,14 @@ fn run(args: &Args) -> Result<()> {
     for error in &device.passed_over {
         eprintln!("warning: {error}");
     }
-    println!("device    {device}");
+    let devices = device.and_next(args.devices.get());
+    for index in &devices {
+        device.kind.check_device(*index)?;
+    }
+    match devices.len() {
+        1 => println!("device    {device}"),
+        n => println!("device    {device}, the first of {n}"),
+    }
     let data = data::load(args)?;
     let pretrained = args.encoders.open()?;
     let config = args.run_config(&data, &pretrained, device.kind)?;
@@ -71,7 +78,7 @@ fn run(args: &Args) -> Result<()> {
     check_device_cache(args, &config, data.train.len())?;
     if args.prepare_only {
         let preparation = Preparation::new(args, data, pretrained, config)?;
-        return run_on(device.kind, device.index, preparation)?;
+        return run_on(device.kind, &devices, preparation)?;
     }
     let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
     let directory = match args.resume {
@@ -86,7 +93,7 @@ fn run(args: &Args) -> Result<()> {
         directory,
         started,
     };
-    run_on(device.kind, device.index, job)?
+    run_on(device.kind, &devices, job)?
 }
 
 /// The first of `runs/NAME-MODE-1`, `-2`, … that is not there.
@@ -112,7 +119,7 @@ struct Job<'a> {
 impl BackendJob for Job<'_> {
     type Output = Result<()>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
         let Self {
             args,
             data,
@@ -121,11 +128,11 @@ impl BackendJob for Job<'_> {
             ..
         } = &self;
         let batcher = batcher(args, config);
-        let (model, count) = start::<B>(args, config, &self.pretrained, &device)?;
+        let (model, count) = start::<B>(args, config, &self.pretrained, devices)?;
         let plain = model.valid();
         let what = (&data.train, "training", n_views(config));
-        let mut sets = Sets::build(args, config, &batcher, what, (&plain, &device))?;
-        sets.keep_on_device::<B>(args, &batcher, &device)?;
+        let mut sets = Sets::build(args, config, &batcher, what, (&plain, devices))?;
+        sets.keep_on_device::<B>(args, &batcher, devices)?;
         let sources = sets.sources(&batcher)?;
 
         let checkpoints = directory.checkpoints().context("the run cannot be kept")?;
@@ -133,7 +140,8 @@ impl BackendJob for Job<'_> {
         let training =
             TrainingData::new(sources[0], &split.train, &split.valid).with_views(&sources[1..]);
         let mut progress = Progress::new(&config.training, args.quiet)?;
-        let trained = Trainer::<B>::new(&config.training, training, &device)?
+        let trained = Trainer::<B>::new(&config.training, training, &devices[0])?
+            .with_devices(devices)
             .with_checkpoints(&checkpoints)
             .fit(model, &mut progress)?;
         progress.finish();
@@ -146,7 +154,7 @@ impl BackendJob for Job<'_> {
         }
         let weights = directory.path().join("model.safetensors");
         save_classifier(&trained.model, &config.model, weights)?;
-        let test = self.test(&trained, &batcher, &device)?;
+        let test = self.test(&trained, &batcher, devices)?;
         self.report(trained, test, count, &sets)
     }
 }
@@ -169,8 +177,9 @@ fn start<B: AutodiffBackend>(
     args: &Args,
     config: &RunConfig,
     pretrained: &Pretrained,
-    device: &B::Device,
+    devices: &[B::Device],
 ) -> Result<(TimesClipClassifier<B>, ParameterCount)> {
+    let device = &devices[0];
     B::seed(device, config.training.seed);
     let model = config.model.init::<B>(device);
     let model = args.encoders.load(model, config, pretrained, device)?;
@@ -188,17 +197,23 @@ impl Job<'_> {
         &self,
         trained: &Trained<B>,
         batcher: &TimesClipBatcher,
-        device: &B::Device,
+        devices: &[B::Device],
     ) -> Result<ClassificationMetrics> {
         let Self {
             args, data, config, ..
         } = self;
         let what = (&data.test, "test", 0);
-        let sets = Sets::build(args, config, batcher, what, (&trained.model, device))?;
+        let sets = Sets::build(args, config, batcher, what, (&trained.model, devices))?;
         let source = sets.sources(batcher)?[0];
         let indices: Vec<usize> = (0..data.test.len()).collect();
         let model = &trained.model;
-        let evaluation = evaluate(model, source, &indices, config.training.batch_size, device)?;
+        let evaluation = evaluate(
+            model,
+            source,
+            &indices,
+            config.training.batch_size,
+            &devices[0],
+        )?;
         let pairs = evaluation
             .predictions
             .iter()

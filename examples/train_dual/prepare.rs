@@ -61,17 +61,17 @@ impl<'a> Preparation<'a> {
 impl BackendJob for Preparation<'_> {
     type Output = Result<()>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Result<()> {
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
         let (args, config, data) = (self.args, &self.config, &self.data);
         let batcher = batcher(args, config);
-        let (model, _) = start::<B>(args, config, &self.pretrained, &device)?;
+        let (model, _) = start::<B>(args, config, &self.pretrained, devices)?;
         let model = model.valid();
         let sets = [
             (&data.train, "training", n_views(config)),
             (&data.test, "test", 0),
         ];
         for set in sets {
-            let encoder = (&model, &device);
+            let encoder = (&model, devices);
             match args.shard {
                 None => drop(Sets::build(args, config, &batcher, set, encoder)?),
                 Some(shard) => build_shards(args, config, (&batcher, shard), set, encoder)?,
@@ -87,7 +87,7 @@ fn build_shards<B: Backend>(
     config: &RunConfig,
     (batcher, shard): (&TimesClipBatcher, Shard),
     (dataset, what, n_views): (&SeriesDataset, &str, usize),
-    (model, device): (&TimesClipClassifier<B>, &B::Device),
+    (model, devices): (&TimesClipClassifier<B>, &[B::Device]),
 ) -> Result<()> {
     for (series, what) in with_views(config, dataset, what, n_views)? {
         let what = format!("{what}, shard {shard}");
@@ -98,7 +98,8 @@ fn build_shards<B: Backend>(
         let images = UncachedImages::new(series, &config.style)?;
         let source = BatchSource::new(&images, batcher);
         let dtype = args.encoders.feature_dtype;
-        let encoder = FeatureEncoder::new(tower, source, dtype, device)?;
+        let encoder = FeatureEncoder::new(tower, source, dtype, &devices[0])?;
+        let encoder = encoder.with_devices(devices);
         encode(args, &encoder, dataset, (shard, &what))?;
     }
     Ok(())

@@ -35,7 +35,7 @@ impl Sets {
         config: &RunConfig,
         batcher: &TimesClipBatcher,
         (dataset, what, n_views): (&SeriesDataset, &str, usize),
-        (model, device): (&TimesClipClassifier<B>, &B::Device),
+        (model, devices): (&TimesClipClassifier<B>, &[B::Device]),
     ) -> Result<Self> {
         let frozen = frozen_tower(args, config, model);
         let mut sets = Self {
@@ -54,7 +54,8 @@ impl Sets {
             let images = UncachedImages::new(series, &config.style)?;
             let source = BatchSource::new(&images, batcher);
             let dtype = args.encoders.feature_dtype;
-            let encoder = FeatureEncoder::new(tower, source, dtype, device)?;
+            let encoder = FeatureEncoder::new(tower, source, dtype, &devices[0])?;
+            let encoder = encoder.with_devices(devices);
             sets.features.push(encode(args, &encoder, &what)?);
             sets.images.push(Box::new(images));
         }
@@ -86,7 +87,7 @@ impl Sets {
         &mut self,
         args: &Args,
         batcher: &TimesClipBatcher,
-        device: &B::Device,
+        devices: &[B::Device],
     ) -> Result<()> {
         let Some(ByteSize(budget)) = args.device_cache else {
             return Ok(());
@@ -94,7 +95,6 @@ impl Sets {
         let (start, mut used) = (Instant::now(), 0);
         let mut caches = Vec::new();
         for source in self.sources(batcher)? {
-            let devices = std::slice::from_ref(device);
             let cache = DeviceCache::build_for_training::<B>(source, devices, budget - used)
                 .context("--device-cache: the device cannot keep this set")?;
             used += cache.bytes();
@@ -102,7 +102,7 @@ impl Sets {
         }
         self.on_device = caches;
         println!(
-            "device    {:.1} MB kept there, ready in {:.2} s",
+            "kept      {:.1} MB on each device, ready in {:.2} s",
             used as f64 / 1e6,
             start.elapsed().as_secs_f64()
         );

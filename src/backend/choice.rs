@@ -72,6 +72,17 @@ impl BackendChoice {
     }
 }
 
+impl ChosenDevice {
+    /// Numbers of this device and of those that follow it, `n` in all. The processor, of which
+    /// there is one, is named `n` times.
+    pub fn and_next(&self, n: usize) -> Vec<usize> {
+        match self.kind {
+            BackendKind::Cpu => vec![self.index; n],
+            BackendKind::Wgpu | BackendKind::Cuda => (self.index..self.index + n).collect(),
+        }
+    }
+}
+
 impl fmt::Display for ChosenDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.kind, self.index, self.info)

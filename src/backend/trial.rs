@@ -12,7 +12,7 @@ use super::{BackendError, BackendJob, BackendKind, start};
 /// Doubles a number on a device.
 pub(super) fn double_on(kind: BackendKind, index: usize) -> Result<(), BackendError> {
     let unusable = |said| BackendError::Unusable { kind, index, said };
-    let doubled = quietly(|| start(kind, index, Double)).map_err(unusable)??;
+    let doubled = quietly(|| start(kind, &[index], Double)).map_err(unusable)??;
     // A device thread that panics may leave its caller with a result, of any value.
     match doubled == [2.0] {
         true => Ok(()),
@@ -25,8 +25,8 @@ struct Double;
 impl BackendJob for Double {
     type Output = Vec<f32>;
 
-    fn run<B: AutodiffBackend>(self, device: B::Device) -> Vec<f32> {
-        let one = Tensor::<B::InnerBackend, 1>::ones([1], &device);
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Vec<f32> {
+        let one = Tensor::<B::InnerBackend, 1>::ones([1], &devices[0]);
         (one.clone() + one).into_data().iter::<f32>().collect()
     }
 }

@@ -19,7 +19,7 @@ use timesclip::backend::{BackendError, BackendJob, BackendKind, run_on};
 
 /// Runs a test on the first device of a kind; an absent one skips it, one in disorder fails it.
 fn on_device(kind: BackendKind, test: impl BackendJob<Output = ()>) {
-    match run_on(kind, 0, test) {
+    match run_on(kind, &[0], test) {
         Ok(()) => {}
         Err(absent @ BackendError::NotPresent { .. }) => println!("skipped: {absent}"),
         Err(other) => panic!("{other}"),
@@ -40,8 +40,8 @@ macro_rules! on_every_gpu {
             struct Test;
             impl timesclip::backend::BackendJob for Test {
                 type Output = ();
-                fn run<B: burn::tensor::backend::AutodiffBackend>(self, device: B::Device) {
-                    crate::$room::$test::<B>(timesclip::backend::BackendKind::$kind, &device);
+                fn run<B: burn::tensor::backend::AutodiffBackend>(self, devices: &[B::Device]) {
+                    crate::$room::$test::<B>(timesclip::backend::BackendKind::$kind, &devices[0]);
                 }
             }
             crate::on_device(timesclip::backend::BackendKind::$kind, Test);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::command::{Bench, built, example};
+use crate::examples::{Bench, built, example};
 
 /// What was printed, of a command that must end well or must not.
 fn printed(output: &Output, good: bool) -> String {
