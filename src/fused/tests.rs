@@ -266,3 +266,39 @@ fn other_precisions_and_plain_tensors_are_served_too() {
     let halves = layer_norm(&cast, NORM_EPSILON, x.cast(FloatDType::F16));
     assert_eq!(halves.dtype(), DType::F16);
 }
+
+#[test]
+fn blocks_do_not_depend_on_the_number_of_threads() {
+    let (x, norm) = (random([40, 41, 16]), norm(16, NORM_EPSILON));
+    let layers = [(); 4].map(|()| layer(16, 16));
+    let dropout = drop_nothing();
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("a pool").install(|| {
+            let half = AttentionHalf {
+                norm: (&norm, NORM_EPSILON),
+                projections: layers.each_ref(),
+                n_heads: 2,
+                dropout: &dropout,
+            };
+            let y = half.forward(x.clone(), None, 41);
+            let half = FeedForwardHalf {
+                norm: (&norm, NORM_EPSILON),
+                layers: [&layers[0], &layers[1]],
+                activation: Activation::Gelu,
+                dropout: &dropout,
+            };
+            let y = half.forward(y);
+            let gradients = (y.clone() * y.clone()).sum().backward();
+            let [weight, bias] = of_layer(&layers[0]);
+            [
+                y.flatten(0, 2),
+                of(&x)(&gradients),
+                weight(&gradients),
+                bias(&gradients),
+            ]
+            .map(Tensor::into_data)
+        })
+    };
+    assert_eq!(on(1), on(5));
+}
