@@ -10,17 +10,24 @@
     reason = "`with_simd` cannot do without their names"
 )]
 
+mod attention;
+mod dropout;
 mod functions;
+mod multiply;
 mod norm;
-mod paint;
+mod patches;
+mod sequences;
 
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
+pub(super) use attention::{Masked, Scratch, Sizes, attend, attend_backward};
+pub(super) use dropout::Mask;
 use functions::exp;
 pub(super) use functions::{Gelu, Pointwise, QuickGelu};
 pub(super) use norm::{Norm, layer_norm, layer_norm_backward};
-pub(super) use paint::{Cut, paint, paint_backward};
+pub(super) use patches::{Cut, cut, paint, paint_backward, uncut};
+pub(super) use sequences::{sequences, without_first};
 
 /// Elements a thread takes at a time: enough to outweigh handing them over.
 const CHUNK: usize = 1 << 14;
@@ -112,6 +119,51 @@ fn multiply_by_slope_with_simd<'a, S: Simd, P: Pointwise>(
     }
 }
 
+/// As [`activate_backward`], and puts the activation of `x` into `out`.
+pub(super) fn activate_again(
+    function: impl Pointwise,
+    gradient: &mut [f32],
+    x: &[f32],
+    out: &mut [f32],
+) {
+    let chunks = gradient.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+    let chunks = chunks.zip(out.par_chunks_mut(CHUNK));
+    chunks.for_each(|((gradient, x), out)| value_and_slope(function, gradient, x, out));
+}
+
+#[pulp::with_simd(value_and_slope = Arch::new())]
+#[inline(always)]
+fn value_and_slope_with_simd<'a, S: Simd, P: Pointwise>(
+    _: S,
+    function: P,
+    gradient: &'a mut [f32],
+    x: &'a [f32],
+    out: &'a mut [f32],
+) {
+    for ((gradient, x), out) in gradient.iter_mut().zip(x).zip(out) {
+        let (value, slope) = (function.value(*x), function.slope(*x));
+        *out = value;
+        *gradient *= slope;
+    }
+}
+
+/// `out = a + b`
+pub(super) fn sum(out: &mut [f32], a: &[f32], b: &[f32]) {
+    let terms = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
+    let chunks = out.par_chunks_mut(CHUNK).zip(terms);
+    chunks.for_each(|(out, (a, b))| {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = a + b;
+        }
+    });
+}
+
+/// Adds `x` to `sum`.
+pub(super) fn add(sum: &mut [f32], x: &[f32]) {
+    let chunks = sum.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+    chunks.for_each(|(sum, x)| sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x));
+}
+
 /// Sum of all rows.
 pub(super) fn sum_rows(x: &[f32], width: usize) -> Vec<f32> {
     let parts: Vec<Vec<f32>> = x
@@ -140,54 +192,6 @@ fn accumulated(parts: &[Vec<f32>], width: usize) -> Vec<f32> {
         accumulate_rows(part, &mut sum);
     }
     sum
-}
-
-/// Softmax of `scale` times every row, in place.
-pub(super) fn softmax(x: &mut [f32], width: usize, scale: f32) {
-    x.par_chunks_mut(chunk_of(width))
-        .for_each(|x| softmax_rows(x, width, scale));
-}
-
-#[pulp::with_simd(softmax_rows = Arch::new())]
-#[inline(always)]
-fn softmax_rows_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32], width: usize, scale: f32) {
-    for row in x.chunks_exact_mut(width) {
-        let most = reduce(
-            row,
-            f32::NEG_INFINITY,
-            |most, x| if x > most { x } else { most },
-        );
-        row.iter_mut().for_each(|x| *x = exp((*x - most) * scale));
-        let inverse = 1.0 / reduce(row, 0.0, |sum, x| sum + x);
-        row.iter_mut().for_each(|x| *x *= inverse);
-    }
-}
-
-/// Turns the gradient of softmax's weights into that of its unscaled argument, in place.
-pub(super) fn softmax_backward(gradient: &mut [f32], weights: &[f32], width: usize, scale: f32) {
-    let chunk = chunk_of(width);
-    let chunks = gradient
-        .par_chunks_mut(chunk)
-        .zip(weights.par_chunks(chunk));
-    chunks.for_each(|(gradient, weights)| softmax_backward_rows(gradient, weights, width, scale));
-}
-
-#[pulp::with_simd(softmax_backward_rows = Arch::new())]
-#[inline(always)]
-fn softmax_backward_rows_with_simd<'a, S: Simd>(
-    _: S,
-    gradient: &'a mut [f32],
-    weights: &'a [f32],
-    width: usize,
-    scale: f32,
-) {
-    let rows = gradient.chunks_exact_mut(width);
-    for (gradient, weights) in rows.zip(weights.chunks_exact(width)) {
-        let along = dot(gradient, weights);
-        for (gradient, weight) in gradient.iter_mut().zip(weights) {
-            *gradient = (*gradient - along) * weight * scale;
-        }
-    }
 }
 
 /// Numbers accumulated side by side, so that the compiler may use wide instructions.
@@ -225,22 +229,6 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     strands.into_iter().sum()
 }
 
-/// `[batch, n_heads, seq, d_head]` -> `[batch, seq, n_heads * d_head]`
-pub(super) fn join_heads(heads: &[f32], [n_heads, seq, d_head]: [usize; 3]) -> Vec<f32> {
-    let sample = n_heads * seq * d_head;
-    let mut joined = vec![0.0; heads.len()];
-    let samples = joined.par_chunks_mut(sample).zip(heads.par_chunks(sample));
-    samples.for_each(|(joined, heads)| {
-        for (head, rows) in heads.chunks_exact(seq * d_head).enumerate() {
-            let places = joined.chunks_exact_mut(n_heads * d_head);
-            for (place, row) in places.zip(rows.chunks_exact(d_head)) {
-                place[head * d_head..][..d_head].copy_from_slice(row);
-            }
-        }
-    });
-    joined
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,13 +241,5 @@ mod tests {
             pool.expect("a pool").install(|| sum_rows(&x, 7))
         };
         assert_eq!(on(1), on(5));
-    }
-
-    #[test]
-    fn a_row_with_a_number_that_is_none_has_no_softmax() {
-        let mut x = vec![0.5; 40];
-        x[3] = f32::NAN;
-        softmax(&mut x, 20, 1.0);
-        assert!(x[..20].iter().all(|x| x.is_nan()) && x[20..].iter().all(|x| *x == 0.05));
     }
 }

@@ -10,7 +10,7 @@ use super::frozen::VisionTower;
 use super::standardize::Standardize;
 use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
 use super::transformer::{Transformer, TransformerConfig};
-use crate::fused;
+use crate::fused::{self, NORM_EPSILON};
 use crate::input::{SeriesInput, VisionInput};
 
 /// Linear map and layer norm from an encoder's width to the shared width.
@@ -32,7 +32,7 @@ impl<B: Backend> Projection<B> {
     }
 
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.norm.forward(fused::linear(&self.linear, x))
+        fused::layer_norm(&self.norm, NORM_EPSILON, fused::linear(&self.linear, x))
     }
 }
 
@@ -171,6 +171,22 @@ impl<B: Backend> TextEncoder<B> {
             .forward(self.encoder.forward(tokens, masked.as_ref()))
     }
 
+    /// Runs the blocks and the last norm for the first token of every sequence.
+    ///
+    /// # Shapes
+    /// - tokens, masked: as for [`forward`](Self::forward)
+    /// - output: `[batch, 1, d_model]`
+    pub(super) fn class_token(
+        &self,
+        tokens: Tensor<B, 3>,
+        masked: Option<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 3> {
+        let masked = self.mask(&tokens, masked);
+        let n_layers = self.encoder.layers.len();
+        self.final_layer_norm
+            .forward(self.encoder.class_token(n_layers, tokens, masked.as_ref()))
+    }
+
     /// The tokens in front of the first block and behind every block, before the last norm.
     ///
     /// # Shapes
@@ -229,9 +245,9 @@ impl<B: Backend> LanguageBranch<B> {
     pub fn forward(&self, input: &SeriesInput<B>) -> Tensor<B, 3> {
         let [batch, _, n_variates] = input.values.dims();
         let tokens = self.tokenizer.forward(input);
-        let x = self.text_model.forward(tokens.tokens, tokens.masked);
-        let [rows, _, width] = x.dims();
-        let class = x.slice([0..rows, 0..1]).reshape([batch, n_variates, width]);
+        let x = self.text_model.class_token(tokens.tokens, tokens.masked);
+        let width = x.dims()[2];
+        let class = x.reshape([batch, n_variates, width]);
         match &self.projection {
             Some(projection) => projection.forward(class),
             None => class,

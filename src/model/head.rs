@@ -10,6 +10,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::tokenizer::torch_linear;
+use crate::fused;
 
 /// Norm of the head's hidden layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,12 +151,11 @@ impl<B: Backend> ClassifierHead<B> {
     /// - output: `[batch, n_classes]`
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         if self.hidden.is_empty() {
-            return self.output.forward(self.dropout.forward(x));
+            return self.output.forward(fused::dropout(&self.dropout, x));
         }
-        let x = self
-            .hidden
-            .iter()
-            .fold(x, |x, layer| self.dropout.forward(layer.forward(x)));
+        let x = self.hidden.iter().fold(x, |x, layer| {
+            fused::dropout(&self.dropout, layer.forward(x))
+        });
         self.output.forward(x)
     }
 }

@@ -38,7 +38,7 @@ impl<B: Backend> PatchEmbedding<B> {
         match n_levels {
             2 => self.fold(masks, colors),
             // The table makes a painted picture exact by definition, whatever computed it.
-            N_LEVELS => fused::paint(masks, colors, self.weight.dims()[3]).matmul(self.by_pixels()),
+            N_LEVELS => fused::embed_masks(masks, colors, self.weight.val()),
             _ => panic!("{n_levels} levels in the colour table, not {N_LEVELS} or 2"),
         }
     }
@@ -49,34 +49,7 @@ impl<B: Backend> PatchEmbedding<B> {
     /// - pixels: `[batch, 3, side, side]`
     /// - output: `[batch * n_patches, d_model]`
     pub(super) fn forward_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
-        let [batch, channels, height, width] = pixels.dims();
-        let patch = self.weight.dims()[3];
-        let (rows, columns) = (height / patch, width / patch);
-        // [B, C, H, W] -> [B, rows, columns, C, p, p]
-        let patches = pixels
-            .reshape([batch, channels, rows, patch, columns, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch * rows * columns, channels * patch * patch]);
-        patches.matmul(self.by_planes())
-    }
-
-    /// `[channels * p * p, d_model]`: for patches of one plane after the other. A mere view.
-    fn by_planes(&self) -> Tensor<B, 2> {
-        let [d_model, channels, patch, _] = self.weight.dims();
-        let weight = self.weight.val();
-        weight
-            .reshape([d_model, channels * patch * patch])
-            .transpose()
-    }
-
-    /// `[p * p * channels, d_model]`: for patches of one pixel after the other.
-    fn by_pixels(&self) -> Tensor<B, 2> {
-        let [d_model, channels, patch, _] = self.weight.dims();
-        let n_pixels = patch * patch;
-        let weight = self.weight.val().reshape([d_model, channels, n_pixels]);
-        // Each row is turned within the cache; the rows of the product come as a view.
-        let weight = weight.swap_dims(1, 2);
-        weight.reshape([d_model, n_pixels * channels]).transpose()
+        fused::embed_pixels(pixels, self.weight.val())
     }
 
     /// Multiplies masks by one single-channel kernel a variate; no pixel is painted.

@@ -4,11 +4,11 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, sigmoid};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
 use super::tokenizer::torch_linear;
-use crate::fused::{self, attend, attention_weights};
+use crate::fused::{self, NORM_EPSILON, attend, attention_weights};
 
 /// Sizes of [`VariateSelection`].
 #[derive(Config, Debug)]
@@ -110,18 +110,18 @@ impl<B: Backend> VariateSelection<B> {
     /// - output: `[batch, n_variates, d_model]` and `[batch, n_variates, n_variates]`, whose rows
     ///   say how much a variate looked at every other and sum to one
     pub fn forward(&self, f: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
+        let norm = |norm, x| fused::layer_norm(norm, NORM_EPSILON, x);
         let q = fused::linear(&self.q_proj, f.clone());
         let k = fused::linear(&self.k_proj, f.clone());
         let v = fused::linear(&self.v_proj, f.clone());
         let weights = attention_weights(q, k, self.n_heads, None);
-        let attended = attend(self.dropout.forward(weights.clone()), v);
+        let attended = attend(fused::dropout(&self.dropout, weights.clone()), v);
         let attended = fused::linear(&self.out_proj, attended);
-        let f1 = self.norm1.forward(f.clone() + attended);
-        let hidden = self
-            .dropout
-            .forward(gelu(fused::linear(&self.fc1, f1.clone())));
-        let fed = self.dropout.forward(fused::linear(&self.fc2, hidden));
-        let f2 = self.norm2.forward(f1 + fed);
+        let f1 = norm(&self.norm1, f.clone() + attended);
+        let hidden = fused::linear(&self.fc1, f1.clone());
+        let hidden = fused::drop_gelu(&self.dropout, hidden);
+        let fed = fused::dropout(&self.dropout, fused::linear(&self.fc2, hidden));
+        let f2 = norm(&self.norm2, f1 + fed);
         let both = Tensor::cat(vec![f.clone(), f2.clone()], 2);
         let gate = sigmoid(fused::linear(&self.gate, both));
         // g * f2 + (1 - g) * f

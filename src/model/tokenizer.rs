@@ -3,11 +3,11 @@
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::transformer::normal;
+use crate::fused::{self, NORM_EPSILON};
 use crate::input::SeriesInput;
 
 /// How the language branch reads a series.
@@ -182,23 +182,22 @@ impl<B: Backend> SeriesTokenizer<B> {
         let n_patches = patches.dims()[2];
         let tokens = self.embed(patches, rows);
         let d_model = tokens.dims()[2];
-        let class = self
-            .class_token
-            .val()
-            .reshape([1, 1, d_model])
-            .expand([rows, 1, d_model]);
         let tokens = match self.statistics_token(input, rows) {
-            Some(statistics) => Tensor::cat(vec![class, statistics, tokens], 1),
-            None => Tensor::cat(vec![class, tokens], 1),
+            Some(statistics) => Tensor::cat(vec![statistics, tokens], 1),
+            None => tokens,
         };
-        let seq = tokens.dims()[1];
+        let seq = tokens.dims()[1] + 1;
         let slots = self.positions.dims()[0];
         assert!(
             seq <= slots,
             "{n_steps} steps make {seq} tokens, but there are {slots} positions"
         );
-        let positions = self.positions.val().slice([0..seq, 0..d_model]).unsqueeze();
-        let tokens = self.add_variates(tokens + positions, batch, n_variates);
+        let tokens = fused::sequences(
+            tokens,
+            self.class_token.val(),
+            self.positions.val().slice([0..seq, 0..d_model]),
+            self.variates(n_variates),
+        );
         let masked = input.valid.clone().map(|valid| {
             let covered = self
                 .patches(valid.float())
@@ -208,7 +207,7 @@ impl<B: Backend> SeriesTokenizer<B> {
             Tensor::cat(vec![always, covered.equal_elem(0).float()], 1).equal_elem(1)
         });
         SeriesTokens {
-            tokens: self.token_norm.forward(tokens),
+            tokens: fused::layer_norm(&self.token_norm, NORM_EPSILON, tokens),
             masked,
         }
     }
@@ -251,12 +250,10 @@ impl<B: Backend> SeriesTokenizer<B> {
     /// `[batch, n_variates, n_patches, patch_len]` -> `[rows, n_patches, d_model]`
     fn embed(&self, patches: Tensor<B, 4>, rows: usize) -> Tensor<B, 3> {
         let [_, _, n_patches, patch_len] = patches.dims();
-        let mapped = self
-            .projection
-            .forward(patches.reshape([rows * n_patches, patch_len]));
-        let mapped = self.dropout.forward(gelu(self.patch_norm.forward(mapped)));
-        let d_model = mapped.dims()[1];
-        mapped.reshape([rows, n_patches, d_model])
+        let patches = patches.reshape([rows, n_patches, patch_len]);
+        let mapped = fused::linear(&self.projection, patches);
+        let mapped = fused::layer_norm(&self.patch_norm, NORM_EPSILON, mapped);
+        fused::drop_gelu(&self.dropout, mapped)
     }
 
     /// `[rows, 1, d_model]`, if this tokenizer reads statistics.
@@ -270,18 +267,14 @@ impl<B: Backend> SeriesTokenizer<B> {
         Some(token.reshape([rows, 1, d_model]))
     }
 
-    fn add_variates(&self, tokens: Tensor<B, 3>, batch: usize, n_variates: usize) -> Tensor<B, 3> {
-        let Some(variates) = &self.variates else {
-            return tokens;
-        };
-        let [rows, seq, d_model] = tokens.dims();
+    /// One vector a variate, if this tokenizer has them.
+    fn variates(&self, n_variates: usize) -> Option<Tensor<B, 2>> {
+        let variates = self.variates.as_ref()?;
         let known = variates.dims()[0];
         assert_eq!(
             n_variates, known,
             "{n_variates} variates, tokenizer made for {known}"
         );
-        let variates = variates.val().reshape([1, n_variates, 1, d_model]);
-        let tokens = tokens.reshape([batch, n_variates, seq, d_model]) + variates;
-        tokens.reshape([rows, seq, d_model])
+        Some(variates.val())
     }
 }

@@ -9,7 +9,7 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
-use crate::fused::{self, Activation};
+use crate::fused::{Activation, AttentionHalf, FeedForwardHalf};
 
 /// Sizes of a stack of CLIP blocks.
 #[derive(Config, Debug)]
@@ -139,6 +139,26 @@ impl<B: Backend> Transformer<B> {
             .fold(x, |x, layer| layer.forward(x, masked))
     }
 
+    /// Runs the first `n_layers` blocks, the last of them for the first token alone.
+    ///
+    /// # Shapes
+    /// - x, masked: as for [`forward`](Self::forward)
+    /// - output: `[batch, 1, d_model]`
+    pub(super) fn class_token(
+        &self,
+        n_layers: usize,
+        x: Tensor<B, 3>,
+        masked: Option<&Tensor<B, 4, Bool>>,
+    ) -> Tensor<B, 3> {
+        match n_layers.checked_sub(1) {
+            Some(last) => {
+                let x = self.forward_first(last, x, masked);
+                self.layers[last].forward_queries(x, masked, 1)
+            }
+            None => x.narrow(1, 0, 1),
+        }
+    }
+
     /// `x`, then what leaves every block; shapes as for [`forward`](Self::forward).
     pub(super) fn hidden_states(
         &self,
@@ -171,14 +191,37 @@ pub struct Block<B: Backend> {
 impl<B: Backend> Block<B> {
     /// Runs one block; shapes as for [`Transformer::forward`].
     pub fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
-        let norm = |norm, x| fused::layer_norm(norm, self.layer_norm_eps, x);
-        let attended = self
-            .self_attn
-            .forward(norm(&self.layer_norm1, x.clone()), masked);
-        // The new term first: nothing else holds it, so that the sum can take its place.
-        let x = self.dropout.forward(attended) + x;
-        let fed = self.mlp.forward(norm(&self.layer_norm2, x.clone()));
-        self.dropout.forward(fed) + x
+        let seq = x.dims()[1];
+        self.forward_queries(x, masked, seq)
+    }
+
+    /// Runs one block for the first tokens alone; the others are attended to.
+    fn forward_queries(
+        &self,
+        x: Tensor<B, 3>,
+        masked: Option<&Tensor<B, 4, Bool>>,
+        queries: usize,
+    ) -> Tensor<B, 3> {
+        let attention = &self.self_attn;
+        let x = AttentionHalf {
+            norm: (&self.layer_norm1, self.layer_norm_eps),
+            projections: [
+                &attention.q_proj,
+                &attention.k_proj,
+                &attention.v_proj,
+                &attention.out_proj,
+            ],
+            n_heads: attention.n_heads,
+            dropout: &self.dropout,
+        }
+        .forward(x, masked, queries);
+        FeedForwardHalf {
+            norm: (&self.layer_norm2, self.layer_norm_eps),
+            layers: [&self.mlp.fc1, &self.mlp.fc2],
+            activation: self.mlp.activation,
+            dropout: &self.dropout,
+        }
+        .forward(x)
     }
 }
 
@@ -196,14 +239,6 @@ pub struct SelfAttention<B: Backend> {
     n_heads: usize,
 }
 
-impl<B: Backend> SelfAttention<B> {
-    fn forward(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
-        let qkv = [&self.q_proj, &self.k_proj, &self.v_proj];
-        let qkv = qkv.map(|projection| fused::linear(projection, x.clone()));
-        fused::linear(&self.out_proj, fused::attention(qkv, self.n_heads, masked))
-    }
-}
-
 /// The feed-forward part of a block.
 #[derive(Module, Debug)]
 pub struct Mlp<B: Backend> {
@@ -213,12 +248,6 @@ pub struct Mlp<B: Backend> {
     pub fc2: Linear<B>,
     #[module(skip)]
     activation: Activation,
-}
-
-impl<B: Backend> Mlp<B> {
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        fused::feed_forward([&self.fc1, &self.fc2], self.activation, x)
-    }
 }
 
 /// A linear layer with normally distributed weights and a zero bias.

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::patches::PatchEmbedding;
-use super::tap::VisionTap;
+use super::tap::{TokenPooling, VisionTap};
 use super::transformer::{Transformer, TransformerConfig, normal};
 use crate::fused::{self, Activation};
 
@@ -237,8 +237,7 @@ impl<B: Backend> VisionEncoder<B> {
         );
         let tokens = patches.reshape([n, seq - 1, d_model]);
         let class = self.embeddings.class_embedding.val();
-        let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);
-        let x = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
+        let x = fused::sequences(tokens, class, positions, None);
         match &self.pre_layrnorm {
             Some(norm) => fused::layer_norm(norm, self.layer_norm_eps(), x),
             None => x,
@@ -254,7 +253,10 @@ impl<B: Backend> VisionEncoder<B> {
         let n_layers = self.encoder.layers.len();
         let VisionTap { layer, pooling } = self.config.tap;
         let depth = layer.unwrap_or(n_layers);
-        let x = self.encoder.forward_first(depth, x, None);
+        let x = match pooling {
+            TokenPooling::Class => self.encoder.class_token(depth, x, None),
+            _ => self.encoder.forward_first(depth, x, None),
+        };
         // The norm was trained on what leaves the last block, and fits nothing else.
         let norm = |x| match depth == n_layers {
             true => fused::layer_norm(&self.post_layernorm, self.layer_norm_eps(), x),

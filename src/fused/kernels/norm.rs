@@ -14,34 +14,30 @@ pub(crate) struct Norm<'a> {
     pub(crate) epsilon: f32,
 }
 
-/// Layer norm of every row.
+/// Layer norm of every row, in place.
 ///
 /// Burn's own takes the variance as the mean of the squares less the square of the mean, which
 /// cancels in rows that lie close together far from zero; this one measures from the mean.
-pub(crate) fn layer_norm(x: &[f32], norm: Norm<'_>, beta: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    let chunk = chunk_of(beta.len());
-    let chunks = out.par_chunks_mut(chunk).zip(x.par_chunks(chunk));
-    chunks.for_each(|(out, x)| layer_norm_rows(out, x, norm, beta));
-    out
+pub(crate) fn layer_norm(x: &mut [f32], norm: Norm<'_>, beta: &[f32]) {
+    let chunks = x.par_chunks_mut(chunk_of(beta.len()));
+    chunks.for_each(|x| normalize_rows(x, norm, beta));
 }
 
-#[pulp::with_simd(layer_norm_rows = Arch::new())]
+#[pulp::with_simd(normalize_rows = Arch::new())]
 #[inline(always)]
-fn layer_norm_rows_with_simd<'a, S: Simd>(
+fn normalize_rows_with_simd<'a, S: Simd>(
     _: S,
-    out: &'a mut [f32],
-    x: &'a [f32],
+    x: &'a mut [f32],
     Norm { gamma, epsilon }: Norm<'a>,
     beta: &'a [f32],
 ) {
     let width = gamma.len();
-    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-        let mean = reduce(x, 0.0, |sum, x| sum + x) / width as f32;
-        out.iter_mut().zip(x).for_each(|(out, x)| *out = x - mean);
-        let inverse = 1.0 / (dot(out, out) / width as f32 + epsilon).sqrt();
-        for ((out, gamma), beta) in out.iter_mut().zip(gamma).zip(beta) {
-            *out = *out * inverse * gamma + beta;
+    for row in x.chunks_exact_mut(width) {
+        let mean = reduce(row, 0.0, |sum, x| sum + x) / width as f32;
+        row.iter_mut().for_each(|x| *x -= mean);
+        let inverse = 1.0 / (dot(row, row) / width as f32 + epsilon).sqrt();
+        for ((x, gamma), beta) in row.iter_mut().zip(gamma).zip(beta) {
+            *x = *x * inverse * gamma + beta;
         }
     }
 }
@@ -128,7 +124,7 @@ mod tests {
     #[test]
     fn layer_norm_holds_where_rows_lie_close_together_far_from_zero() {
         let width = 48;
-        let x: Vec<f32> = (0..width).map(|i| 30.0 + (i as f32).sin() * 1e-2).collect();
+        let mut x: Vec<f32> = (0..width).map(|i| 30.0 + (i as f32).sin() * 1e-2).collect();
         let exact: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
         let mean = exact.iter().sum::<f64>() / width as f64;
         let variance = exact.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
@@ -136,8 +132,8 @@ mod tests {
             gamma: &vec![1.0; width],
             epsilon: 1e-5,
         };
-        let ours = layer_norm(&x, norm, &vec![0.0; width]);
-        for (ours, x) in ours.iter().zip(&exact) {
+        layer_norm(&mut x, norm, &vec![0.0; width]);
+        for (ours, x) in x.iter().zip(&exact) {
             let exact = (x - mean) / (variance + 1e-5).sqrt();
             assert!(
                 (f64::from(*ours) - exact).abs() < 1e-3,
