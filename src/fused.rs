@@ -15,6 +15,8 @@ mod cpu;
 #[cfg(feature = "cpu")]
 mod kernels;
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use burn::nn;
 use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
@@ -48,9 +50,26 @@ impl Activation {
     pub fn forward<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
         match self {
             Self::QuickGelu => x.clone() / ((x * -1.702).exp() + 1.0),
-            Self::Gelu => gelu(x),
+            Self::Gelu => exact_gelu(x),
         }
     }
+}
+
+/// GELU through the error function, and a gradient through it as well: Burn's own derives the tanh
+/// approximation, 9e-4 off.
+fn exact_gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match B::ad_enabled(&x.device()) {
+        true => x.clone() * ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5,
+        false => gelu(x),
+    }
+}
+
+/// Whether this is the CPU backend.
+pub(crate) fn on_processor<B: Backend>() -> bool {
+    #[cfg(feature = "cpu")]
+    return cpu::is::<B>();
+    #[cfg(not(feature = "cpu"))]
+    false
 }
 
 /// What a parameter or a tensor holds, for [`at_once`].
@@ -138,7 +157,7 @@ pub(crate) fn drop_gelu<B: Backend, const D: usize>(
             return y;
         }
     }
-    dropout.forward(gelu(x))
+    dropout.forward(exact_gelu(x))
 }
 
 /// Puts a class token in front of every sequence, and adds to each token its position and, where

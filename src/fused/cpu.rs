@@ -57,11 +57,20 @@ pub(super) fn run<B: Backend, F: Fused<N>, const N: usize>(
     None
 }
 
+/// Whether `B` is the CPU backend, plain or under autodiff.
+pub(super) fn is<B: Backend>() -> bool {
+    let tensor = TypeId::of::<FloatTensor<B>>();
+    tensor == TypeId::of::<FlexTensor>() || learns::<B>()
+}
+
+/// Whether `B` is the CPU backend under autodiff.
+fn learns<B: Backend>() -> bool {
+    TypeId::of::<FloatTensor<B>>() == TypeId::of::<FloatTensor<Autodiff<Flex>>>()
+}
+
 /// Dropout of `B`, if it is the CPU backend and learns, from one draw of its random numbers.
 pub(super) fn mask<B: Backend>(dropout: &Dropout, device: &B::Device) -> Option<Mask> {
-    let tensor = TypeId::of::<FloatTensor<B>>();
-    let ours = tensor == TypeId::of::<FloatTensor<Autodiff<Flex>>>();
-    if !ours || dropout.prob == 0.0 || !B::ad_enabled(device) {
+    if !learns::<B>() || dropout.prob == 0.0 || !B::ad_enabled(device) {
         return None;
     }
     let shape = Shape::new([1]);

@@ -2,10 +2,11 @@
 
 use burn::nn;
 use burn::tensor::activation::softmax;
+use burn::tensor::module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
-use super::{Activation, layer_norm, linear};
+use super::{Activation, layer_norm, linear, on_processor};
 #[cfg(feature = "cpu")]
 use super::{at_once, cpu, float};
 
@@ -72,8 +73,7 @@ impl<B: Backend> AttentionHalf<'_, B> {
             let rows = masked.dims()[2].min(queries);
             masked.clone().narrow(2, 0, rows)
         });
-        let weights = attention_weights(q, k, self.n_heads, masked.as_ref());
-        let attended = linear(out, attend(weights, v));
+        let attended = linear(out, attention([q, k, v], self.n_heads, masked.as_ref()));
         // The new term first: nothing else holds it, so that the sum can take its place.
         self.dropout.forward(attended) + x.narrow(1, 0, queries)
     }
@@ -124,6 +124,21 @@ impl<B: Backend> FeedForwardHalf<'_, B> {
     }
 }
 
+/// Multi-head attention, by the one operation that GPUs have for it where no gradient is wanted:
+/// autotuning finds out when that is faster. Masks are left to the plain way, which broadcasts them.
+fn attention<B: Backend>(
+    [q, k, v]: [Tensor<B, 3>; 3],
+    n_heads: usize,
+    masked: Option<&Tensor<B, 4, Bool>>,
+) -> Tensor<B, 3> {
+    let plain = B::ad_enabled(&q.device()) || on_processor::<B>();
+    if plain || masked.is_some() {
+        return attend(attention_weights(q, k, n_heads, masked), v);
+    }
+    let [q, k, v] = [q, k, v].map(|x| split_heads(x, n_heads));
+    join_heads(module::attention(q, k, v, None, None, Default::default()))
+}
+
 /// Softmax of the scaled dot products of queries and keys.
 ///
 /// # Shapes
@@ -157,11 +172,14 @@ pub(crate) fn attention_weights<B: Backend>(
 /// - v: `[batch, seq, d_model]`
 /// - output: `[batch, queries, d_model]`
 pub(crate) fn attend<B: Backend>(weights: Tensor<B, 4>, v: Tensor<B, 3>) -> Tensor<B, 3> {
-    let [batch, n_heads, queries, _] = weights.dims();
-    let d_model = v.dims()[2];
-    let heads = weights.matmul(split_heads(v, n_heads));
-    // [B, H, T, D / H] -> [B, T, D]
-    heads.swap_dims(1, 2).reshape([batch, queries, d_model])
+    let n_heads = weights.dims()[1];
+    join_heads(weights.matmul(split_heads(v, n_heads)))
+}
+
+/// `[batch, n_heads, seq, d_model / n_heads]` -> `[batch, seq, d_model]`
+fn join_heads<B: Backend>(heads: Tensor<B, 4>) -> Tensor<B, 3> {
+    let [batch, n_heads, seq, d_head] = heads.dims();
+    heads.swap_dims(1, 2).reshape([batch, seq, n_heads * d_head])
 }
 
 /// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_model / n_heads]`

@@ -93,9 +93,9 @@ impl<B: Backend> VisionTower<B> {
 
     /// Encodes coverage masks; shapes as for [`VisionEncoder::forward`].
     ///
-    /// A frozen encoder works in passes of one size, padded with empty pictures: memory does not
-    /// grow with the batch, and on the CPU the numbers of a picture do not depend, not even in the
-    /// last bit, on the batch it came in.
+    /// A frozen encoder works in passes: memory does not grow with the batch. On the CPU they are of
+    /// one size, padded with empty pictures, so that the numbers of a picture do not depend, not
+    /// even in the last bit, on the batch it came in.
     ///
     /// # Panics
     /// As [`VisionEncoder::forward`].
