@@ -1,5 +1,7 @@
 //! The attention half of a pre-norm block.
 
+use std::borrow::Cow;
+
 use burn::tensor::{Shape, TensorMetadata};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
@@ -31,6 +33,8 @@ struct Half<'a> {
     sizes: Sizes,
     masked: Option<&'a FlexTensor>,
     dropout: Option<Mask>,
+    /// Inputs whose gradient is wanted.
+    wanted: [bool; 11],
 }
 
 /// Weight and bias of a layer.
@@ -50,9 +54,9 @@ impl Affine<'_> {
 }
 
 /// The tokens of sequences that attend.
-fn queries(rows: &[f32], sizes: Sizes) -> Vec<f32> {
+fn queries(rows: &[f32], sizes: Sizes) -> Cow<'_, [f32]> {
     if sizes.queries == sizes.seq {
-        return rows.to_vec();
+        return rows.into();
     }
     let sequences = rows.chunks_exact(sizes.seq * sizes.width());
     let taken = sizes.queries * sizes.width();
@@ -88,8 +92,13 @@ impl Half<'_> {
     fn normal(&self, x: &[f32]) -> [FlexTensor; 2] {
         let mut normal = x.to_vec();
         kernels::layer_norm(&mut normal, self.norm, self.beta);
-        let of_queries = queries(&normal, self.sizes);
-        [normal, of_queries].map(|rows| matrix(rows, self.sizes.width()))
+        let width = self.sizes.width();
+        let normal = matrix(normal, width);
+        let of_queries = match queries(numbers(&normal), self.sizes) {
+            Cow::Borrowed(_) => normal.clone(),
+            Cow::Owned(rows) => matrix(rows, width),
+        };
+        [normal, of_queries]
     }
 
     fn forward(&self, first: usize, x: &[f32], out: &mut [f32]) -> Vec<FlexTensor> {
@@ -163,7 +172,7 @@ impl Half<'_> {
         let [q, k, v, attended] = kept else {
             panic!("a group of attention keeps 4 tensors, not {}", kept.len())
         };
-        let Self { sizes, .. } = *self;
+        let Self { sizes, wanted, .. } = *self;
         let [of_q, of_k, of_v, of_out] = self.linear;
         let width = sizes.width();
         let mut d_y = gradient.to_vec();
@@ -184,20 +193,25 @@ impl Half<'_> {
         [
             Some(tensor(sums.gamma, Shape::new([width]))),
             Some(tensor(sums.beta, Shape::new([width]))),
-            Some(product(&of_queries.transpose(0, 1), &d_q)),
-            Some(sum_of_rows(&d_q)),
-            Some(product(&normal.transpose(0, 1), &d_k)),
-            Some(sum_of_rows(&d_k)),
-            Some(product(&normal.transpose(0, 1), &d_v)),
-            Some(sum_of_rows(&d_v)),
-            Some(product(&attended.transpose(0, 1), &d_y)),
-            Some(sum_of_rows(&d_y)),
+            wanted[3].then(|| product(&of_queries.transpose(0, 1), &d_q)),
+            wanted[4].then(|| sum_of_rows(&d_q)),
+            wanted[5].then(|| product(&normal.transpose(0, 1), &d_k)),
+            wanted[6].then(|| sum_of_rows(&d_k)),
+            wanted[7].then(|| product(&normal.transpose(0, 1), &d_v)),
+            wanted[8].then(|| sum_of_rows(&d_v)),
+            wanted[9].then(|| product(&attended.transpose(0, 1), &d_y)),
+            wanted[10].then(|| sum_of_rows(&d_y)),
         ]
     }
 }
 
 impl AddAttention {
-    fn half<'a>(&'a self, x: &FlexTensor, params: &'a [FlexTensor; 10]) -> Half<'a> {
+    fn half<'a>(
+        &'a self,
+        x: &FlexTensor,
+        params: &'a [FlexTensor; 10],
+        wanted: [bool; 11],
+    ) -> Half<'a> {
         let [gamma, beta, q, q_bias, k, k_bias, v, v_bias, out, out_bias] = params;
         let [_, seq, width] = x.shape().dims();
         Half {
@@ -213,6 +227,7 @@ impl AddAttention {
             },
             masked: self.masked.as_ref(),
             dropout: self.dropout,
+            wanted,
         }
     }
 }
@@ -220,7 +235,7 @@ impl AddAttention {
 impl Fused<11> for AddAttention {
     fn forward(&self, inputs: [FlexTensor; 11], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let [x, params @ ..] = inputs.map(contiguous);
-        let half = self.half(&x, &params);
+        let half = self.half(&x, &params, [false; 11]);
         let Half { sizes, .. } = half;
         let [n, ..] = x.shape().dims::<3>();
         let sequences = sequences_of_group(n, sizes.seq, sizes.width());
@@ -246,12 +261,12 @@ impl Fused<11> for AddAttention {
         &self,
         kept: Vec<FlexTensor>,
         gradient: FlexTensor,
-        _: [bool; 11],
+        wanted: [bool; 11],
     ) -> [Option<FlexTensor>; 11] {
         let (inputs, of_groups) = kept.split_at(11);
         let params = inputs[1..].try_into().expect("eleven inputs but one");
         let x = &inputs[0];
-        let half = self.half(x, params);
+        let half = self.half(x, params, wanted);
         let Half { sizes, .. } = half;
         let [n, ..] = x.shape().dims::<3>();
         let sequences = sequences_of_group(n, sizes.seq, sizes.width());
