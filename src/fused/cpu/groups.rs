@@ -13,10 +13,10 @@ const ROWS: usize = 256;
 
 /// Sequences of a group, by sizes alone, so that sums are the same whatever the number of threads.
 ///
-/// Groups are at least twice as many rows as they are wide: what a group adds up to the gradient
+/// Groups are at least about as many rows as they are wide: what a group adds up to the gradient
 /// of a weight would cost as much as the product, otherwise.
 pub(super) fn sequences_of_group(n: usize, seq: usize, width: usize) -> usize {
-    let most = ROWS.max(2 * width).div_ceil(seq).clamp(1, n.max(1));
+    let most = ROWS.max(width).div_ceil(seq).clamp(1, n.max(1));
     // As many groups on either of two threads, none much smaller than the others.
     let groups = match n.div_ceil(most) {
         0 | 1 => 1,
