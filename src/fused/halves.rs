@@ -2,8 +2,8 @@
 
 use burn::nn;
 use burn::tensor::activation::softmax;
-use burn::tensor::module;
 use burn::tensor::backend::Backend;
+use burn::tensor::module;
 use burn::tensor::{Bool, Tensor};
 
 use super::{Activation, layer_norm, linear, on_processor};
@@ -179,7 +179,9 @@ pub(crate) fn attend<B: Backend>(weights: Tensor<B, 4>, v: Tensor<B, 3>) -> Tens
 /// `[batch, n_heads, seq, d_model / n_heads]` -> `[batch, seq, d_model]`
 fn join_heads<B: Backend>(heads: Tensor<B, 4>) -> Tensor<B, 3> {
     let [batch, n_heads, seq, d_head] = heads.dims();
-    heads.swap_dims(1, 2).reshape([batch, seq, n_heads * d_head])
+    heads
+        .swap_dims(1, 2)
+        .reshape([batch, seq, n_heads * d_head])
 }
 
 /// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_model / n_heads]`
