@@ -65,6 +65,13 @@ fn exact_gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 }
 
 /// Whether this is the CPU backend.
+#[cfg_attr(
+    not(feature = "cpu"),
+    expect(
+        clippy::extra_unused_type_parameters,
+        reason = "without the CPU backend, none is it"
+    )
+)]
 pub(crate) fn on_processor<B: Backend>() -> bool {
     #[cfg(feature = "cpu")]
     return cpu::is::<B>();
