@@ -41,7 +41,8 @@ const EPOCH_SAMPLES: usize = 4000;
 struct Case {
     name: &'static str,
     encoder: VisionEncoderConfig,
-    /// Samples of an epoch that runs the encoder, and of one that does not.
+    /// Samples of an epoch that runs the encoder, and of one that does not: whole passes of the
+    /// encoder, or this few would pay for filling up one.
     n_samples: [usize; 2],
 }
 
@@ -138,7 +139,7 @@ fn bench(criterion: &mut Criterion) {
         Case {
             name: "vit-b-32",
             encoder: VisionEncoderConfig::clip_vit_b_32(),
-            n_samples: [8, 64],
+            n_samples: [20, 80],
         },
     ] {
         bench_case(criterion, &case);

@@ -34,7 +34,7 @@ pub use memory::InMemoryImages;
 pub use subset::ImageSubset;
 pub use uncached::UncachedImages;
 
-pub use crate::store::{BuildOptions, BuildPhase, BuildProgress};
+pub use crate::store::{BuildOptions, BuildPhase, BuildProgress, BuiltShard, Shard};
 
 use codec::CodecError;
 use disk::StoreDefect;

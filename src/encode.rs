@@ -24,8 +24,8 @@ use crate::input::VisionInput;
 use crate::model::VisionTower;
 use crate::store::{BuildOptions, BuiltShard, Shard};
 
-/// Bytes of masks that are encoded at a time at most: several passes of an encoder, and little to do
-/// again after a kill.
+/// Bytes of masks that are encoded at a time, or what an encoder takes in one pass if that is more:
+/// little to do again after a kill.
 const BATCH_MASK_BYTES: usize = 8 << 20;
 
 /// Encodes the pictures of one set.
@@ -85,7 +85,8 @@ pub struct EncodeCost {
 }
 
 impl<'a, B: Backend> FeatureEncoder<'a, B> {
-    /// Prepares to encode the pictures of `source`; encodes nothing yet.
+    /// Prepares to encode the pictures of `source`; encodes nothing yet. Features and a
+    /// [`DeviceCache`](crate::batch::DeviceCache) that `source` may have are not looked at.
     ///
     /// # Errors
     /// [`FeatureError::Images`] if a sample cannot be read.
@@ -155,10 +156,11 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         let n_samples = self.images.n_samples();
         let in_pass = self.tower.samples_in_pass(self.images.n_variates()) * self.devices.len();
         let n_passes = n_samples.div_ceil(in_pass);
+        let samples = 0..in_pass.min(n_samples);
         // The first use of a device compiles its kernels.
-        self.forward(self.gather(0..1)?);
+        self.forward(self.gather(samples.clone())?);
         let start = Instant::now();
-        self.forward(self.gather(0..in_pass.min(n_samples))?);
+        self.forward(self.gather(samples)?);
         Ok(EncodeCost {
             images: self.set.n_features(),
             bytes: self.set.bytes(),
@@ -172,7 +174,8 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
     /// [`FeatureError`] if a picture cannot be read, a feature is not finite as it is kept, or
     /// `options` say no.
     pub fn in_memory(&self, options: BuildOptions<'_>) -> Result<FeatureStore, FeatureError> {
-        FeatureStore::in_memory(&self.set, self.batch_samples(), options, self.compute())
+        let compute = self.compute(self.images.n_samples());
+        FeatureStore::in_memory(&self.set, self.batch_samples(), options, compute)
     }
 
     /// The file of the features in `folder`, if it is there and whole.
@@ -193,8 +196,9 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         folder: &Path,
         options: BuildOptions<'_>,
     ) -> Result<FeatureStore, FeatureError> {
+        let compute = self.compute(self.images.n_samples());
         let batch = self.batch_samples();
-        FeatureStore::open_or_build(folder, &self.set, batch, options, self.compute())
+        FeatureStore::open_or_build(folder, &self.set, batch, options, compute)
     }
 
     /// Encodes one shard of the features into a file of its own in `folder`: see
@@ -208,25 +212,29 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
         shard: Shard,
         options: BuildOptions<'_>,
     ) -> Result<BuiltShard, FeatureError> {
+        let compute = self.compute(shard.range(self.images.n_samples()).end);
         let batch = self.batch_samples();
-        FeatureStore::build_shard(folder, &self.set, shard, batch, options, self.compute())
+        FeatureStore::build_shard(folder, &self.set, shard, batch, options, compute)
     }
 
     fn batch_samples(&self) -> usize {
-        let sample = self.images.n_variates() * self.images.side_px().pow(2);
-        (BATCH_MASK_BYTES / sample).max(1) * self.devices.len()
+        let n_variates = self.images.n_variates();
+        let mask_bytes = n_variates * self.images.side_px().pow(2);
+        whole_passes(mask_bytes, self.tower.samples_in_pass(n_variates)) * self.devices.len()
     }
 
-    /// Encodes the samples that are asked for, and meanwhile reads those that come next.
-    fn compute(&self) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), BatchError> + '_ {
+    /// Encodes the samples that are asked for, and meanwhile reads those that come next, up to `end`.
+    fn compute(
+        &self,
+        end: usize,
+    ) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), BatchError> + '_ {
         let mut ahead: Option<(Range<usize>, HostBatch)> = None;
         move |samples, features| {
             let batch = match ahead.take() {
                 Some((range, batch)) if range == samples => batch,
                 _ => self.gather(samples.clone())?,
             };
-            let end = self.images.n_samples().min(samples.end + samples.len());
-            let next = samples.end..end;
+            let next = samples.end..end.min(samples.end + samples.len());
             let (data, gathered) = thread::scope(|scope| {
                 let gather = || (!next.is_empty()).then(|| self.gather(next.clone()));
                 let gathered = scope.spawn(gather);
@@ -269,10 +277,31 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
     }
 }
 
+/// Samples of a batch on one device, a multiple of those of a pass: the processor fills up what is
+/// less, and its work on that is lost.
+fn whole_passes(mask_bytes: usize, in_pass: usize) -> usize {
+    let samples = BATCH_MASK_BYTES / mask_bytes;
+    samples.max(1).next_multiple_of(in_pass)
+}
+
 impl<B: Backend> fmt::Debug for FeatureEncoder<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FeatureEncoder")
             .field("set", &self.set)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_whole_passes() {
+        let mask_bytes = 14 * 224 * 224;
+        assert_eq!(whole_passes(mask_bytes, 5), 15);
+        assert_eq!(whole_passes(mask_bytes, 46), 46, "a pass of a GPU");
+        assert_eq!(whole_passes(mask_bytes, 1), 11);
+        assert_eq!(whole_passes(100 * mask_bytes, 1), 1, "a sample of 70 MB");
     }
 }

@@ -30,12 +30,18 @@ pub enum Error {
     /// A store on disk.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// Shards of a store.
+    #[error(transparent)]
+    Shard(#[from] crate::store::ShardError),
     /// A feature store.
     #[error(transparent)]
     Feature(#[from] crate::features::FeatureError),
     /// A batch.
     #[error(transparent)]
     Batch(#[from] crate::batch::BatchError),
+    /// A cache on a device.
+    #[error(transparent)]
+    DeviceCache(#[from] crate::batch::DeviceCacheError),
     /// A classifier's configuration.
     #[error(transparent)]
     Config(#[from] crate::model::ConfigError),

@@ -19,7 +19,7 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::nn;
 use burn::tensor::Tensor;
-use burn::tensor::activation::gelu;
+use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::backend::Backend;
 #[cfg(feature = "cpu")]
 use burn::tensor::{TensorPrimitive, ops::FloatTensor};
@@ -44,14 +44,21 @@ pub enum Activation {
 impl Activation {
     /// Applies the activation to every element.
     ///
-    /// # Source
-    /// Quick GELU is written `x / (1 + exp(-1.702 x))`: the same function, and faster than a
-    /// sigmoid on Burn's CPU backend. It overflows benignly: `-100 / inf = -0`.
+    /// Burn's gradient of the exact GELU is that of another function; this one's is its own.
     pub fn forward<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
         match self {
-            Self::QuickGelu => x.clone() / ((x * -1.702).exp() + 1.0),
+            Self::QuickGelu => quick_gelu(x),
             Self::Gelu => exact_gelu(x),
         }
+    }
+}
+
+/// Where no gradient is wanted `x / (1 + exp(-1.702 x))`: the same function, and faster than a sigmoid
+/// on Burn's CPU backend. It overflows benignly, `-100 / inf = -0`, but its gradient does not.
+fn quick_gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match B::ad_enabled(&x.device()) {
+        true => x.clone() * sigmoid(x * 1.702),
+        false => x.clone() / ((x * -1.702).exp() + 1.0),
     }
 }
 

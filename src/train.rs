@@ -232,7 +232,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         if is_best {
             run.best = model;
         }
-        B::memory_cleanup(self.device());
+        self.devices.iter().for_each(B::memory_cleanup);
         Ok(ControlFlow::Continue(()))
     }
 

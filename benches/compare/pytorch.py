@@ -11,7 +11,8 @@
 Builds the same nets in PyTorch, starts `cargo bench --bench model -- --serve`, and alternates the
 two case by case, so that whatever else the machine does falls on both. Prints a table of the
 fastest of all rounds and their ratio, ours over PyTorch's; medians stand beside them as a measure
-of how quiet the machine was. Frozen forward passes run in inference mode. `--user` compares
+of how quiet the machine was. Frozen forward passes run in inference mode; `products` are what they
+multiply by weights, and nothing else of them: the time no pass can be under. `--user` compares
 processor time instead of wall time, which is fair on a busy machine with one thread each.
 
 On a GPU both are waited for in every round, the first rounds (kernels are compiled and tuned) do
@@ -167,6 +168,23 @@ def forward(patch, pictures, dtype):
     return run
 
 
+def products(patch, pictures, dtype, d=768, d_ff=3072, layers=12):
+    """The products with weights of a forward pass, and nothing else of it."""
+    patches = pictures * (224 // patch) ** 2
+    rows = {k: torch.randn(patches + pictures, k, dtype=dtype) for k in (d, d_ff)}
+    pixels = torch.randn(patches, 3 * patch**2, dtype=dtype)
+    shapes = [(d, d)] * 4 + [(d_ff, d), (d, d_ff)]
+    factors = [(pixels, torch.randn(d, pixels.shape[1], dtype=dtype))]
+    factors += [(rows[w[1]], torch.randn(w, dtype=dtype)) for w in shapes * layers]
+
+    def run():
+        with torch.inference_mode():
+            for x, weight in factors:
+                F.linear(x, weight)
+
+    return run
+
+
 def optimised(model, loss):
     adamw = torch.optim.AdamW(model.parameters(), 1e-3)
 
@@ -202,6 +220,8 @@ def small_dual_step():
 CASES = {
     "forward/vit-b-32": lambda options: forward(32, options.pictures, DTYPES[options.dtype]),
     "forward/vit-b-16": lambda options: forward(16, options.pictures, DTYPES[options.dtype]),
+    "products/vit-b-32": lambda options: products(32, options.pictures, DTYPES[options.dtype]),
+    "products/vit-b-16": lambda options: products(16, options.pictures, DTYPES[options.dtype]),
     "step/vit-64px-16": lambda options: vit_step(16),
     "step/vit-64px-8": lambda options: vit_step(8),
     "step/small-dual": lambda options: small_dual_step(),

@@ -57,6 +57,8 @@ impl<B: AutodiffBackend> Cases<B> {
         match name {
             "forward/vit-b-32" => self.forward_pixels(&VisionEncoderConfig::clip_vit_b_32()),
             "forward/vit-b-16" => self.forward_pixels(&VisionEncoderConfig::clip_vit_b_16()),
+            "products/vit-b-32" => self.products(&VisionEncoderConfig::clip_vit_b_32()),
+            "products/vit-b-16" => self.products(&VisionEncoderConfig::clip_vit_b_16()),
             "step/vit-64px-16" => self.vit_step(16),
             "step/vit-64px-8" => self.vit_step(8),
             "step/small-dual" => self.step(ModelMode::Dual),
@@ -88,6 +90,38 @@ impl<B: AutodiffBackend> Cases<B> {
         let normal = Distribution::Normal(0.0, 1.0);
         let colors = Tensor::random([self.pictures, 256, 3], normal, device);
         Box::new(move || drop(tower.forward(masks.clone(), colors.clone()).into_data()))
+    }
+
+    /// The products with weights of a frozen encoder's forward pass, and nothing else of it: what
+    /// is left of the pass when all the rest costs nothing.
+    pub(crate) fn products(&self, config: &VisionEncoderConfig) -> Case {
+        let TransformerConfig {
+            d_model,
+            d_ff,
+            n_layers,
+            ..
+        } = config.transformer;
+        let patches = self.pictures * (config.side_px / config.image_patch_size).pow(2);
+        let tokens = patches + self.pictures;
+        let random = |shape: [usize; 2]| {
+            let normal = Distribution::Normal(0.0, 1.0);
+            Tensor::<B::InnerBackend, 2>::random(shape, normal, &self.device).cast(self.dtype)
+        };
+        let pixels = random([patches, 3 * config.image_patch_size.pow(2)]);
+        let (narrow, wide) = (random([tokens, d_model]), random([tokens, d_ff]));
+        let mut factors = vec![(pixels.clone(), random([pixels.dims()[1], d_model]))];
+        for _ in 0..n_layers {
+            factors.extend((0..4).map(|_| (narrow.clone(), random([d_model, d_model]))));
+            factors.push((narrow.clone(), random([d_model, d_ff])));
+            factors.push((wide.clone(), random([d_ff, d_model])));
+        }
+        let device = self.device.clone();
+        Box::new(move || {
+            for (rows, weight) in &factors {
+                drop(rows.clone().matmul(weight.clone()));
+            }
+            wait::<B>(&device);
+        })
     }
 
     /// A training step of a ViT of width 128 over pictures of 64 px.

@@ -4,6 +4,7 @@
 //! mapped one by one where they are first touched, and that takes several times as long as decoding
 //! the pictures into pages that were there before.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -13,8 +14,15 @@ use bytes::Bytes;
 const SPARE: usize = 4;
 
 /// Buffers without work. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl fmt::Debug for Buffers {
+    // Megabytes, and of batches that are no more.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffers").finish_non_exhaustive()
+    }
+}
 
 impl Buffers {
     /// Bytes that `fill` writes, all of them: it finds there what an earlier batch has left.

@@ -21,8 +21,10 @@ use crate::features::{FeatureDtype, FeatureKey, FeatureStore};
 /// small beside pictures, still travel with every batch.
 ///
 /// Masks take one byte a pixel, features four a number, or two if their store keeps them so and
-/// the device has that type. Clones share the memory, which is free once the last one and the
-/// batches that name it are gone.
+/// the device has that type. Clones share the memory. Once the last one and the batches that name it
+/// are gone, GPUs keep it for another cache of that size until
+/// [`memory_cleanup`](burn::tensor::backend::Backend::memory_cleanup), which training calls after
+/// every epoch.
 ///
 /// # Examples
 /// ```

@@ -1,5 +1,6 @@
 //! A batch in host memory, and its move to a device.
 
+use std::fmt;
 use std::ops::Range;
 
 use burn::tensor::backend::Backend;
@@ -14,12 +15,22 @@ use crate::input::{SeriesInput, TimesClipInput, VisionInput};
 ///
 /// Pictures are here as bytes; or, if a [`DeviceCache`] has them, as the positions of their
 /// samples.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HostBatch {
     pub(super) ids: Vec<u64>,
     pub(super) targets: Vec<usize>,
     pub(super) series: Option<HostSeries>,
     pub(super) vision: Option<HostVision>,
+}
+
+impl fmt::Debug for HostBatch {
+    // Not its pictures: tens of megabytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostBatch")
+            .field("ids", &self.ids)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Values in host memory; layouts as in [`SeriesInput`].

@@ -49,7 +49,11 @@ pub(crate) fn embed_masks<B: Backend>(
 /// - output: `[batch * n_patches, d_model]`
 pub(crate) fn embed_pixels<B: Backend>(pixels: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 2> {
     let [batch, channels, height, width] = pixels.dims();
-    let [d_model, _, _, patch] = weight.dims();
+    let [d_model, known, _, patch] = weight.dims();
+    assert_eq!(
+        channels, known,
+        "pictures of {channels} channels for an encoder of {known}"
+    );
     tile([height, width], patch);
     #[cfg(feature = "cpu")]
     {

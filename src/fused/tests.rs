@@ -188,6 +188,18 @@ fn gelu_is_burns() {
 }
 
 #[test]
+fn quick_gelu_has_a_gradient_however_small_its_input() {
+    let x = Tensor::<Cpu, 1>::from_floats([-100.0, -60.0, -1.0, 0.0, 60.0], &Default::default());
+    let x = x.require_grad();
+    let y = Activation::QuickGelu.forward(x.clone());
+    let gradient = x.grad(&y.sum().backward()).expect("a gradient");
+    let expected = Tensor::from_floats([0.0, 0.0, -0.06778, 0.5, 1.0], &Default::default());
+    let apart = (gradient - expected).abs().max().into_scalar();
+    // Not less or equal, as NaN would be.
+    assert!(apart < 1e-4, "{apart} apart");
+}
+
+#[test]
 fn no_two_draws_of_dropout_are_alike() {
     let x = random([30, 40]).add_scalar(10.0);
     let draw = || dropout(&nn::DropoutConfig::new(0.1).init(), x.clone()).into_data();
@@ -222,6 +234,44 @@ fn gradients_pass_where_dropout_spares() {
     let expected = spared.sum_dim(1).sum_dim(0).reshape([8]).inner();
     let apart = (gradient - expected).abs().max().into_scalar();
     assert!(apart < 1e-2, "{apart} apart");
+}
+
+#[test]
+fn attention_drops_alike_in_both_directions() {
+    for queries in [41, 3] {
+        let (x, norm, layers) = (
+            random([15, 41, 8]),
+            norm(8, NORM_EPSILON),
+            [(); 4].map(|()| layer(8, 8)),
+        );
+        let half = |dropout: &nn::Dropout| {
+            let half = AttentionHalf {
+                norm: (&norm, NORM_EPSILON),
+                projections: layers.each_ref(),
+                n_heads: 2,
+                dropout,
+            };
+            half.forward(x.clone(), None, queries)
+        };
+        let own = x.clone().narrow(1, 0, queries);
+        let dropped = half(&nn::DropoutConfig::new(0.5).init());
+        let spared = (dropped.clone() - own.clone()).inner().not_equal_elem(0.0);
+        let added = half(&drop_nothing()) - own.clone();
+        let mut picks = vec![of(&x)];
+        picks.extend(of_norm(&norm));
+        picks.extend(layers.iter().flat_map(of_layer));
+        compare(
+            &picks,
+            dropped,
+            own + added * Tensor::from_inner(spared.float() * 2.0),
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "pictures of 4 channels for an encoder of 3")]
+fn pictures_of_other_channels_are_refused() {
+    embed_pixels(random([2, 4, 8, 8]), random([7, 3, 4, 4]));
 }
 
 #[test]

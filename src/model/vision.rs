@@ -180,7 +180,7 @@ impl<B: Backend> VisionEncoder<B> {
     /// - output: `[batch, d_output]`; with the default tap Hugging Face's `pooler_output`
     ///
     /// # Panics
-    /// If the pictures are not of the configured side.
+    /// If the pictures are not of the configured side, or have not three channels.
     pub fn forward_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         self.tap(self.embed_pixels(pixels))
     }
@@ -192,7 +192,7 @@ impl<B: Backend> VisionEncoder<B> {
     /// - output: `n_layers + 1` times `[batch, seq, d_model]`, Hugging Face's `hidden_states`
     ///
     /// # Panics
-    /// If the pictures are not of the configured side.
+    /// If the pictures are not of the configured side, or have not three channels.
     pub fn hidden_states(&self, pixels: Tensor<B, 4>) -> Vec<Tensor<B, 3>> {
         self.encoder.hidden_states(self.embed_pixels(pixels), None)
     }

@@ -102,10 +102,12 @@ pub(crate) fn build_shard<K: StoreKind>(
     options: &mut BuildOptions<'_>,
     mut fill: impl FnMut(&mut Builder<'_, '_>, Range<usize>) -> Result<(), K::Error>,
 ) -> Result<BuiltShard, K::Error> {
-    let (path, samples) = (wanted.shard.path(path), wanted.range());
+    let (store, samples) = (path, wanted.range());
+    let path = wanted.shard.path(store);
     let _lock = lock(&path, wanted, options)?;
-    if let Ok(file) = open_if_whole(&path, wanted)? {
-        return Ok(built_shard(&file, samples));
+    // The process that held the lock may have built it, and others joined it by now.
+    if let Ok(found) = find_shard(store, wanted)? {
+        return Ok(found);
     }
     let own_ids = &ids[samples.clone()];
     let (file, n_made) = build_locked(&path, wanted, own_ids, options, |builder| {

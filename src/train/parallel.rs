@@ -7,9 +7,10 @@
 
 use std::iter;
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::container::TensorContainer;
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 
 use crate::batch::HostBatch;
@@ -36,13 +37,6 @@ impl<'a, B: Backend> Replicas<'a, B> {
         let copy = |device| model.branches().fork(device);
         let copies = devices[1..].iter().map(copy).collect();
         Self { devices, copies }
-    }
-
-    /// Brings the copies to what `model` has learnt. Frozen encoders are not sent again.
-    pub(super) fn follow(&mut self, model: &TimesClipClassifier<B>) {
-        let copies = std::mem::take(&mut self.copies).into_iter();
-        let learnt = |copy: Branches<B>| copy.load_record(model.branches().into_record());
-        self.copies = copies.map(learnt).collect();
     }
 
     /// Embeds the parts of a batch, each on its device.
@@ -85,6 +79,17 @@ impl<'a, B: Backend> Replicas<'a, B> {
 }
 
 impl<'a, B: AutodiffBackend> Replicas<'a, B> {
+    /// Brings the copies to what `model` has learnt. What is frozen is not sent again.
+    pub(super) fn follow(&mut self, model: &TimesClipClassifier<B>) {
+        if self.copies.is_empty() {
+            return;
+        }
+        let mut learnt = Learnt(TensorContainer::new());
+        model.branches().visit(&mut learnt);
+        let copies = std::mem::take(&mut self.copies).into_iter();
+        self.copies = copies.map(|copy| copy.map(&mut learnt)).collect();
+    }
+
     /// The same devices without autodiff.
     pub(super) fn valid(&self) -> Replicas<'a, B::InnerBackend> {
         Replicas {
@@ -108,6 +113,30 @@ impl<'a, B: AutodiffBackend> Replicas<'a, B> {
             parts,
             joined,
             step,
+        }
+    }
+}
+
+/// Parameters that learn, taken from one module and put into others like it, wherever these are.
+struct Learnt(TensorContainer<ParamId>);
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Learnt {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            let tensor = param.val().inner().into_primitive();
+            self.0.register::<B::InnerBackend>(param.id, tensor);
+        }
+    }
+}
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Learnt {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        match self.0.get::<B::InnerBackend>(&param.id) {
+            None => param,
+            Some(tensor) => param.map(|old| {
+                let tensor = Tensor::from_inner(Tensor::from_primitive(tensor));
+                tensor.to_device(&old.device()).require_grad()
+            }),
         }
     }
 }

@@ -126,6 +126,16 @@ fn a_frozen_encoder_is_on_every_device_and_features_need_none() {
 }
 
 #[test]
+fn what_is_frozen_of_an_encoder_stays_where_it_is_and_the_rest_learns() {
+    let _turn = lock_generator();
+    let model = without_dropout(ModelMode::Dual, HeadNorm::Layer)
+        .with_freeze_vision(Freeze::Layers(1))
+        .with_freeze_text(Freeze::All);
+    let one = history(&model, 1, false);
+    assert_alike(&one, &history(&model, 3, false), TOLERANCE, "on 3");
+}
+
+#[test]
 fn features_are_the_same_from_any_number_of_devices() {
     let _turn = lock_generator();
     let model = without_dropout(ModelMode::VisionOnly, HeadNorm::Layer);
