@@ -61,6 +61,8 @@ pub struct TimesClipClassifier<B: Backend> {
     /// Classifies.
     pub head: ClassifierHead<B>,
     #[module(skip)]
+    n_variates: usize,
+    #[module(skip)]
     pooling: VariatePooling,
     #[module(skip)]
     loss: TimesClipLoss,
@@ -108,6 +110,7 @@ impl TimesClipClassifierConfig {
             language,
             selection,
             head: self.head.init(d_pooled, self.n_classes, device),
+            n_variates: self.n_variates,
             pooling: self.pooling,
             loss: self.loss.clone(),
             freeze: [self.freeze_vision, self.freeze_text],
@@ -311,6 +314,16 @@ impl<B: Backend> TimesClipClassifier<B> {
             vision: self.vision.clone(),
             language: self.language.clone(),
         }
+    }
+
+    /// Variates of the samples it is for.
+    pub fn n_variates(&self) -> usize {
+        self.n_variates
+    }
+
+    /// Classes it tells apart.
+    pub fn n_classes(&self) -> usize {
+        self.head.output.weight.dims()[1]
     }
 
     /// Counts the weights.

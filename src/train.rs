@@ -36,6 +36,7 @@ pub use state::{EpochRecord, StopReason};
 
 use crate::batch::{BatchError, HostBatch};
 use crate::model::TimesClipClassifier;
+use data::check_targets;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
 use evaluate::{evaluate_on, rows};
 use loader::for_each_batch;
@@ -121,8 +122,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     /// Trains `model` to the end.
     ///
     /// # Errors
-    /// [`TrainError`] if a sample cannot be read, the loss stops being a number, or a checkpoint
-    /// cannot be written or read.
+    /// [`TrainError`] if the samples are not of the model's sizes and classes, one cannot be read, the
+    /// loss stops being a number, or a checkpoint cannot be written or read.
     pub fn fit(
         &self,
         model: TimesClipClassifier<B>,
@@ -162,7 +163,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
 
     /// A run at its beginning, or where its last checkpoint left it.
     fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<'a, B>, TrainError> {
-        self.data.check_features(&model)?;
+        self.data.check_model(&model)?;
         let config = self.config;
         let mut optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
         let (mut model, mut best, mut state) = (model.clone(), model.valid(), RunState::default());
@@ -208,7 +209,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             return Ok(ControlFlow::Break(()));
         };
         let model = run.model().valid();
-        let (valid_loss, valid_accuracy) = self.validate(&run.replicas, &model)?;
+        let (valid_loss, valid_accuracy) = self.validate(epoch, &run.replicas, &model)?;
         let schedule = self.config.schedule;
         run.state
             .schedule
@@ -258,6 +259,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
                     .schedule
                     .factor(self.config.schedule, progress, self.config.epochs);
             sums.learning_rate = self.config.learning_rate * factor;
+            check_targets(&batch, run.model()).map_err(Stop::Failed)?;
             let targets = batch.targets().to_vec();
             let batch = self.recolored(batch, epoch, step);
             let model = run.take_model();
@@ -307,6 +309,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     /// Loss and accuracy on the validation samples, if there are any.
     fn validate(
         &self,
+        epoch: usize,
         replicas: &Replicas<'_, B>,
         model: &TimesClipClassifier<B::InnerBackend>,
     ) -> Result<(Option<f64>, Option<f64>), TrainError> {
@@ -316,6 +319,10 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let TrainingData { source, valid, .. } = self.data;
         let (replicas, batch_size) = (replicas.valid(), self.config.batch_size);
         let evaluation = evaluate_on(&replicas, model, source, valid, batch_size)?;
+        if !evaluation.loss.is_finite() {
+            let loss = evaluation.loss;
+            return Err(TrainError::NonFiniteValidation { epoch, loss });
+        }
         Ok((Some(evaluation.loss), evaluation.accuracy()))
     }
 }
@@ -364,7 +371,7 @@ pub enum TrainError {
     /// There are no training samples.
     #[error("there are no training samples")]
     NoSamples,
-    /// Views, features and model do not belong together.
+    /// Samples, views, features and model do not belong together.
     #[error("the data do not fit: {problem}")]
     Data {
         /// What does not, with what it has and what it should have.
@@ -384,6 +391,14 @@ pub enum TrainError {
         epoch: usize,
         /// Counted from 1.
         step: usize,
+        /// Infinite or not a number.
+        loss: f64,
+    },
+    /// The loss of the validation samples is not a number.
+    #[error("the validation loss became {loss} in epoch {epoch}")]
+    NonFiniteValidation {
+        /// Counted from 1.
+        epoch: usize,
         /// Infinite or not a number.
         loss: f64,
     },

@@ -1,9 +1,9 @@
 //! What a run learns from, and what it is judged by.
 
 use crate::augment::view_of_epoch;
-use crate::batch::BatchSource;
+use crate::batch::{BatchSource, HostBatch};
 use crate::model::TimesClipClassifier;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::TrainError;
 
@@ -82,14 +82,15 @@ impl<'a> TrainingData<'a> {
         Ok(())
     }
 
-    /// Refuses features that the vision encoder of this model does not give, and device caches for
-    /// other backends than those of a training.
-    pub(super) fn check_features<B: AutodiffBackend>(
+    /// Refuses samples and features that are not for this model, and device caches for other
+    /// backends than those of a training.
+    pub(super) fn check_model<B: AutodiffBackend>(
         &self,
         model: &TimesClipClassifier<B>,
     ) -> Result<(), TrainError> {
         let sources = || self.views.iter().chain([&self.source]);
         for source in sources() {
+            check_sizes(source, model)?;
             source.check_backend::<B>()?;
             source.check_backend::<B::InnerBackend>()?;
         }
@@ -111,5 +112,43 @@ impl<'a> TrainingData<'a> {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// Refuses samples of other sizes than the model's.
+pub(super) fn check_sizes<B: Backend>(
+    source: &BatchSource<'_>,
+    model: &TimesClipClassifier<B>,
+) -> Result<(), TrainError> {
+    let images = source.images();
+    let (found, expected) = (images.n_variates(), model.n_variates());
+    if found != expected {
+        let problem = format!("samples of {found} variates for a classifier of {expected}");
+        return Err(TrainError::Data { problem });
+    }
+    let (None, Some(branch)) = (source.features(), &model.vision) else {
+        return Ok(());
+    };
+    let expected = branch.vision_model.encoder().config().side_px;
+    match images.side_px() {
+        found if found == expected => Ok(()),
+        found => Err(TrainError::Data {
+            problem: format!("pictures of {found} px for an encoder of {expected} px"),
+        }),
+    }
+}
+
+/// Refuses classes that the model does not know.
+pub(super) fn check_targets<B: Backend>(
+    batch: &HostBatch,
+    model: &TimesClipClassifier<B>,
+) -> Result<(), TrainError> {
+    let n_classes = model.n_classes();
+    let mut samples = batch.ids().iter().zip(batch.targets());
+    match samples.find(|&(_, &target)| target >= n_classes) {
+        None => Ok(()),
+        Some((id, target)) => Err(TrainError::Data {
+            problem: format!("sample {id} is of class {target}, the classifier has {n_classes}"),
+        }),
     }
 }

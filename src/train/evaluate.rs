@@ -6,6 +6,7 @@ use burn::tensor::{ElementConversion, Tensor};
 use serde::Serialize;
 
 use super::TrainError;
+use super::data::{check_sizes, check_targets};
 use super::loader::for_each_batch;
 use super::parallel::Replicas;
 use crate::batch::BatchSource;
@@ -52,7 +53,8 @@ impl Evaluation {
 /// learn from what it evaluates. Get such a model by `valid()`.
 ///
 /// # Errors
-/// [`TrainError::Batch`] if a sample cannot be read, or lies in a device cache that was built for
+/// [`TrainError::Data`] if the samples are not of the model's sizes and classes,
+/// [`TrainError::Batch`] if one cannot be read, or lies in a device cache that was built for
 /// another backend.
 pub fn evaluate<B: Backend>(
     model: &TimesClipClassifier<B>,
@@ -62,6 +64,7 @@ pub fn evaluate<B: Backend>(
     device: &B::Device,
 ) -> Result<Evaluation, TrainError> {
     source.check_backend::<B>()?;
+    check_sizes(&source, model)?;
     let devices = std::slice::from_ref(device);
     evaluate_on(
         &Replicas::alone(devices),
@@ -83,6 +86,7 @@ pub(super) fn evaluate_on<B: Backend>(
     let mut loss = 0.0;
     let mut predictions = Vec::with_capacity(indices.len());
     for_each_batch(source, indices, batch_size, |batch| {
+        check_targets(&batch, model)?;
         let (ids, targets) = (batch.ids().to_vec(), batch.targets().to_vec());
         let parts = replicas.embed(model, batch);
         let targets_there = replicas.targets(&targets);

@@ -207,6 +207,19 @@ fn what_does_not_belong_together_is_refused() {
     assert!(refused(&tapped, data, &steps).contains("were made by the encoder"));
     let mixed = data.with_views(std::slice::from_ref(&pictures));
     assert!(refused(&config, mixed, &steps).contains("view 1 as pictures"));
+    let with = |alter: &dyn Fn(&mut TimesClipClassifierConfig)| {
+        let mut other = tiny_model(ModelMode::Dual);
+        alter(&mut other);
+        other
+    };
+    let data = |source| TrainingData::new(source, &TRAIN, &VALID);
+    let other = with(&|model| model.n_variates += 1);
+    assert!(refused(&other, data(pictures), &steps).contains("variates for a classifier of"));
+    let other = with(&|model| model.vision.side_px *= 2);
+    assert!(refused(&other, data(pictures), &steps).contains("px for an encoder of"));
+    let other = with(&|model| model.n_classes -= 1);
+    assert!(refused(&other, data(pictures), &steps).contains("is of class 2"));
+    let data = data(cached);
     let jitter = training().with_color_jitter(Some(ColorJitter::default()));
     assert!(refused(&config, data, &jitter).contains("colours are to vary"));
     // Other pictures, or the same in other colours.

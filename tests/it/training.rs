@@ -204,6 +204,17 @@ fn a_loss_that_is_no_number_stops_with_its_place() {
         ),
         "{error:?}"
     );
+    // The only step of an epoch is taken from a sound loss.
+    let error = fit(
+        &in_memory(24),
+        &model,
+        &config.with_batch_size(24),
+        None,
+        &mut (),
+    )
+    .unwrap_err();
+    let found = matches!(error, TrainError::NonFiniteValidation { epoch: 1.., .. });
+    assert!(found, "{error:?}");
 }
 
 #[test]
