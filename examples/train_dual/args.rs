@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bytesize::ByteSize;
+use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
 use timesclip::backend::{BackendChoice, BackendKind};
 use timesclip::batch::BatchViews;
@@ -35,10 +36,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     pub(crate) variates: Option<usize>,
     /// Order of the value columns of a table
-    #[arg(long, value_enum, default_value = "time-major")]
+    #[arg(long, value_enum, default_value = "time-major", requires = "variates")]
     pub(crate) layout: LayoutFlag,
     /// Name of the label column of a table [default: the last column]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "variates")]
     pub(crate) label_column: Option<String>,
 
     /// Views of a series
@@ -85,16 +86,17 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
 
-    /// Where pictures are kept
+    /// Where pictures are kept; with `--cache-dir` on disk, unless said otherwise
     #[arg(
         long,
         value_enum,
         default_value = "memory",
+        default_value_if("cache_dir", ArgPredicate::IsPresent, "disk"),
         conflicts_with = "no_cache"
     )]
     pub(crate) cache: CacheFlag,
     /// Folder of the pictures kept on disk [default: runs/pictures]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     pub(crate) cache_dir: Option<PathBuf>,
     /// Draw every picture anew in every epoch; the same as `--cache none`
     #[arg(long)]

@@ -114,9 +114,12 @@ pub(crate) fn build_images(
     };
     bar.finish_and_clear();
     let stats = images.stats();
+    let made = match stats.drawn {
+        0 => "all found".to_owned(),
+        n => format!("{n} drawn"),
+    };
     println!(
-        "          {} drawn, ready in {:.2} s, {:.1} MB, {:.0} bytes each",
-        stats.drawn,
+        "          {made}, ready in {:.2} s, {:.1} MB, {:.0} bytes each",
         stats.build_seconds,
         stats.bytes as f64 / 1e6,
         stats.bytes as f64 / stats.images.max(1) as f64

@@ -190,7 +190,7 @@ fn problem(config: &RunConfig) -> Option<&'static str> {
     if !config.model.mode.sees() {
         Some("the model sees no pictures")
     } else if config.model.freeze_vision != Freeze::All {
-        Some("the vision encoder learns (--freeze vision)")
+        Some("the vision encoder learns (it does not with --freeze vision)")
     } else if config.training.color_jitter.is_some() {
         Some("--color-jitter changes the pictures in every step")
     } else {

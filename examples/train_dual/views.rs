@@ -12,25 +12,25 @@ pub(crate) struct ViewArgs {
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub(crate) views: usize,
     /// Noise of views, as a multiple of each variate's deviation
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().jitter)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().jitter)]
     view_jitter: f64,
     /// Change of amplitude of views: factors up to 1 + X
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().scale)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().scale)]
     view_scale: f64,
     /// Change of level of views, as a multiple of each variate's deviation
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().shift)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().shift)]
     view_shift: f64,
     /// How unevenly time runs in views, 0 to 1
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().warp)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().warp)]
     view_warp: f64,
     /// Share of the steps that views may lack at their ends
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().crop)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().crop)]
     view_crop: f64,
     /// Probability that a variate is missing in a view
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().variate_drop)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().variate_drop)]
     view_drop: f64,
     /// Longest block of steps missing in a variate of a view, as a share of all
-    #[arg(long, value_name = "X", default_value_t = AugmentConfig::default().missing_block)]
+    #[arg(long, value_name = "X", requires = "views", default_value_t = AugmentConfig::default().missing_block)]
     view_gap: f64,
     /// How much brightness, contrast and ink of the pictures vary from step to step [default: 0]
     #[arg(long, value_name = "X", default_value_t = 0.0)]

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         format.label_column = Some("class".to_owned());
     }
     if choice & 32 != 0 {
-        format.delimiter = ';';
+        format.delimiter = Some(';');
     }
     match parse_csv(table, Path::new("fuzz.csv"), &format) {
         Ok(set) => {

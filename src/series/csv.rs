@@ -10,6 +10,7 @@
 mod columns;
 mod rows;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -47,8 +48,9 @@ pub struct CsvFormat {
     pub layout: Layout,
     /// Name of the column that holds the class, which needs a header; `None` is the last column.
     pub label_column: Option<String>,
-    /// What separates columns: an ASCII character that no number contains.
-    pub delimiter: char,
+    /// What separates columns: an ASCII character that no number contains. `None` is a tab in a file
+    /// that ends in `.tsv` or `.tab`, and a comma in any other.
+    pub delimiter: Option<char>,
     /// Whether the first row is a header.
     pub header: HeaderRow,
 }
@@ -77,13 +79,13 @@ pub enum HeaderRow {
 }
 
 impl CsvFormat {
-    /// The format of time-major rows with commas and the class in the last column.
+    /// The format of time-major rows with the class in the last column.
     pub fn new(n_variates: usize) -> Self {
         Self {
             n_variates,
             layout: Layout::default(),
             label_column: None,
-            delimiter: ',',
+            delimiter: None,
             header: HeaderRow::default(),
         }
     }
@@ -99,7 +101,7 @@ impl CsvFormat {
         if self.n_variates == 0 {
             return refuse("0 variates".to_owned(), "at least one");
         }
-        self.delimiter_byte()?;
+        self.delimiter_byte(Path::new(""))?;
         match &self.label_column {
             Some(name) if self.header == HeaderRow::Absent => {
                 let found = format!("the label column `{name}` and no header");
@@ -112,13 +114,23 @@ impl CsvFormat {
         }
     }
 
-    fn delimiter_byte(&self) -> Result<u8, ReadError> {
-        u8::try_from(self.delimiter)
+    fn delimiter_byte(&self, file: &Path) -> Result<u8, ReadError> {
+        let tabs = |ending: &OsStr| {
+            ["tsv", "tab"]
+                .iter()
+                .any(|&tab| ending.eq_ignore_ascii_case(tab))
+        };
+        let usual = match file.extension().is_some_and(tabs) {
+            true => '\t',
+            false => ',',
+        };
+        let delimiter = self.delimiter.unwrap_or(usual);
+        u8::try_from(delimiter)
             .ok()
             .filter(|byte| byte.is_ascii())
             .filter(|byte| !byte.is_ascii_alphanumeric() && !b"+-.?\"\r\n".contains(byte))
             .ok_or_else(|| ReadError::Format {
-                found: format!("the delimiter {:?}", self.delimiter),
+                found: format!("the delimiter {delimiter:?}"),
                 expected: "an ASCII character such as a comma, a semicolon or a tab",
             })
     }
@@ -165,7 +177,7 @@ pub fn parse_csv(
     format: &CsvFormat,
 ) -> Result<SeriesDataset, ReadError> {
     format.validate()?;
-    let mut rows = Rows::new(reader, file, format.delimiter_byte()?);
+    let mut rows = Rows::new(reader, file, format.delimiter_byte(file)?);
     if !rows.advance()? {
         return Err(ReadError::Empty {
             file: file.to_owned(),
@@ -371,12 +383,18 @@ mod tests {
         let plain = parse("1,10,a b\n3,30,c\n", &CsvFormat::new(2)).unwrap();
 
         let tabs = CsvFormat {
-            delimiter: '\t',
+            delimiter: Some('\t'),
             ..CsvFormat::new(2)
         };
-        assert_eq!(parse("1\t10\ta b\n3\t30\tc", &tabs).unwrap(), plain);
+        let table = "1\t10\ta b\n3\t30\tc";
+        assert_eq!(parse(table, &tabs).unwrap(), plain);
+        for name in ["toy.tsv", "toy.TAB"] {
+            let file = Path::new(name);
+            let read = parse_csv(table.as_bytes(), file, &CsvFormat::new(2)).unwrap();
+            assert_eq!(read.samples(), plain.samples(), "{name}");
+        }
         let semicolons = CsvFormat {
-            delimiter: ';',
+            delimiter: Some(';'),
             ..CsvFormat::new(2)
         };
         let table = "\u{feff}1; 10 ;\"a b\"\r\n\r\n\"3\";30;c \r\n\r\n";
@@ -501,7 +519,7 @@ mod tests {
             let message = refusal(
                 "1,2,x\n",
                 &CsvFormat {
-                    delimiter,
+                    delimiter: Some(delimiter),
                     ..CsvFormat::new(2)
                 },
             );

@@ -57,7 +57,10 @@ pub enum ReadError {
         source: io::Error,
     },
     /// A table of unknown form.
-    #[error("`{file}` is not a `.ts` file, expected the format of its rows beside it")]
+    #[error(
+        "`{file}` is a table, expected the number of its variates beside it (a `CsvFormat`; the examples \
+         take `--variates`)"
+    )]
     NoCsvFormat {
         /// The file.
         file: PathBuf,
