@@ -56,7 +56,7 @@ fn run(args: &Args) -> Result<()> {
     for error in &device.passed_over {
         eprintln!("warning: {error}");
     }
-    let devices = device.and_next(args.devices.get());
+    let devices = device.and_next(args.devices.get())?;
     for index in &devices {
         device.kind.check_device(*index)?;
     }
