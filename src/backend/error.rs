@@ -59,6 +59,20 @@ pub enum BackendError {
         /// Number of devices that are present; of the processor, as many as it can pretend to be.
         found: usize,
     },
+    /// The device is there, but the backend cannot be told to take it.
+    #[error(
+        "{kind} device {index}, {name}, is present but Burn cannot be told to take it: {reason}"
+    )]
+    Nameless {
+        /// The backend.
+        kind: BackendKind,
+        /// Number of the device, from 0.
+        index: usize,
+        /// What its driver calls it.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// The device is there, but does not compute.
     #[error("{kind} device {index} is present but does not compute{}: {said}", tools(*kind))]
     Unusable {
