@@ -1,19 +1,19 @@
 //! How far the features of a frozen vision encoder are from single precision, when it computes in 16
 //! bits and when they are kept in 16 bits: prints a table.
 //!
-//! `cargo bench --bench precision`; `TIMESCLIP_BENCH_BACKEND=cuda` with `--features cuda` computes on a
-//! GPU. Pictures of shipped utterances, seen by the small encoder with random weights, and by DINOv2's
+//! `cargo bench --bench precision`; `TIMESCLIP_BENCH_BACKEND=cuda` (or `wgpu`, or `auto`) with
+//! `--features cuda` computes on a GPU. Pictures of shipped utterances, seen by the small encoder with random weights, and by DINOv2's
 //! ViT-S/14 where `TIMESCLIP_SHARED`, or `../shared`, has `weights/dinov2-s14`.
 //!
 //! Differences are measured in deviations: the root of the mean variance of a number over the pictures,
 //! which is what tells pictures apart and what a classifier that standardises features sees.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::FloatDType;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use timesclip::backend::{BackendJob, BackendKind, run_on};
+use timesclip::backend::{BackendJob, ChosenDevice, run_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::encode::FeatureEncoder;
@@ -23,6 +23,9 @@ use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
 use timesclip::series::{SeriesDataset, read_dataset};
 use timesclip::weights::Checkpoint;
+
+#[path = "shared/settings.rs"]
+mod settings;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,13 +38,13 @@ const CASES: [[FeatureDtype; 2]; 4] = {
     [[F32, F16], [F32, Bf16], [F16, F32], [Bf16, F32]]
 };
 
-fn main() {
-    let backend = std::env::var("TIMESCLIP_BENCH_BACKEND").unwrap_or_else(|_| "cpu".to_owned());
-    let kind: BackendKind = backend.parse().expect("cpu, wgpu or cuda");
-    run_on(kind, &[0], Table(kind)).expect("a device");
+fn main() -> Result<(), Box<dyn Error>> {
+    let device = settings::device()?;
+    let (kind, index) = (device.kind, device.index);
+    Ok(run_on(kind, &[index], Table(device))?)
 }
 
-struct Table(BackendKind);
+struct Table(ChosenDevice);
 
 impl BackendJob for Table {
     type Output = ();
@@ -118,26 +121,29 @@ fn compare<B: Backend>(
     let source = BatchSource::new(&images, &batcher);
     // Once: weights are drawn when they are first needed, by every copy for itself.
     let frozen = VisionTower::frozen(encoder);
-    let computed = FeatureDtype::ALL.map(|dtype| {
-        let tower = frozen.clone().with_frozen_precision(match dtype {
-            FeatureDtype::F32 => FloatDType::F32,
-            FeatureDtype::F16 => FloatDType::F16,
-            FeatureDtype::Bf16 => FloatDType::BF16,
-        });
-        let encoder = FeatureEncoder::new(&tower, source, FeatureDtype::F32, device);
-        let store = encoder.expect("samples").in_memory(BuildOptions::new());
-        numbers(&store.expect("finite features"))
-    });
+    let compute = |dtype: FeatureDtype| {
+        let float = settings::float(dtype);
+        B::supports_dtype(device, float.into()).then(|| {
+            let tower = frozen.clone().with_frozen_precision(float);
+            let encoder = FeatureEncoder::new(&tower, source, FeatureDtype::F32, device);
+            let store = encoder.expect("samples").in_memory(BuildOptions::new());
+            numbers(&store.expect("finite features"))
+        })
+    };
+    let computed = FeatureDtype::ALL.map(compute);
+    let of = |dtype| {
+        let mut all = FeatureDtype::ALL.iter().zip(&computed);
+        all.find_map(|(of, computed)| computed.as_ref().filter(|_| *of == dtype))
+    };
     let width = frozen.encoder().config().d_output();
-    let exact = Features::new(&computed[0], width);
+    let exact = of(FeatureDtype::F32).expect("every device has single precision");
+    let exact = Features::new(exact, width);
     for [dtype, kept_as] in CASES {
-        let index = FeatureDtype::ALL.iter().position(|&of| of == dtype);
-        let found = kept(
-            &images,
-            width,
-            &computed[index.expect("one of all")],
-            kept_as,
-        );
+        let Some(computed) = of(dtype) else {
+            println!("| {name} | {dtype} | {kept_as} | not supported | | | |");
+            continue;
+        };
+        let found = kept(&images, width, computed, kept_as);
         let [largest, mean, cosine, centred] = exact.differences(&Features::new(&found, width));
         println!(
             "| {name} | {dtype} | {kept_as} | {largest:.1e} | {mean:.1e} | {cosine:.1e} | {centred:.1e} |"

@@ -6,7 +6,7 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use std::{env, fs};
 
@@ -179,7 +179,11 @@ fn row(series: usize, size: usize, idle_kb: u64) -> Result<(f64, Option<f64>), B
     let output = Command::new(env::current_exe()?)
         .arg("--row")
         .args(arguments)
+        .stderr(Stdio::inherit())
         .output()?;
+    if !output.status.success() {
+        return Err(format!("the row of {size} ended with {}", output.status).into());
+    }
     let text = String::from_utf8(output.stdout)?;
     let mut numbers = text.split_whitespace();
     let seconds = numbers.next().ok_or("a row ended without a time")?;

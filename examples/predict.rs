@@ -40,9 +40,9 @@ struct Args {
     /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
     #[arg(long, default_value = "auto")]
     backend: BackendChoice,
-    /// Number of the device within its kind, from 0
-    #[arg(long, default_value_t = 0)]
-    device: usize,
+    /// Number of the device within its kind, from 0 [default: the first; with auto, any GPU]
+    #[arg(long, value_name = "N")]
+    device: Option<usize>,
     /// Write the first batch and its logits as safetensors
     #[arg(long, value_name = "FILE")]
     dump_batch: Option<PathBuf>,

@@ -55,6 +55,8 @@ impl BackendKind {
 
     /// The devices of this kind that are present; asks the driver, starts nothing.
     ///
+    /// For CUDA the process's panic hook is replaced while this runs.
+    ///
     /// # Errors
     /// [`BackendError::NotCompiled`] if the feature is off.
     pub fn devices(self) -> Result<Vec<DeviceInfo>, BackendError> {
@@ -71,6 +73,8 @@ impl BackendKind {
     }
 
     /// Refuses a device that is not there, before anything is started on it.
+    ///
+    /// For CUDA the process's panic hook is replaced while this runs.
     ///
     /// # Errors
     /// [`BackendError::NotCompiled`] if the feature is off, [`BackendError::NotPresent`] if there
@@ -92,8 +96,8 @@ impl BackendKind {
     /// The process's panic hook is replaced while this runs.
     ///
     /// # Errors
-    /// As [`check_device`](Self::check_device), and [`BackendError::Unusable`] if the device is
-    /// there and does not compute.
+    /// As [`check_device`](Self::check_device), [`BackendError::Unusable`] if the device is there and
+    /// does not compute, and [`BackendError::Nameless`] if Burn cannot be told to take it.
     pub fn try_device(self, index: usize) -> Result<DeviceInfo, BackendError> {
         let device = self.check_device(index)?;
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -168,7 +172,8 @@ fn start<J: BackendJob>(
         }
         #[cfg(feature = "wgpu")]
         BackendKind::Wgpu => {
-            let devices: Vec<_> = indices.iter().copied().map(devices::wgpu_device).collect();
+            let devices = indices.iter().copied().map(devices::wgpu_device);
+            let devices = devices.collect::<Result<Vec<_>, _>>()?;
             Ok(job.run::<burn::backend::Autodiff<burn_wgpu::Wgpu>>(&devices))
         }
         #[cfg(feature = "cuda")]

@@ -78,6 +78,7 @@ impl TimesClipBatcher {
     }
 
     /// The same batcher with other ink and other pixel statistics.
+    #[must_use]
     pub fn with_colors(self, palette: Palette, statistics: PixelStatistics) -> Self {
         Self {
             palette,

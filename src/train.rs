@@ -93,6 +93,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     }
 
     /// Writes a checkpoint after every epoch, and goes on from the last one if there is one.
+    #[must_use]
     pub fn with_checkpoints(self, checkpoints: &'a Checkpoints) -> Self {
         Self {
             checkpoints: Some(checkpoints),
@@ -109,6 +110,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     ///
     /// # Panics
     /// If there are no devices.
+    #[must_use]
     pub fn with_devices(self, devices: &'a [B::Device]) -> Self {
         assert!(!devices.is_empty(), "training on 0 devices");
         Self { devices, ..self }

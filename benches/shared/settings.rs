@@ -21,7 +21,7 @@ where
 /// The device that `TIMESCLIP_BENCH_BACKEND` names; the processor unless said otherwise.
 pub(crate) fn device() -> Result<ChosenDevice, Box<dyn Error>> {
     let cpu = BackendChoice::Only(BackendKind::Cpu);
-    Ok(value("TIMESCLIP_BENCH_BACKEND", cpu)?.choose(0)?)
+    Ok(value("TIMESCLIP_BENCH_BACKEND", cpu)?.choose(None)?)
 }
 
 /// A precision as Burn names it.

@@ -112,9 +112,9 @@ pub(crate) struct Args {
     /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
     #[arg(long, default_value = "auto")]
     pub(crate) backend: BackendChoice,
-    /// Number of the device within its kind, from 0
-    #[arg(long, default_value_t = 0)]
-    pub(crate) device: usize,
+    /// Number of the device within its kind, from 0 [default: the first; with auto, any GPU]
+    #[arg(long, value_name = "N")]
+    pub(crate) device: Option<usize>,
     /// Spread every batch over so many devices, from `--device` on; they learn together what one
     /// would. The processor can only pretend to be several
     #[arg(long, value_name = "N", default_value = "1")]

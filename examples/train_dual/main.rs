@@ -56,9 +56,9 @@ fn run(args: &Args) -> Result<()> {
     for error in &device.passed_over {
         eprintln!("warning: {error}");
     }
-    let devices = device.and_next(args.devices.get());
-    for index in &devices {
-        device.kind.check_device(*index)?;
+    let devices = device.and_next(args.devices.get())?;
+    for index in &devices[1..] {
+        device.kind.try_device(*index)?;
     }
     match devices.len() {
         1 => println!("device    {device}"),
@@ -75,25 +75,27 @@ fn run(args: &Args) -> Result<()> {
         augmentation.transforms.validate()?;
     }
     check_feature_cache(args, &config)?;
-    check_device_cache(args, &config, data.train.len())?;
     if args.prepare_only {
         let preparation = Preparation::new(args, data, pretrained, config)?;
         return run_on(device.kind, &devices, preparation)?;
     }
-    let path = args.out.clone().unwrap_or_else(|| free_directory(&config));
-    let directory = match args.resume {
-        true => RunDirectory::resume(path, &config)?,
-        false => RunDirectory::create(path, &config)?,
-    };
     let job = Job {
         args,
         data,
         pretrained,
         config,
-        directory,
         started,
     };
     run_on(device.kind, &devices, job)?
+}
+
+/// The directory of a new run, or of the one that is gone on with.
+fn directory(args: &Args, config: &RunConfig) -> Result<RunDirectory> {
+    let path = args.out.clone().unwrap_or_else(|| free_directory(config));
+    Ok(match args.resume {
+        true => RunDirectory::resume(path, config)?,
+        false => RunDirectory::create(path, config)?,
+    })
 }
 
 /// The first of `runs/NAME-MODE-1`, `-2`, … that is not there.
@@ -112,7 +114,6 @@ struct Job<'a> {
     data: Data,
     pretrained: Pretrained,
     config: RunConfig,
-    directory: RunDirectory,
     started: Instant,
 }
 
@@ -121,14 +122,13 @@ impl BackendJob for Job<'_> {
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
         let Self {
-            args,
-            data,
-            config,
-            directory,
-            ..
+            args, data, config, ..
         } = &self;
+        check_device_cache::<B>(args, config, data.train.len(), devices)?;
         let batcher = batcher(args, config);
         let (model, count) = start::<B>(args, config, &self.pretrained, devices)?;
+        // Some of what can be wrong only the device knows: it was asked before this is written.
+        let directory = directory(args, config)?;
         let plain = model.valid();
         let what = (&data.train, "training", n_views(config));
         let mut sets = Sets::build(args, config, &batcher, what, (&plain, devices))?;
@@ -155,7 +155,7 @@ impl BackendJob for Job<'_> {
         let weights = directory.path().join("model.safetensors");
         save_classifier(&trained.model, &config.model, weights)?;
         let test = self.test(&trained, &batcher, devices)?;
-        self.report(trained, test, count, &sets)
+        self.report(trained, test, (count, &sets), &directory)
     }
 }
 
@@ -225,13 +225,12 @@ impl Job<'_> {
         &self,
         trained: Trained<B>,
         test: ClassificationMetrics,
-        count: ParameterCount,
-        sets: &Sets,
+        (count, sets): (ParameterCount, &Sets),
+        directory: &RunDirectory,
     ) -> Result<()> {
         let Self {
             data,
             config,
-            directory,
             started,
             ..
         } = self;

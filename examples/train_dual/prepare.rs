@@ -18,7 +18,7 @@ use timesclip::store::{BuiltShard, Shard};
 use crate::args::{Args, CacheFlag};
 use crate::data::{Data, cache_folder, progress_bar};
 use crate::encoders::Pretrained;
-use crate::sets::{Sets, frozen_tower, with_views};
+use crate::sets::{Sets, check_device_cache, frozen_tower, with_views};
 use crate::{batcher, n_views, start};
 
 /// What there is to do for the runs that follow.
@@ -63,6 +63,7 @@ impl BackendJob for Preparation<'_> {
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
         let (args, config, data) = (self.args, &self.config, &self.data);
+        check_device_cache::<B>(args, config, data.train.len(), devices)?;
         let batcher = batcher(args, config);
         let (model, _) = start::<B>(args, config, &self.pretrained, devices)?;
         let model = model.valid();

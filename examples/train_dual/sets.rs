@@ -156,8 +156,13 @@ fn keeps_features(args: &Args, config: &RunConfig) -> bool {
 }
 
 /// Refuses a device cache that has nothing to keep, or less room than all views of the training set
-/// take.
-pub(crate) fn check_device_cache(args: &Args, config: &RunConfig, n_samples: usize) -> Result<()> {
+/// take of one of the devices.
+pub(crate) fn check_device_cache<B: Backend>(
+    args: &Args,
+    config: &RunConfig,
+    n_samples: usize,
+    devices: &[B::Device],
+) -> Result<()> {
     let Some(budget) = args.device_cache else {
         return Ok(());
     };
@@ -167,8 +172,10 @@ pub(crate) fn check_device_cache(args: &Args, config: &RunConfig, n_samples: usi
     let (n_variates, vision) = (config.model.n_variates, &config.model.vision);
     let set = match keeps_features(args, config) {
         true => {
-            let numbers = n_samples * n_variates * vision.d_output();
-            (numbers * args.encoders.feature_dtype.n_bytes()) as u64
+            let dtype = args.encoders.feature_dtype;
+            let bytes = |device| DeviceCache::number_bytes::<B>(dtype, device);
+            let number = devices.iter().map(bytes).max().unwrap_or(0);
+            (n_samples * n_variates * vision.d_output() * number) as u64
         }
         false => DeviceCache::picture_bytes(n_samples, n_variates, vision.side_px),
     };

@@ -4,6 +4,9 @@ use std::fmt;
 #[cfg(feature = "wgpu")]
 use std::sync::OnceLock;
 
+#[cfg(feature = "wgpu")]
+use super::{BackendError, BackendKind};
+
 /// A device, as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
@@ -57,20 +60,36 @@ fn wgpu_adapters() -> &'static [wgpu::AdapterInfo] {
     })
 }
 
-/// Burn counts devices within their type, a user counts them all.
+/// The device of that number, as Burn names it.
 #[cfg(feature = "wgpu")]
-pub(super) fn wgpu_device(index: usize) -> burn_wgpu::WgpuDevice {
-    use burn_wgpu::WgpuDevice;
+pub(super) fn wgpu_device(index: usize) -> Result<burn_wgpu::WgpuDevice, BackendError> {
     let adapters = wgpu_adapters();
-    let kind = adapters[index].device_type;
-    let before = adapters[..index].iter();
-    let within = before.filter(|info| info.device_type == kind).count();
-    match kind {
-        wgpu::DeviceType::DiscreteGpu => WgpuDevice::DiscreteGpu(within),
-        wgpu::DeviceType::IntegratedGpu => WgpuDevice::IntegratedGpu(within),
-        wgpu::DeviceType::VirtualGpu => WgpuDevice::VirtualGpu(within),
-        wgpu::DeviceType::Cpu => WgpuDevice::Cpu,
-        wgpu::DeviceType::Other => WgpuDevice::DefaultDevice,
+    let types: Vec<_> = adapters.iter().map(|info| info.device_type).collect();
+    wgpu_name(&types, index).map_err(|reason| BackendError::Nameless {
+        kind: BackendKind::Wgpu,
+        index,
+        name: adapters[index].name.clone(),
+        reason,
+    })
+}
+
+/// Burn counts devices within their type, a user counts them all. It has no names for some, and would
+/// take another device for them.
+#[cfg(feature = "wgpu")]
+fn wgpu_name(
+    types: &[wgpu::DeviceType],
+    index: usize,
+) -> Result<burn_wgpu::WgpuDevice, &'static str> {
+    use burn_wgpu::WgpuDevice;
+    let before = types[..index].iter();
+    let within = before.filter(|other| **other == types[index]).count();
+    match types[index] {
+        wgpu::DeviceType::DiscreteGpu => Ok(WgpuDevice::DiscreteGpu(within)),
+        wgpu::DeviceType::IntegratedGpu => Ok(WgpuDevice::IntegratedGpu(within)),
+        wgpu::DeviceType::VirtualGpu => Ok(WgpuDevice::VirtualGpu(within)),
+        wgpu::DeviceType::Cpu if within == 0 => Ok(WgpuDevice::Cpu),
+        wgpu::DeviceType::Cpu => Err("of drivers that compute on the processor it takes the first"),
+        wgpu::DeviceType::Other => Err("its driver does not say what it is"),
     }
 }
 
@@ -78,7 +97,7 @@ pub(super) fn wgpu_device(index: usize) -> burn_wgpu::WgpuDevice {
 #[cfg(feature = "cuda")]
 pub(super) fn cuda() -> Vec<DeviceInfo> {
     use cudarc::driver::{CudaContext, result::device};
-    let names = super::trial::quietly(|| {
+    let (names, _) = super::trial::quietly(|| {
         let count = CudaContext::device_count().unwrap_or(0);
         let name = |ordinal| device::get_name(device::get(ordinal)?);
         (0..count)
@@ -89,4 +108,28 @@ pub(super) fn cuda() -> Vec<DeviceInfo> {
             .collect()
     });
     names.unwrap_or_default()
+}
+
+#[cfg(all(test, feature = "wgpu"))]
+mod tests {
+    use burn_wgpu::WgpuDevice;
+    use wgpu::DeviceType;
+
+    use super::*;
+
+    #[test]
+    fn what_burn_would_take_another_device_for_has_no_name() {
+        let types = [
+            DeviceType::DiscreteGpu,
+            DeviceType::Cpu,
+            DeviceType::DiscreteGpu,
+            DeviceType::Cpu,
+            DeviceType::Other,
+        ];
+        assert_eq!(wgpu_name(&types, 1), Ok(WgpuDevice::Cpu));
+        assert_eq!(wgpu_name(&types, 2), Ok(WgpuDevice::DiscreteGpu(1)));
+        for index in [3, 4] {
+            assert!(wgpu_name(&types, index).is_err(), "number {index}");
+        }
+    }
 }

@@ -36,6 +36,43 @@ pub enum BackendError {
         /// Number of devices that are present.
         found: usize,
     },
+    /// A GPU of that number was asked for, of whatever kind.
+    #[error(
+        "GPU {index} of any kind was asked for, but this machine has {}",
+        listed(found)
+    )]
+    NoGpu {
+        /// Number of the device within its kind, from 0.
+        index: usize,
+        /// Kind, number and name of the GPUs that are present.
+        found: Vec<String>,
+    },
+    /// There are not so many devices.
+    #[error("{n} {kind} devices from number {index} on were asked for, but {}", limit(*kind, *found))]
+    TooMany {
+        /// The backend.
+        kind: BackendKind,
+        /// Number of the first, from 0.
+        index: usize,
+        /// As many were asked for.
+        n: usize,
+        /// Number of devices that are present; of the processor, as many as it can pretend to be.
+        found: usize,
+    },
+    /// The device is there, but the backend cannot be told to take it.
+    #[error(
+        "{kind} device {index}, {name}, is present but Burn cannot be told to take it: {reason}"
+    )]
+    Nameless {
+        /// The backend.
+        kind: BackendKind,
+        /// Number of the device, from 0.
+        index: usize,
+        /// What its driver calls it.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// The device is there, but does not compute.
     #[error("{kind} device {index} is present but does not compute{}: {said}", tools(*kind))]
     Unusable {
@@ -55,6 +92,22 @@ fn driver(kind: BackendKind) -> &'static str {
         BackendKind::Wgpu if cfg!(target_os = "macos") => "; it takes Metal",
         BackendKind::Wgpu => "; it takes a Vulkan loader and driver",
         BackendKind::Cuda => "; it takes NVIDIA's driver",
+    }
+}
+
+/// The GPUs of a machine in words.
+fn listed(found: &[String]) -> String {
+    match found {
+        [] => "no GPU of a kind that is compiled in".to_owned(),
+        found => found.join(", "),
+    }
+}
+
+/// How many devices of a kind there can be.
+fn limit(kind: BackendKind, found: usize) -> String {
+    match kind {
+        BackendKind::Cpu => format!("the processor can pretend to be {found} at most"),
+        BackendKind::Wgpu | BackendKind::Cuda => format!("this machine has {found} of them"),
     }
 }
 

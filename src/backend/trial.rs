@@ -12,11 +12,20 @@ use super::{BackendError, BackendJob, BackendKind, start};
 /// Doubles a number on a device.
 pub(super) fn double_on(kind: BackendKind, index: usize) -> Result<(), BackendError> {
     let unusable = |said| BackendError::Unusable { kind, index, said };
-    let doubled = quietly(|| start(kind, &[index], Double)).map_err(unusable)??;
-    // A device thread that panics may leave its caller with a result, of any value.
-    match doubled == [2.0] {
-        true => Ok(()),
-        false => Err(unusable(format!("twice one is {doubled:?} there"))),
+    let (doubled, heard) = quietly(|| start(kind, &[index], Double));
+    match doubled {
+        Some(doubled) => judge(&doubled?, &heard).map_err(unusable),
+        None => Err(unusable(heard)),
+    }
+}
+
+/// Refuses another number than two, with what was heard of the reason: a device thread that panics may
+/// leave its caller with a result, of any value.
+fn judge(doubled: &[f32], heard: &str) -> Result<(), String> {
+    match (doubled == [2.0], heard) {
+        (true, _) => Ok(()),
+        (false, "") => Err(format!("twice one is {doubled:?} there")),
+        (false, heard) => Err(format!("twice one is {doubled:?} there ({heard})")),
     }
 }
 
@@ -31,12 +40,12 @@ impl BackendJob for Double {
     }
 }
 
-/// What `work` gives, or what was said in panic while it ran, in one line.
+/// What `work` gives unless it panics, and what was said in panic while it ran, in one line.
 ///
-/// A backend computes in a thread of its own and tells the caller only that this thread is gone.
+/// A backend computes in a thread of its own and tells the caller at most that this thread is gone.
 /// So the hook, which hears all threads, takes the messages down instead of printing them; the
 /// caller's own is quoted if there is no other.
-pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> (Option<T>, String) {
     // The hook is the process's: one at a time may borrow it.
     static HOOK: Mutex<()> = Mutex::new(());
     let _turn = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,11 +64,10 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     }));
     let result = catch_unwind(AssertUnwindSafe(work));
     set_hook(hook);
-    result.map_err(|_| {
-        let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = heard.iter().find(|line| !line.is_empty());
-        said.map_or_else(String::new, |line| line.trim_start().to_owned())
-    })
+    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = heard.iter().find(|line| !line.is_empty());
+    let said = said.map_or_else(String::new, |line| line.trim_start().to_owned());
+    (result.ok(), said)
 }
 
 #[cfg(test)]
@@ -68,25 +76,37 @@ mod tests {
 
     #[test]
     fn work_that_succeeds_gives_what_it_gives() {
-        assert_eq!(quietly(|| 2 + 2), Ok(4));
+        assert_eq!(quietly(|| 2 + 2).0, Some(4));
     }
 
     // Other tests may panic on purpose meanwhile, and are heard too.
     #[test]
     fn the_thread_that_panicked_first_is_quoted_and_not_its_caller() {
-        let said = quietly(|| {
+        let (result, said) = quietly(|| {
             let device = thread::spawn(|| panic!("no driver\n    at {}", "all"));
             device.join().expect("the device's thread");
         });
-        let said = said.unwrap_err();
+        assert_eq!(result, None);
         assert!(said.contains("no driver at all"), "{said}");
         assert!(!said.contains("the device's thread"), "{said}");
     }
 
     #[test]
     fn a_caller_that_panicked_alone_is_quoted() {
-        let said = quietly(|| panic!("out of paper")).unwrap_err();
+        let (_, said) = quietly(|| panic!("out of paper"));
         assert!(!said.is_empty());
+    }
+
+    #[test]
+    fn a_panic_that_leaves_its_caller_with_a_result_is_heard() {
+        let (result, said) = quietly(|| {
+            let device = thread::spawn(|| panic!("no compiler"));
+            device.join().map_or(vec![0.0], |()| vec![2.0])
+        });
+        let error = judge(&result.unwrap(), &said).unwrap_err();
+        assert!(error.contains("twice one is [0.0]"), "{error}");
+        assert!(error.contains("no compiler"), "{error}");
+        assert_eq!(judge(&[2.0], &said), Ok(()));
     }
 
     #[cfg(feature = "cpu")]

@@ -125,6 +125,12 @@ impl DeviceCache {
         n_samples as u64 * masks::row_bytes(n_variates, side_px) as u64
     }
 
+    /// Bytes that a number of kept features takes of a device: more than in their store if the
+    /// device does not have that type.
+    pub fn number_bytes<B: Backend>(dtype: FeatureDtype, device: &B::Device) -> usize {
+        feature_dtype::<B>(dtype, device).size()
+    }
+
     /// Bytes that it takes of each device.
     pub fn bytes(&self) -> u64 {
         self.0.bytes
@@ -247,7 +253,7 @@ impl<B: Backend> Kept<B> {
             Some(store) => {
                 let read = |indices: &[usize]| read_features(store, indices);
                 let upload = |values, n, device: &B::Device| {
-                    let dtype = feature_dtype::<B>(store, device);
+                    let dtype = feature_dtype::<B>(store.key().dtype, device);
                     let values = TensorData::new(values, [n, store.n_variates() * store.width()]);
                     Tensor::from_data(values, (device, dtype))
                 };
@@ -278,8 +284,8 @@ impl<B: AutodiffBackend> Kept<B> {
 }
 
 /// How features are kept on a device: as in their store if the device has that type.
-fn feature_dtype<B: Backend>(store: &FeatureStore, device: &B::Device) -> DType {
-    let dtype = match store.key().dtype {
+fn feature_dtype<B: Backend>(dtype: FeatureDtype, device: &B::Device) -> DType {
+    let dtype = match dtype {
         FeatureDtype::F32 => DType::F32,
         FeatureDtype::F16 => DType::F16,
         FeatureDtype::Bf16 => DType::BF16,
@@ -294,7 +300,7 @@ fn feature_dtype<B: Backend>(store: &FeatureStore, device: &B::Device) -> DType 
 fn row_bytes<B: Backend>(source: BatchSource<'_>, device: &B::Device) -> usize {
     match source.features() {
         Some(store) => {
-            let number = feature_dtype::<B>(store, device).size();
+            let number = DeviceCache::number_bytes::<B>(store.key().dtype, device);
             store.n_variates() * store.width() * number
         }
         None => {

@@ -342,6 +342,12 @@ const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
     (
         "train.csv",
         "test.csv",
+        &["--backend", "cpu", "--devices", "18446744073709551615"],
+        &["18446744073709551615 cpu devices", "256 at most"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
         &["--device-cache", "1GiB", "--model-type", "language_only"],
         &["--device-cache", "no pictures"],
     ),
@@ -384,6 +390,49 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
             !bench.path("run").exists(),
             "{train} {test} {more:?} leaves a run behind"
         );
+    }
+}
+
+/// Vulkan has no bf16 for now; a device that has it has nothing to refuse.
+#[test]
+fn what_only_a_gpu_refuses_leaves_no_run_either() {
+    let Some(example) = example() else { return };
+    if BackendKind::Wgpu.try_device(0).is_err() {
+        println!("skipped: no device of WGPU");
+        return;
+    }
+    let bench = Bench::new();
+    let wgpu = ["--backend", "wgpu", "--freeze", "vision"];
+    // Twice sixteen pictures, in two bytes a number and not in four.
+    let budget = (2 * 16 * 2 * 64).to_string();
+    let cases = [
+        (["--frozen-precision", "bf16"].as_slice(), "compute in bf16"),
+        (
+            &[
+                "--feature-dtype",
+                "bf16",
+                "--device-cache",
+                &budget,
+                "--views",
+                "1",
+            ],
+            "--device-cache allows",
+        ),
+    ];
+    for (more, expected) in cases {
+        let output = bench.run(
+            &example,
+            "train.csv",
+            "test.csv",
+            &[&wgpu[..], more].concat(),
+        );
+        if output.status.success() {
+            println!("skipped: the device has bf16");
+            return;
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(expected), "{more:?}: {error}");
+        assert!(!bench.path("run").exists(), "{more:?} leaves a run behind");
     }
 }
 
