@@ -19,7 +19,7 @@ use timesclip::model::{TimesClipClassifier, VisionInput};
 use timesclip::report::RunDirectory;
 use timesclip::series::csv::{CsvFormat, Layout};
 use timesclip::series::read_dataset;
-use timesclip::train::evaluate;
+use timesclip::train::predict;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,7 +106,7 @@ impl BackendJob for Predict<'_> {
             dump(&model, first.into_tensors(device), path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for prediction in evaluate(&model, source, &indices, size, device)?.predictions {
+        for prediction in predict(&model, source, &indices, size, device)? {
             let probability = prediction.probabilities[prediction.predicted];
             let name = &config.class_names[prediction.predicted];
             println!("{}\t{name}\t{probability:.4}", prediction.id);
