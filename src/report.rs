@@ -3,6 +3,7 @@
 mod confusion;
 mod difference;
 mod files;
+mod lock;
 
 use std::path::PathBuf;
 
@@ -156,6 +157,12 @@ pub enum ReportError {
     )]
     OtherData {
         /// The configuration file.
+        path: PathBuf,
+    },
+    /// Another process writes into the directory.
+    #[error("another process is training in {path}", path = path.display())]
+    InUse {
+        /// The directory.
         path: PathBuf,
     },
 }

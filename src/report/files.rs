@@ -8,6 +8,7 @@ use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
 use super::difference::first_difference;
+use super::lock::RunLock;
 use super::{Report, ReportError, draw_confusion};
 use crate::augment::AugmentConfig;
 use crate::backend::BackendKind;
@@ -92,22 +93,28 @@ pub struct Augmentation {
     pub transforms: AugmentConfig,
 }
 
-/// The directory of a run.
+/// The directory of a run. While one that was made or is gone on with exists, no other process can
+/// write into it.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// `None` if it was opened to be read.
+    _lock: Option<RunLock>,
 }
 
 impl RunDirectory {
     /// Makes the directory of a new run and writes its configuration.
     ///
     /// # Errors
-    /// [`ReportError::Occupied`] if a run is there already, [`ReportError::Io`] if the directory
-    /// cannot be made or written.
+    /// [`ReportError::Occupied`] if a run is there already, [`ReportError::InUse`] if another process
+    /// is making one, [`ReportError::Io`] if the directory cannot be made or written.
     pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self, ReportError> {
-        let run = Self { path: path.into() };
+        let mut run = Self::at(path);
         run.check_free()?;
         fs::create_dir_all(&run.path).map_err(io_error("make", &run.path))?;
+        run._lock = Some(RunLock::take(&run.path)?);
+        // Another process may have been faster, and may be done.
+        run.check_free()?;
         run.write_json("config.json", config)?;
         Ok(run)
     }
@@ -117,10 +124,11 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`ReportError::OtherConfig`] if the run was made with another configuration,
-    /// [`ReportError::OtherData`] if it learnt from other data, [`ReportError::Io`] if there is no
-    /// run.
+    /// [`ReportError::OtherData`] if it learnt from other data, [`ReportError::InUse`] if another
+    /// process is at it, [`ReportError::Io`] if there is no run.
     pub fn resume(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self, ReportError> {
-        let (run, kept) = Self::open(path)?;
+        let (mut run, kept) = Self::open(path)?;
+        run._lock = Some(RunLock::take(&run.path)?);
         run.check_data(&kept, config)?;
         run.check_config(&kept, config)?;
         let config = RunConfig {
@@ -136,7 +144,7 @@ impl RunDirectory {
     /// # Errors
     /// [`ReportError::Io`] if there is none, [`ReportError::Json`] if it is damaged.
     pub fn open(path: impl Into<PathBuf>) -> Result<(Self, RunConfig), ReportError> {
-        let run = Self { path: path.into() };
+        let run = Self::at(path);
         let path = run.config_path();
         let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
         let config =
@@ -175,6 +183,13 @@ impl RunDirectory {
             .map_err(|source| ReportError::Png { path, source })?;
         self.write("confusion.png", &picture)?;
         self.write_json("report.json", report)
+    }
+
+    fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            _lock: None,
+        }
     }
 
     fn check_free(&self) -> Result<(), ReportError> {
@@ -271,7 +286,10 @@ impl RunDirectory {
     }
 }
 
-fn io_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ReportError + 'a {
+pub(super) fn io_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl Fn(io::Error) -> ReportError + 'a {
     move |source| ReportError::Io {
         action,
         path: path.to_owned(),
