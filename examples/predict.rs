@@ -4,22 +4,23 @@
 //! `--dump-batch FILE`, what the model is given for the first samples and its logits are written as
 //! safetensors: `examples/python/classify.py` gives the same logits for them.
 
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::TensorData;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use safetensors::{Dtype, tensor::TensorView};
 use timesclip::backend::{BackendChoice, BackendJob, run_on};
 use timesclip::batch::TimesClipBatch;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
 use timesclip::model::{TimesClipClassifier, VisionInput};
-use timesclip::report::RunDirectory;
-use timesclip::series::csv::{CsvFormat, Layout};
-use timesclip::series::read_dataset;
-use timesclip::train::evaluate;
+use timesclip::report::{RunConfig, RunDirectory};
+use timesclip::series::csv::{CsvFormat, Labels, Layout};
+use timesclip::series::{ReadError, SeriesDataset, read_dataset};
+use timesclip::train::{Prediction, predict};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,16 +28,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Classifies series with a trained model.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Directory of a finished run
+    /// Directory of a run of `train_dual`
     run: PathBuf,
-    /// Series to classify, in a format that `train_dual` reads; their labels are not looked at
+    /// Series to classify, in a format that `train_dual` reads; the labels of a table are not looked
+    /// at, and may be empty or unknown to the model
     file: PathBuf,
-    /// The value columns of a table hold all steps of one variate, then of the next
-    #[arg(long)]
-    variate_major: bool,
-    /// Name of the label column of a table [default: the last column]
+    /// Order of the value columns of a table [default: as in training]
+    #[arg(long, value_enum)]
+    layout: Option<LayoutFlag>,
+    /// Name of the label column of a table [default: as in training, or the last column]
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
+    /// The table has no label column: all its columns hold values
+    #[arg(long, conflicts_with = "label_column")]
+    no_label: bool,
     /// What to compute on: cpu, wgpu, cuda, or auto for the fastest that is compiled in and present
     #[arg(long, default_value = "auto")]
     backend: BackendChoice,
@@ -46,6 +51,67 @@ struct Args {
     /// Write the first batch and its logits as safetensors
     #[arg(long, value_name = "FILE")]
     dump_batch: Option<PathBuf>,
+}
+
+/// Order of value columns.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LayoutFlag {
+    /// All variates of the first step, then of the second
+    TimeMajor,
+    /// All steps of the first variate, then of the second
+    VariateMajor,
+}
+
+impl Args {
+    /// The format of a table: that of the training set, but for what flags say.
+    fn csv_format(&self, config: &RunConfig) -> CsvFormat {
+        let n_variates = config.model.n_variates;
+        let table = config.data.as_ref().and_then(|data| data.table.clone());
+        let mut format = table.unwrap_or_else(|| CsvFormat::new(n_variates));
+        format.n_variates = n_variates;
+        match self.layout {
+            None => {}
+            Some(LayoutFlag::TimeMajor) => format.layout = Layout::TimeMajor,
+            Some(LayoutFlag::VariateMajor) => format.layout = Layout::VariateMajor,
+        }
+        format.labels = Labels::Optional;
+        if self.no_label {
+            format.labels = Labels::Absent;
+            format.label_column = None;
+        } else if self.label_column.is_some() {
+            format.label_column = self.label_column.clone();
+        }
+        format
+    }
+
+    /// The series to classify, which fit the model of the run.
+    fn read(&self, config: &RunConfig) -> Result<SeriesDataset> {
+        let dataset = read_dataset(&self.file, Some(&self.csv_format(config)));
+        let dataset = dataset.map_err(|error| match error {
+            ReadError::ValueColumns { .. } | ReadError::LabelColumn { .. } if !self.no_label => {
+                anyhow!("{error}; --no-label reads a table without labels")
+            }
+            error => error.into(),
+        })?;
+        let (file, expected) = (self.file.display(), config.model.n_variates);
+        let found = dataset.n_variates();
+        ensure!(
+            found == expected,
+            "{file} has {found} variates, the model was trained on {expected}"
+        );
+        let known = |name: &String| name.is_empty() || config.class_names.contains(name);
+        if !dataset.class_names().iter().any(known) {
+            eprintln!(
+                "warning: no label of {file} is a class of the run; if it is a table whose last \
+                 column holds values, --no-label says so"
+            );
+        }
+        let samples = dataset.samples().iter();
+        let steps = samples.map(|sample| sample.series.n_steps());
+        let (low, high) = steps.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
+        config.model.check_steps(low, high)?;
+        Ok(dataset)
+    }
 }
 
 fn main() -> Result<()> {
@@ -64,32 +130,14 @@ impl BackendJob for Predict<'_> {
     type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
+        let Self(args) = self;
         let device = &devices[0];
-        let (directory, config) = RunDirectory::open(&self.0.run)?;
+        let (directory, config) = RunDirectory::open(&args.run)?;
+        let dataset = args.read(&config)?;
+        check_learnt::<B>(&directory, &config, device)?;
         let model = config.model.init::<B::InnerBackend>(device);
         let model = model.with_frozen_precision(config.frozen_dtype());
         let model = directory.checkpoints()?.load_best(model, device)?;
-        let mut format = CsvFormat::new(config.model.n_variates);
-        if self.0.variate_major {
-            format.layout = Layout::VariateMajor;
-        }
-        format.label_column = self.0.label_column.clone();
-        let dataset = read_dataset(&self.0.file, Some(&format))?;
-        let (found, expected) = (dataset.n_variates(), config.model.n_variates);
-        ensure!(
-            found == expected,
-            "{} has {found} variates, the model was trained on {expected}",
-            self.0.file.display()
-        );
-        let steps = || {
-            dataset
-                .samples()
-                .iter()
-                .map(|sample| sample.series.n_steps())
-        };
-        config
-            .model
-            .check_steps(steps().min().unwrap_or(0), steps().max().unwrap_or(0))?;
         let images = UncachedImages::new(dataset, &config.style)?;
         let mode = config.model.mode;
         let views = BatchViews {
@@ -101,18 +149,49 @@ impl BackendJob for Predict<'_> {
         let source = BatchSource::new(&images, &batcher);
         let indices: Vec<usize> = (0..images.n_samples()).collect();
         let size = config.training.batch_size;
-        if let Some(path) = &self.0.dump_batch {
+        if let Some(path) = &args.dump_batch {
             let first = source.gather(&indices[..size.min(indices.len())])?;
             dump(&model, first.into_tensors(device), path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for prediction in evaluate(&model, source, &indices, size, device)?.predictions {
-            let probability = prediction.probabilities[prediction.predicted];
-            let name = &config.class_names[prediction.predicted];
-            println!("{}\t{name}\t{probability:.4}", prediction.id);
+        let predictions = predict(&model, source, &indices, size, device)?;
+        match print(&predictions, &config.class_names) {
+            // Who reads has seen enough: `head`, say.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            printed => printed.context("cannot write the predictions"),
         }
-        Ok(())
     }
+}
+
+/// Warns of a run that has not finished, and refuses one that has not learnt anything.
+fn check_learnt<B: AutodiffBackend>(
+    directory: &RunDirectory,
+    config: &RunConfig,
+    device: &B::Device,
+) -> Result<()> {
+    if directory.has_report() {
+        return Ok(());
+    }
+    let (run, n_epochs) = (directory.path().display(), config.training.epochs);
+    let model = config.model.init::<B>(device);
+    let done = directory.checkpoints()?.n_epochs(model, device)?;
+    ensure!(
+        done > 0,
+        "the run in {run} has learnt nothing yet: not one of its {n_epochs} epochs is done"
+    );
+    eprintln!("warning: the run in {run} has not finished: {done} of {n_epochs} epochs are done");
+    Ok(())
+}
+
+/// One line a sample.
+fn print(predictions: &[Prediction], class_names: &[String]) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for prediction in predictions {
+        let probability = prediction.probabilities[prediction.predicted];
+        let name = &class_names[prediction.predicted];
+        writeln!(out, "{}\t{name}\t{probability:.4}", prediction.id)?;
+    }
+    out.flush()
 }
 
 /// Writes what a model is given, and the logits that it gives.

@@ -1,7 +1,9 @@
 //! What a run leaves behind: its configuration, its report, its confusion matrix as a picture.
 
 mod confusion;
+mod difference;
 mod files;
+mod lock;
 
 use std::path::PathBuf;
 
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use confusion::draw_confusion;
-pub use files::{Augmentation, RunConfig, RunDirectory};
+pub use files::{Augmentation, DataSource, RunConfig, RunDirectory};
 
 use crate::cache::CacheStats;
 use crate::features::FeatureStats;
@@ -134,11 +136,33 @@ pub enum ReportError {
         source: crate::train::CheckpointError,
     },
     /// The run was made with another configuration.
-    #[error("{path} was made with another {field}; a run can only go on as it began", path = path.display())]
+    #[error(
+        "{path} was made with {field} {kept}, not {given}; a run can only go on as it began",
+        path = path.display()
+    )]
     OtherConfig {
         /// The configuration file.
         path: PathBuf,
         /// First field that differs.
         field: String,
+        /// What the run was made with, shortened if it is long.
+        kept: String,
+        /// What it was to go on with.
+        given: String,
+    },
+    /// The run learnt from other data.
+    #[error(
+        "{path} was made with other training data; a run can only go on with those it began with",
+        path = path.display()
+    )]
+    OtherData {
+        /// The configuration file.
+        path: PathBuf,
+    },
+    /// Another process writes into the directory.
+    #[error("another process is training in {path}", path = path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
     },
 }

@@ -7,6 +7,7 @@
 mod classes;
 pub mod csv;
 mod dataset;
+mod fingerprint;
 mod read;
 mod text;
 pub mod ts;

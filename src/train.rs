@@ -29,7 +29,7 @@ use thiserror::Error;
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use config::TrainingConfig;
 pub use data::TrainingData;
-pub use evaluate::{Evaluation, Prediction, evaluate};
+pub use evaluate::{Evaluation, Prediction, evaluate, predict};
 pub use observer::{StepEvent, TrainingObserver};
 pub use schedule::Schedule;
 pub use state::{EpochRecord, StopReason};

@@ -13,7 +13,7 @@ use timesclip::loss::TimesClipLoss;
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
 use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{PlotStyle, XSpan, YScale};
-use timesclip::report::RunConfig;
+use timesclip::report::{DataSource, RunConfig};
 use timesclip::series::csv::{CsvFormat, Layout};
 use timesclip::store::Shard;
 use timesclip::train::{Schedule, TrainingConfig};
@@ -126,7 +126,8 @@ pub(crate) struct Args {
     /// Directory of the run [default: the first free runs/NAME-MODE-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with the run in `--out` from its last checkpoint
+    /// Go on with the run in `--out` from its last checkpoint; the other flags must be those it was
+    /// begun with
     #[arg(long, requires = "out")]
     pub(crate) resume: bool,
     /// Only print how it ends
@@ -279,6 +280,7 @@ impl Args {
         Ok(RunConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: data.train.name().to_owned(),
+            data: Some(DataSource::new(&data.train, self.csv_format()?)),
             class_names: data.train.class_names().to_vec(),
             valid_fraction: self.valid_fraction,
             normalizer: Normalizer::fit(normalization, fitted_on())?,

@@ -7,6 +7,7 @@ mod data;
 mod encoders;
 mod prepare;
 mod progress;
+mod resume;
 mod sets;
 mod views;
 
@@ -147,9 +148,9 @@ impl BackendJob for Job<'_> {
         progress.finish();
         if trained.stopped == StopReason::Interrupted {
             bail!(
-                "interrupted after {} epochs; --resume --out {} goes on",
+                "interrupted after {} epochs; to go on:\n{}",
                 trained.history.len(),
-                directory.path().display()
+                resume::command(std::env::args_os(), directory.path())
             );
         }
         let weights = directory.path().join("model.safetensors");

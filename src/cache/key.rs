@@ -117,16 +117,7 @@ fn hash_samples<S: Borrow<LabeledSeries>>(samples: impl IntoIterator<Item = S>) 
     let mut hash = Xxh3::new();
     let mut bytes = Vec::new();
     for sample in samples {
-        let LabeledSeries { id, series, .. } = sample.borrow();
-        bytes.clear();
-        for number in [*id, series.n_steps() as u64, series.n_variates() as u64] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        for &value in series.values() {
-            // One missing value is like another: the bits of a NaN differ between readers.
-            let value = if value.is_nan() { f32::NAN } else { value };
-            bytes.extend_from_slice(&value.to_bits().to_le_bytes());
-        }
+        sample.borrow().content(&mut bytes);
         hash.update(&bytes);
     }
     hash.digest128()

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::difference::first_difference;
+use super::lock::RunLock;
 use super::{Report, ReportError, draw_confusion};
 use crate::augment::AugmentConfig;
 use crate::backend::BackendKind;
@@ -15,6 +16,8 @@ use crate::features::FeatureDtype;
 use crate::model::TimesClipClassifierConfig;
 use crate::normalize::Normalizer;
 use crate::raster::{PixelStatistics, PlotStyle};
+use crate::series::SeriesDataset;
+use crate::series::csv::CsvFormat;
 use crate::train::{Checkpoints, TrainingConfig};
 
 /// `config.json`: all that decides what a run does, and all that predicting with it needs.
@@ -24,6 +27,9 @@ pub struct RunConfig {
     pub version: String,
     /// Name of the training set.
     pub dataset: String,
+    /// What was learnt from; `None` in a run of a time when that was not kept.
+    #[serde(default)]
+    pub data: Option<DataSource>,
     /// Names of the classes, in the order of the logits.
     pub class_names: Vec<String>,
     /// Share of the training set that was set aside for validation.
@@ -59,6 +65,25 @@ impl RunConfig {
     }
 }
 
+/// The training set, as it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Hash of its series and labels, as 32 hexadecimal digits.
+    pub fingerprint: String,
+    /// How the rows of a table were read; `None` if none was described.
+    pub table: Option<CsvFormat>,
+}
+
+impl DataSource {
+    /// Of the training set and the format it was read with.
+    pub fn new(dataset: &SeriesDataset, table: Option<CsvFormat>) -> Self {
+        Self {
+            fingerprint: format!("{:032x}", dataset.fingerprint()),
+            table,
+        }
+    }
+}
+
 /// Augmented views of the training samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Augmentation {
@@ -68,53 +93,49 @@ pub struct Augmentation {
     pub transforms: AugmentConfig,
 }
 
-/// The directory of a run.
+/// The directory of a run. While one that was made or is gone on with exists, no other process can
+/// write into it.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// `None` if it was opened to be read.
+    _lock: Option<RunLock>,
 }
 
 impl RunDirectory {
     /// Makes the directory of a new run and writes its configuration.
     ///
     /// # Errors
-    /// [`ReportError::Occupied`] if a run is there already, [`ReportError::Io`] if the directory
-    /// cannot be made or written.
+    /// [`ReportError::Occupied`] if a run is there already, [`ReportError::InUse`] if another process
+    /// is making one, [`ReportError::Io`] if the directory cannot be made or written.
     pub fn create(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self, ReportError> {
-        let run = Self { path: path.into() };
-        if run.config_path().exists() {
-            return Err(ReportError::Occupied { path: run.path });
-        }
+        let mut run = Self::at(path);
+        run.check_free()?;
         fs::create_dir_all(&run.path).map_err(io_error("make", &run.path))?;
+        run._lock = Some(RunLock::take(&run.path)?);
+        // Another process may have been faster, and may be done.
+        run.check_free()?;
         run.write_json("config.json", config)?;
         Ok(run)
     }
 
-    /// Opens the directory of a run to go on with it. Only the number of epochs may differ, and
-    /// what it is computed on.
+    /// Opens the directory of a run to go on with it. What it is computed on may differ, and the
+    /// number of epochs if the learning rate does not depend on it.
     ///
     /// # Errors
     /// [`ReportError::OtherConfig`] if the run was made with another configuration,
-    /// [`ReportError::Io`] if there is no run.
+    /// [`ReportError::OtherData`] if it learnt from other data, [`ReportError::InUse`] if another
+    /// process is at it, [`ReportError::Io`] if there is no run.
     pub fn resume(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self, ReportError> {
-        let (run, found) = Self::open(path)?;
-        let path = run.config_path();
-        let to_value = |config: &RunConfig| {
-            let mut config = config.clone();
-            config.training.epochs = 1;
-            config.backend = BackendKind::Cpu;
-            serde_json::to_value(config).map_err(|source| ReportError::Json {
-                path: path.clone(),
-                source,
-            })
+        let (mut run, kept) = Self::open(path)?;
+        run._lock = Some(RunLock::take(&run.path)?);
+        run.check_data(&kept, config)?;
+        run.check_config(&kept, config)?;
+        let config = RunConfig {
+            data: kept.data.or(config.data.clone()),
+            ..config.clone()
         };
-        if let Some(field) = first_difference("", &to_value(&found)?, &to_value(config)?) {
-            return Err(ReportError::OtherConfig {
-                path: path.clone(),
-                field,
-            });
-        }
-        run.write_json("config.json", config)?;
+        run.write_json("config.json", &config)?;
         Ok(run)
     }
 
@@ -123,7 +144,7 @@ impl RunDirectory {
     /// # Errors
     /// [`ReportError::Io`] if there is none, [`ReportError::Json`] if it is damaged.
     pub fn open(path: impl Into<PathBuf>) -> Result<(Self, RunConfig), ReportError> {
-        let run = Self { path: path.into() };
+        let run = Self::at(path);
         let path = run.config_path();
         let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
         let config =
@@ -134,6 +155,11 @@ impl RunDirectory {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether its report was written: the last thing a run does.
+    pub fn has_report(&self) -> bool {
+        self.path.join("report.json").is_file()
     }
 
     /// Its checkpoints.
@@ -157,6 +183,78 @@ impl RunDirectory {
             .map_err(|source| ReportError::Png { path, source })?;
         self.write("confusion.png", &picture)?;
         self.write_json("report.json", report)
+    }
+
+    fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            _lock: None,
+        }
+    }
+
+    fn check_free(&self) -> Result<(), ReportError> {
+        if self.config_path().exists() {
+            return Err(ReportError::Occupied {
+                path: self.path.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses other training data. Before all else, since much of a configuration comes from them.
+    fn check_data(&self, kept: &RunConfig, given: &RunConfig) -> Result<(), ReportError> {
+        let (Some(kept), Some(given)) = (&kept.data, &given.data) else {
+            return Ok(());
+        };
+        if kept.fingerprint == given.fingerprint {
+            return Ok(());
+        }
+        self.check_same("data.table", &kept.table, &given.table)?;
+        Err(ReportError::OtherData {
+            path: self.config_path(),
+        })
+    }
+
+    fn check_config(&self, kept: &RunConfig, given: &RunConfig) -> Result<(), ReportError> {
+        let any_epochs = !given.training.schedule.depends_on_epochs();
+        let comparable = |config: &RunConfig| {
+            let mut config = config.clone();
+            config.data = None;
+            config.backend = BackendKind::Cpu;
+            if any_epochs {
+                config.training.epochs = 1;
+            }
+            config
+        };
+        let (kept, given) = (comparable(kept), comparable(given));
+        // What flags say comes before what is fitted to it.
+        self.check_same("training", &kept.training, &given.training)?;
+        self.check_same(
+            "valid_fraction",
+            &kept.valid_fraction,
+            &given.valid_fraction,
+        )?;
+        self.check_same("", &kept, &given)
+    }
+
+    /// Refuses a part of the configuration, which `name` leads to, that is not as it was.
+    fn check_same<T: Serialize>(&self, name: &str, kept: &T, given: &T) -> Result<(), ReportError> {
+        let path = self.config_path();
+        let to_value = |config: &T| {
+            serde_json::to_value(config).map_err(|source| ReportError::Json {
+                path: path.clone(),
+                source,
+            })
+        };
+        match first_difference(name, &to_value(kept)?, &to_value(given)?) {
+            None => Ok(()),
+            Some(found) => Err(ReportError::OtherConfig {
+                path,
+                field: found.field,
+                kept: found.a,
+                given: found.b,
+            }),
+        }
     }
 
     fn config_path(&self) -> PathBuf {
@@ -188,50 +286,13 @@ impl RunDirectory {
     }
 }
 
-fn io_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ReportError + 'a {
+pub(super) fn io_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl Fn(io::Error) -> ReportError + 'a {
     move |source| ReportError::Io {
         action,
         path: path.to_owned(),
         source,
-    }
-}
-
-/// Name of the first field in which two configurations differ.
-fn first_difference(name: &str, a: &Value, b: &Value) -> Option<String> {
-    let join = |key: &str| {
-        if name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{name}.{key}")
-        }
-    };
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-            keys.into_iter().find_map(|key| {
-                let value = |map: &serde_json::Map<_, _>| map.get(key).cloned().unwrap_or_default();
-                first_difference(&join(key), &value(a), &value(b))
-            })
-        }
-        (a, b) => (a != b).then(|| name.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn first_difference_names_the_path_of_the_field() {
-        let a = json!({"model": {"d": 64, "mode": "dual"}, "seed": 1});
-        let b = json!({"model": {"d": 64, "mode": "vision_only"}, "seed": 2});
-        assert_eq!(first_difference("", &a, &b), Some("model.mode".to_owned()));
-        assert_eq!(first_difference("", &a, &a), None);
-        assert_eq!(
-            first_difference("", &a, &json!({"seed": 1})),
-            Some("model".to_owned())
-        );
     }
 }

@@ -48,6 +48,9 @@ pub struct CsvFormat {
     pub layout: Layout,
     /// Name of the column that holds the class, which needs a header; `None` is the last column.
     pub label_column: Option<String>,
+    /// Whether rows have labels.
+    #[serde(default)]
+    pub labels: Labels,
     /// What separates columns: an ASCII character that no number contains. `None` is a tab in a file
     /// that ends in `.tsv` or `.tab`, and a comma in any other.
     pub delimiter: Option<char>,
@@ -63,6 +66,18 @@ pub enum Layout {
     TimeMajor,
     /// All steps of the first variate, then all of the second: `[n_variates, n_steps]`.
     VariateMajor,
+}
+
+/// Whether the rows of a table have labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Labels {
+    /// All have.
+    #[default]
+    Required,
+    /// Cells of the label column may be empty: their rows have a class without a name.
+    Optional,
+    /// There is no label column: all rows have one class without a name.
+    Absent,
 }
 
 /// Whether the first row of a table is a header.
@@ -85,6 +100,7 @@ impl CsvFormat {
             n_variates,
             layout: Layout::default(),
             label_column: None,
+            labels: Labels::default(),
             delimiter: None,
             header: HeaderRow::default(),
         }
@@ -95,7 +111,7 @@ impl CsvFormat {
     /// # Errors
     ///
     /// [`ReadError::Format`] for zero variates, a delimiter that numbers, quotes or lines need,
-    /// and a named label column without a header.
+    /// and a named label column without a header, or of a table without labels.
     pub fn validate(&self) -> Result<(), ReadError> {
         let refuse = |found, expected| Err(ReadError::Format { found, expected });
         if self.n_variates == 0 {
@@ -103,6 +119,10 @@ impl CsvFormat {
         }
         self.delimiter_byte(Path::new(""))?;
         match &self.label_column {
+            Some(name) if self.labels == Labels::Absent => {
+                let found = format!("the label column `{name}` and no labels");
+                refuse(found, "one or the other")
+            }
             Some(name) if self.header == HeaderRow::Absent => {
                 let found = format!("the label column `{name}` and no header");
                 refuse(
@@ -495,6 +515,42 @@ mod tests {
             refusal("a,b,class\n1,2, \n", &CsvFormat::new(2)),
             "`toy.csv`, line 2, column 3 (`class`): found ``, expected the name of a class"
         );
+    }
+
+    fn with_labels(labels: Labels) -> CsvFormat {
+        CsvFormat {
+            labels,
+            ..CsvFormat::new(2)
+        }
+    }
+
+    #[test]
+    fn a_row_without_label_is_of_a_class_without_name_where_labels_are_optional() {
+        let set = parse("1,2,\n3,4,x\n", &with_labels(Labels::Optional)).unwrap();
+
+        assert_eq!(set.class_names(), ["", "x"]);
+        assert_eq!((set.samples()[0].label, set.samples()[1].label), (0, 1));
+    }
+
+    #[test]
+    fn a_table_without_labels_holds_values_alone() {
+        let format = with_labels(Labels::Absent);
+        for header in ["", "a,b,c,d\n"] {
+            let set = parse(format!("{header}1,10,2,20\n3,30,,\n"), &format).unwrap();
+
+            assert_eq!(set.class_names(), [""]);
+            assert_eq!(set.samples()[0].series.values(), [1.0, 10.0, 2.0, 20.0]);
+            assert_eq!(set.samples()[1].series.n_steps(), 1);
+        }
+        assert_eq!(
+            refusal("1,10,2,20,x\n", &format),
+            "`toy.csv`, line 1: found 5 value columns, expected a multiple of the 2 variates"
+        );
+        let named = CsvFormat {
+            labels: Labels::Absent,
+            ..labeled_by("crop")
+        };
+        assert!(refusal("1,2\n", &named).contains("`crop` and no labels"));
     }
 
     #[test]

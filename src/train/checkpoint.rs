@@ -50,6 +50,23 @@ impl Checkpoints {
         self.last().is_file()
     }
 
+    /// Number of epochs that the run has behind it. Reads the whole checkpoint, for which `model`
+    /// must be of the run's configuration.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if there is a checkpoint and it is damaged.
+    pub fn n_epochs<B: AutodiffBackend>(
+        &self,
+        model: TimesClipClassifier<B>,
+        device: &B::Device,
+    ) -> Result<usize, CheckpointError> {
+        if !self.has_last() {
+            return Ok(0);
+        }
+        let (_, _, state) = self.load_last(model, GroupedAdamW::new(0.0, None), device)?;
+        Ok(state.history.len())
+    }
+
     /// The weights of the best epoch so far.
     pub fn best(&self) -> PathBuf {
         self.folder.join("best.mpk")

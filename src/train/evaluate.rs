@@ -17,7 +17,7 @@ use crate::model::TimesClipClassifier;
 pub struct Prediction {
     /// Id of the sample.
     pub id: u64,
-    /// Its class.
+    /// Its class, as its set says.
     pub target: usize,
     /// The class of highest probability.
     pub predicted: usize,
@@ -75,6 +75,31 @@ pub fn evaluate<B: Backend>(
     )
 }
 
+/// Runs a classifier over the samples at `indices`, whose labels are not looked at: they may be of
+/// classes that the classifier does not know.
+///
+/// `B` must be a backend without autodiff, as for [`evaluate`].
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn predict<B: Backend>(
+    model: &TimesClipClassifier<B>,
+    source: BatchSource<'_>,
+    indices: &[usize],
+    batch_size: usize,
+    device: &B::Device,
+) -> Result<Vec<Prediction>, TrainError> {
+    source.check_backend::<B>()?;
+    let mut predictions = Vec::with_capacity(indices.len());
+    for_each_batch(source, indices, batch_size, |batch| {
+        let (ids, targets) = (batch.ids().to_vec(), batch.targets().to_vec());
+        let output = model.forward(batch.into_tensors(device).input);
+        predictions.extend(read_out(output.logits, ids, targets));
+        Ok::<(), TrainError>(())
+    })?;
+    Ok(predictions)
+}
+
 /// As [`evaluate`], over several devices.
 pub(super) fn evaluate_on<B: Backend>(
     replicas: &Replicas<'_, B>,
@@ -92,19 +117,28 @@ pub(super) fn evaluate_on<B: Backend>(
         let targets_there = replicas.targets(&targets);
         let step = model.classify_with_loss(replicas.join(&parts), targets_there);
         loss += step.loss.total.into_scalar().elem::<f64>() * targets.len() as f64;
-        let probabilities = rows(softmax(step.output.logits, 1));
-        let samples = ids.into_iter().zip(targets).zip(probabilities);
-        predictions.extend(samples.map(|((id, target), probabilities)| Prediction {
-            id,
-            target,
-            predicted: argmax(&probabilities),
-            probabilities,
-        }));
+        predictions.extend(read_out(step.output.logits, ids, targets));
         Ok::<(), TrainError>(())
     })?;
     Ok(Evaluation {
         loss: loss / indices.len().max(1) as f64,
         predictions,
+    })
+}
+
+/// What the logits of a batch say of its samples.
+fn read_out<B: Backend>(
+    logits: Tensor<B, 2>,
+    ids: Vec<u64>,
+    targets: Vec<usize>,
+) -> impl Iterator<Item = Prediction> {
+    let samples = ids.into_iter().zip(targets);
+    let samples = samples.zip(rows(softmax(logits, 1)));
+    samples.map(|((id, target), probabilities)| Prediction {
+        id,
+        target,
+        predicted: argmax(&probabilities),
+        probabilities,
     })
 }
 

@@ -29,6 +29,11 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Whether another number of epochs gives the epochs before other learning rates.
+    pub(crate) fn depends_on_epochs(&self) -> bool {
+        matches!(self, Self::Cosine { .. })
+    }
+
     /// Says what is wrong with this schedule, if anything.
     pub(super) fn problem(&self) -> Option<String> {
         match *self {

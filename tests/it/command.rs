@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
@@ -84,7 +84,7 @@ fn a_whole_run_leaves_its_report_and_resumes() {
     );
     let error = String::from_utf8_lossy(&other.stderr);
     assert!(
-        !other.status.success() && error.contains("another"),
+        !other.status.success() && error.contains("training.seed 42, not 1"),
         "{error}"
     );
     let resumed = bench.run(&example, "train.csv", "test.csv", &["--resume"]);
@@ -94,6 +94,172 @@ fn a_whole_run_leaves_its_report_and_resumes() {
         String::from_utf8_lossy(&resumed.stderr)
     );
     assert_eq!(bench.report("run")["history"], report["history"]);
+}
+
+/// A run, and what the tests of going on with it ask.
+fn refused(bench: &Bench, example: &Path, train: &str, more: &[&str], expected: &str) {
+    let output = bench.run(example, train, "test.csv", more);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{train} {more:?} is accepted");
+    assert!(error.contains(expected), "{train} {more:?}: {error}");
+}
+
+#[test]
+fn a_run_goes_on_only_with_its_own_data_and_epochs_and_alone() {
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    let reads = ["--model-type", "language_only"];
+    let output = bench.run(&example, "train.csv", "test.csv", &reads);
+    assert!(output.status.success(), "{output:?}");
+    let resumed = |more: &[&'static str]| [&reads[..], &["--resume"], more].concat();
+    bench.write("swapped.csv", &table(16).replacen("down", "up", 1));
+    refused(
+        &bench,
+        &example,
+        "swapped.csv",
+        &resumed(&[]),
+        "other training data",
+    );
+    let more = resumed(&["--epochs", "4"]);
+    refused(
+        &bench,
+        &example,
+        "train.csv",
+        &more,
+        "training.epochs 3, not 4",
+    );
+
+    let lock = fs::File::open(bench.path("run").join("lock")).expect("a file to lock");
+    lock.try_lock().expect("the run has ended");
+    refused(
+        &bench,
+        &example,
+        "train.csv",
+        &resumed(&[]),
+        "another process",
+    );
+    drop(lock);
+
+    // A run of a time when the data were not kept goes on too, and keeps them from then on.
+    let path = bench.path("run").join("config.json");
+    let read = || -> Value {
+        let text = fs::read_to_string(&path).expect("a config");
+        serde_json::from_str(&text).expect("a config in JSON")
+    };
+    let kept = read();
+    let mut without = kept.clone();
+    without.as_object_mut().expect("an object").remove("data");
+    fs::write(&path, without.to_string()).expect("a config for the test");
+    let output = bench.run(&example, "train.csv", "test.csv", &resumed(&[]));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(read(), kept);
+}
+
+/// The output of `predict` of the run of a bench, on the processor.
+fn predict(bench: &Bench, file: &str, more: &[&str]) -> Output {
+    let mut command = Command::new(built("predict").expect("it was there before"));
+    command.arg(bench.path("run")).arg(bench.path(file));
+    let output = command.args(["--backend", "cpu"]).args(more).output();
+    output.expect("the example starts")
+}
+
+/// Two variates of three steps, one after the other; in one order of columns a class rises in its
+/// first variate, in the other in both.
+fn variate_major(rows: usize) -> String {
+    let row = |i: usize| match i % 2 {
+        0 => format!("{i},{},{},5,5,5,up\n", i + 2, i + 4),
+        _ => format!("{},{},{i},5,5,5,down\n", i + 4, i + 2),
+    };
+    (0..rows).map(row).collect()
+}
+
+#[test]
+fn predict_reads_tables_as_training_did_and_needs_no_labels() {
+    let (Some(example), Some(_)) = (example(), built("predict")) else {
+        return;
+    };
+    let bench = Bench::new();
+    bench.write("train.csv", &variate_major(16));
+    let labelled = variate_major(8);
+    bench.write("test.csv", &labelled);
+    let reads = ["--model-type", "language_only", "--variates", "2"];
+    let flags = [&reads[..], &["--layout", "variate-major"]].concat();
+    let output = bench.run(&example, "train.csv", "test.csv", &flags);
+    assert!(output.status.success(), "{output:?}");
+
+    let predictions = |file: &str, more: &[&str]| {
+        let output = predict(&bench, file, more);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{file} {more:?}: {error}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let expected = predictions("test.csv", &["--layout", "variate-major"]);
+    assert_eq!(expected.lines().count(), 8);
+    assert_eq!(predictions("test.csv", &[]), expected);
+    assert_ne!(
+        predictions("test.csv", &["--layout", "time-major"]),
+        expected
+    );
+    bench.write("unknown.csv", &labelled.replace("up", "sideways"));
+    assert_eq!(predictions("unknown.csv", &[]), expected);
+    bench.write("blank.csv", &labelled.replace("up", "").replace("down", ""));
+    assert_eq!(predictions("blank.csv", &[]), expected);
+    let bare = labelled.replace(",up", "").replace(",down", "");
+    bench.write("bare.csv", &bare);
+    assert_eq!(predictions("bare.csv", &["--no-label"]), expected);
+
+    let output = predict(&bench, "bare.csv", &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains("--no-label"),
+        "{error}"
+    );
+}
+
+#[test]
+fn predict_warns_of_a_run_that_has_not_finished() {
+    let (Some(example), Some(_)) = (example(), built("predict")) else {
+        return;
+    };
+    let bench = Bench::new();
+    let reads = ["--model-type", "language_only"];
+    let output = bench.run(&example, "train.csv", "test.csv", &reads);
+    assert!(output.status.success(), "{output:?}");
+    let error = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+
+    fs::remove_file(bench.path("run").join("report.json")).expect("a report");
+    let unfinished = predict(&bench, "test.csv", &[]);
+    assert!(
+        unfinished.status.success() && error(&unfinished).contains("3 of 3 epochs"),
+        "{unfinished:?}"
+    );
+    fs::remove_file(bench.path("run").join("checkpoints/last.mpk")).expect("a checkpoint");
+    let unlearnt = predict(&bench, "test.csv", &[]);
+    assert!(
+        !unlearnt.status.success() && error(&unlearnt).contains("learnt nothing yet"),
+        "{unlearnt:?}"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn predict_says_that_its_output_cannot_be_written() {
+    let (Some(example), Some(predict)) = (example(), built("predict")) else {
+        return;
+    };
+    let bench = Bench::new();
+    let reads = ["--model-type", "language_only"];
+    bench.run(&example, "train.csv", "test.csv", &reads);
+    let full = fs::File::create("/dev/full").expect("a device that is always full");
+    let mut command = Command::new(predict);
+    command.arg(bench.path("run")).arg(bench.path("test.csv"));
+    let output = command.stdout(full).output().expect("the example starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains("cannot write the predictions"),
+        "{error}"
+    );
+    assert!(!error.contains("panicked"), "{error}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ const RULES: &[(&str, &[&str])] = &[
             "features",
             "normalize",
             "raster",
+            "series",
         ],
     ),
 ];

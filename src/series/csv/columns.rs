@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::rows::Rows;
-use super::{CsvFormat, HeaderRow, Layout};
+use super::{CsvFormat, HeaderRow, Labels, Layout};
 use crate::series::classes::Classes;
 use crate::series::text::{EXPECTED_VALUE, excerpt, parse_value};
 use crate::series::{Field, ReadError, Series};
@@ -13,8 +13,10 @@ use crate::series::{Field, ReadError, Series};
 pub(super) struct Columns {
     /// The header, if there is one.
     names: Option<Vec<String>>,
-    /// Index of the label column.
-    label: usize,
+    /// Index of the label column, if there is one.
+    label: Option<usize>,
+    /// Whether its cells may be empty.
+    optional: bool,
     n_columns: usize,
     n_variates: usize,
     n_steps: usize,
@@ -33,10 +35,11 @@ impl Columns {
         let names = is_header(rows, format)?.then(header);
         let n_columns = rows.n_cells();
         let label = match (&format.label_column, &names) {
-            (Some(label), Some(names)) => find_column(rows, names, label)?,
-            _ => n_columns.saturating_sub(1),
+            _ if format.labels == Labels::Absent => None,
+            (Some(label), Some(names)) => Some(find_column(rows, names, label)?),
+            _ => Some(n_columns.saturating_sub(1)),
         };
-        let (n_values, n_variates) = (n_columns.saturating_sub(1), format.n_variates);
+        let (n_values, n_variates) = (n_values(rows, format), format.n_variates);
         if n_values == 0 || !n_values.is_multiple_of(n_variates) {
             return Err(ReadError::ValueColumns {
                 file: rows.file.to_owned(),
@@ -48,6 +51,7 @@ impl Columns {
         Ok(Self {
             names,
             label,
+            optional: format.labels == Labels::Optional,
             n_columns,
             n_variates,
             n_steps: n_values / n_variates,
@@ -71,7 +75,7 @@ impl Columns {
         let cells = rows
             .cells()
             .enumerate()
-            .filter(|&(column, _)| column != self.label);
+            .filter(|&(column, _)| Some(column) != self.label);
         let mut values = vec![f32::NAN; self.n_steps * self.n_variates];
         for (place, (column, cell)) in cells.enumerate() {
             values[self.time_major(place)] = parse_cell(&cell)
@@ -89,10 +93,14 @@ impl Columns {
         rows: &Rows<'_, R>,
         classes: &mut Classes,
     ) -> Result<usize, ReadError> {
-        let label = rows.cell(self.label).filter(|label| !label.is_empty());
+        let Some(column) = self.label else {
+            return Ok(classes.index_of("").unwrap_or_default());
+        };
+        let label = rows.cell(column);
+        let label = label.filter(|label| self.optional || !label.is_empty());
         label
             .and_then(|label| classes.index_of(&label))
-            .ok_or_else(|| self.field_error(rows, self.label, "", "the name of a class"))
+            .ok_or_else(|| self.field_error(rows, column, "", "the name of a class"))
     }
 
     /// Where the value of the `place`-th value column is kept.
@@ -144,6 +152,12 @@ impl Columns {
     }
 }
 
+/// Number of columns of the row at hand without that of the label.
+fn n_values<R: Read>(rows: &Rows<'_, R>, format: &CsvFormat) -> usize {
+    let n_labels = usize::from(format.labels != Labels::Absent);
+    rows.n_cells().saturating_sub(n_labels)
+}
+
 /// Whether the first row is a header, as far as the format leaves it open.
 fn is_header<R: Read>(rows: &Rows<'_, R>, format: &CsvFormat) -> Result<bool, ReadError> {
     match format.header {
@@ -152,8 +166,7 @@ fn is_header<R: Read>(rows: &Rows<'_, R>, format: &CsvFormat) -> Result<bool, Re
         HeaderRow::Auto if format.label_column.is_some() => return Ok(true),
         HeaderRow::Auto => {}
     }
-    let n_values = rows.n_cells().saturating_sub(1);
-    let words: Vec<Cow<'_, str>> = rows.cells().take(n_values).collect();
+    let words: Vec<Cow<'_, str>> = rows.cells().take(n_values(rows, format)).collect();
     if is_enumeration(&words) {
         return Err(ReadError::AmbiguousHeader {
             file: rows.file.to_owned(),
