@@ -29,8 +29,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Whether another number of epochs gives the epochs before other learning rates.
-    pub(crate) fn depends_on_epochs(&self) -> bool {
+    /// Whether another number of epochs changes the learning rates of those before the end.
+    pub fn depends_on_epochs(self) -> bool {
         matches!(self, Self::Cosine { .. })
     }
 

@@ -96,7 +96,7 @@ fn a_whole_run_leaves_its_report_and_resumes() {
     assert_eq!(bench.report("run")["history"], report["history"]);
 }
 
-/// A run, and what the tests of going on with it ask.
+/// A run that must be refused, in words.
 fn refused(bench: &Bench, example: &Path, train: &str, more: &[&str], expected: &str) {
     let output = bench.run(example, train, "test.csv", more);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -155,6 +155,42 @@ fn a_run_goes_on_only_with_its_own_data_and_epochs_and_alone() {
     assert_eq!(read(), kept);
 }
 
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_prints_the_command_that_goes_on() {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    let Some(example) = example() else { return };
+    let bench = Bench::new();
+    let run = bench.path("a run");
+    let mut command = Command::new(example);
+    for (flag, file) in [("--data", "train.csv"), ("--test-data", "test.csv")] {
+        command.arg(flag).arg(bench.path(file));
+    }
+    command.args(["--variates", "1", "--model-type", "language_only"]);
+    command.args(["--epochs", "100000", "--quiet", "--out"]);
+    let command = command.arg(&run).stderr(Stdio::piped());
+    let child = command.stdout(Stdio::null()).spawn();
+    let mut child = child.expect("the example starts");
+    while !run.join("checkpoints/last.mpk").is_file() {
+        let ended = child.try_wait().expect("its state is known");
+        assert!(ended.is_none(), "{ended:?} without a checkpoint");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let id = child.id().to_string();
+    let asked = Command::new("kill").args(["-INT", &id]).status();
+    assert!(asked.expect("a signal is sent").success());
+    let output = child.wait_with_output().expect("it ends");
+    let error = String::from_utf8_lossy(&output.stderr);
+    let hint = format!("--epochs 100000 --quiet --out '{}' --resume", run.display());
+    assert!(error.trim_end().ends_with(&hint), "{error}");
+    assert!(
+        error.contains("--variates 1 --model-type language_only"),
+        "{error}"
+    );
+}
+
 /// The output of `predict` of the run of a bench, on the processor.
 fn predict(bench: &Bench, file: &str, more: &[&str]) -> Output {
     let mut command = Command::new(built("predict").expect("it was there before"));
@@ -163,8 +199,7 @@ fn predict(bench: &Bench, file: &str, more: &[&str]) -> Output {
     output.expect("the example starts")
 }
 
-/// Two variates of three steps, one after the other; in one order of columns a class rises in its
-/// first variate, in the other in both.
+/// Two variates of three steps, one after the other: the first rises or falls, the second stays.
 fn variate_major(rows: usize) -> String {
     let row = |i: usize| match i % 2 {
         0 => format!("{i},{},{},5,5,5,up\n", i + 2, i + 4),
