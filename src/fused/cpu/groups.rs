@@ -13,13 +13,13 @@ const ROWS: usize = 256;
 
 /// Sequences of a group, by sizes alone, so that sums are the same whatever the number of threads.
 ///
-/// Groups are at least about as many rows as they are wide: what a group adds up to the gradient
-/// of a weight would cost as much as the product, otherwise.
+/// Groups are at least about as many rows as they are wide, or half of all there are: what a group
+/// adds up to the gradient of a weight would cost as much as the product, otherwise.
 pub(super) fn sequences_of_group(n: usize, seq: usize, width: usize) -> usize {
     let most = ROWS.max(width).div_ceil(seq).clamp(1, n.max(1));
     // As many groups on either of two threads, none much smaller than the others.
     let groups = match n.div_ceil(most) {
-        0 | 1 => 1,
+        0 | 1 if n * seq <= ROWS => 1,
         more => more.next_multiple_of(2),
     };
     n.div_ceil(groups).max(1)
@@ -78,4 +78,20 @@ pub(super) fn matrix(rows: Vec<f32>, width: usize) -> FlexTensor {
 pub(super) fn sum_of_rows(rows: &FlexTensor) -> FlexTensor {
     let width = rows.shape()[1];
     tensor(kernels::sum_rows(numbers(rows), width), Shape::new([width]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sequences_of_group;
+
+    #[test]
+    fn groups_suit_two_threads_and_are_not_small() {
+        // Sequences, their length, width.
+        assert_eq!(sequences_of_group(192, 17, 128), 16, "twelve of 272 rows");
+        assert_eq!(sequences_of_group(8, 197, 768), 4, "two of 788 rows");
+        assert_eq!(sequences_of_group(8, 50, 768), 4, "two of 200 rows");
+        assert_eq!(sequences_of_group(4, 50, 768), 4, "one of 200 rows");
+        assert_eq!(sequences_of_group(1, 1000, 64), 1);
+        assert_eq!(sequences_of_group(0, 17, 64), 1);
+    }
 }
