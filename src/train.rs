@@ -254,7 +254,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let (mut sums, mut step) = (EpochSums::default(), 0);
         let source = self.data.source_of_epoch(epoch);
         let result = for_each_batch(source, &order, batch_size, |batch| {
-            let progress = (epoch - 1) as f64 + (step + 1) as f64 / n_steps as f64;
+            // In its middle, where the rate is zero at neither end of a schedule.
+            let progress = (epoch - 1) as f64 + (step as f64 + 0.5) / n_steps as f64;
             step += 1;
             let factor =
                 run.state

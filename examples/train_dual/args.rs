@@ -130,7 +130,7 @@ pub(crate) struct Args {
     /// begun with
     #[arg(long, requires = "out")]
     pub(crate) resume: bool,
-    /// Only print how it ends
+    /// Print no epochs and no progress, only what is prepared and how it ends
     #[arg(long)]
     pub(crate) quiet: bool,
 
@@ -234,7 +234,7 @@ impl Args {
         }
     }
 
-    fn mode(&self) -> ModelMode {
+    pub(crate) fn mode(&self) -> ModelMode {
         match self.model_type {
             ModelType::Dual => ModelMode::Dual,
             ModelType::LanguageOnly => ModelMode::LanguageOnly,

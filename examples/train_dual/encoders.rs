@@ -1,12 +1,12 @@
 //! The flags about encoders: their sizes, pretrained weights, freezing, what is taken out of them.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::backend::Backend;
 use clap::ValueEnum;
 use timesclip::features::FeatureDtype;
 use timesclip::hub::{HubOptions, WeightsSource};
 use timesclip::model::{
-    Freeze, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
+    Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
 };
 use timesclip::raster::PixelStatistics;
 use timesclip::report::RunConfig;
@@ -60,6 +60,33 @@ pub(crate) struct EncoderArgs {
     /// How they are kept: f32, f16 or bf16
     #[arg(long, default_value = "f32")]
     pub(crate) feature_dtype: FeatureDtype,
+}
+
+impl EncoderArgs {
+    /// Refuses flags about an encoder that a model of this mode does not have.
+    pub(crate) fn check(&self, mode: ModelMode) -> Result<()> {
+        let held = self.freeze.unwrap_or_default();
+        let of_vision = [
+            ("--vision-weights", self.vision_weights.is_some()),
+            ("--freeze vision", held.vision != Freeze::None),
+            ("--standardize on", self.standardize == Switch::On),
+            ("--side", self.side.is_some()),
+            ("--tap-layer", self.tap_layer.is_some()),
+        ];
+        let of_text = [
+            ("--text-weights", self.text_weights.is_some()),
+            ("--freeze text", held.text != Freeze::None),
+        ];
+        let given = |flags: &[(&'static str, bool)]| {
+            let given = flags.iter().find(|(_, given)| *given);
+            given.map(|(flag, _)| *flag)
+        };
+        match (given(&of_vision), given(&of_text)) {
+            (Some(flag), _) if !mode.sees() => bail!("{flag}: the model sees no pictures"),
+            (_, Some(flag)) if !mode.reads() => bail!("{flag}: the model reads no values"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Sizes of the encoders.

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     // Everything that can be wrong is found out before anything is written.
+    args.encoders.check(args.mode())?;
     let device = args.backend.choose(args.device)?;
     for error in &device.passed_over {
         eprintln!("warning: {error}");

@@ -156,9 +156,13 @@ fn write<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<(), Checkpo
     let beside = path.with_extension("partial.mpk");
     FileRecorder::new()
         .record(record, beside.clone())
-        .map_err(|source| CheckpointError::Record {
-            path: beside.clone(),
-            source,
+        .map_err(|source| {
+            // On a full disk, say: what is there is of no use, and takes room.
+            let _ = fs::remove_file(&beside);
+            CheckpointError::Record {
+                path: beside.clone(),
+                source,
+            }
         })?;
     let io = |path: &Path| {
         let path = path.to_owned();

@@ -81,7 +81,7 @@ pub fn evaluate<B: Backend>(
 /// `B` must be a backend without autodiff, as for [`evaluate`].
 ///
 /// # Errors
-/// As [`evaluate`].
+/// As [`evaluate`], but for the classes.
 pub fn predict<B: Backend>(
     model: &TimesClipClassifier<B>,
     source: BatchSource<'_>,
@@ -90,6 +90,7 @@ pub fn predict<B: Backend>(
     device: &B::Device,
 ) -> Result<Vec<Prediction>, TrainError> {
     source.check_backend::<B>()?;
+    check_sizes(&source, model)?;
     let mut predictions = Vec::with_capacity(indices.len());
     for_each_batch(source, indices, batch_size, |batch| {
         let (ids, targets) = (batch.ids().to_vec(), batch.targets().to_vec());

@@ -21,7 +21,7 @@ pub enum Schedule {
         patience: usize,
     },
     /// It rises linearly for `warmup_epochs`, then falls along half a cosine to zero at the end of
-    /// the last epoch.
+    /// the last epoch. A step has the rate of its middle, so that none is without effect.
     Cosine {
         /// Epochs of the rise.
         warmup_epochs: usize,

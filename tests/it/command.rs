@@ -549,6 +549,24 @@ const BAD_INPUT: &[(&str, &str, &[&str], &[&str])] = &[
     (
         "train.csv",
         "test.csv",
+        &["--standardize", "on", "--model-type", "language_only"],
+        &["--standardize on", "no pictures"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--freeze", "text:1", "--model-type", "vision_only"],
+        &["--freeze text", "no values"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
+        &["--view-warp", "0.1"],
+        &["--views"],
+    ),
+    (
+        "train.csv",
+        "test.csv",
         &["--device-cache", "1GiB", "--model-type", "language_only"],
         &["--device-cache", "no pictures"],
     ),

@@ -186,6 +186,24 @@ fn early_stopping_ends_a_run_that_does_not_get_better() {
 }
 
 #[test]
+fn no_step_of_a_cosine_is_without_effect() {
+    let _turn = lock_generator();
+    for epochs in [1, 3] {
+        // Every epoch is a single step.
+        let config = training(epochs)
+            .with_batch_size(24)
+            .with_schedule(Schedule::Cosine { warmup_epochs: 1 });
+        let model = tiny_model(ModelMode::LanguageOnly);
+        let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
+        let idle = trained
+            .history
+            .iter()
+            .find(|done| done.learning_rate <= 0.0);
+        assert_eq!(idle, None);
+    }
+}
+
+#[test]
 fn a_loss_that_is_no_number_stops_with_its_place() {
     let _turn = lock_generator();
     let config = training(50)
