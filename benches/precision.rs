@@ -2,8 +2,8 @@
 //! bits and when they are kept in 16 bits: prints a table.
 //!
 //! `cargo bench --bench precision`; `TIMESCLIP_BENCH_BACKEND=cuda` (or `wgpu`, or `auto`) with
-//! `--features cuda` computes on a GPU. Pictures of shipped utterances, seen by the small encoder with random weights, and by DINOv2's
-//! ViT-S/14 where `TIMESCLIP_SHARED`, or `../shared`, has `weights/dinov2-s14`.
+//! `--features cuda` computes on a GPU. Pictures of shipped utterances, seen by the small encoder with
+//! random weights, and by DINOv2's ViT-S/14 where `TIMESCLIP_SHARED`, or `../shared`, has `weights/dinov2-s14`.
 //!
 //! Differences are measured in deviations: the root of the mean variance of a number over the pictures,
 //! which is what tells pictures apart and what a classifier that standardises features sees.

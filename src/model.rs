@@ -11,6 +11,7 @@ mod fingerprint;
 mod freeze;
 mod frozen;
 mod head;
+mod output;
 mod passes;
 mod patches;
 mod selection;
@@ -33,6 +34,7 @@ pub use embed::TimesClipEmbeddings;
 pub use freeze::Freeze;
 pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
+pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
@@ -43,7 +45,7 @@ pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncod
 
 pub use crate::fused::Activation;
 pub use crate::input::{SeriesInput, TimesClipInput, VisionInput};
-use crate::loss::{LossParts, TimesClipLoss};
+use crate::loss::TimesClipLoss;
 use embed::embed;
 
 /// Classifies multivariate time series by their pictures, their values, or both.
@@ -116,29 +118,6 @@ impl TimesClipClassifierConfig {
             freeze: [self.freeze_vision, self.freeze_text],
         }
     }
-}
-
-/// Everything a forward pass gives.
-#[derive(Clone, Debug)]
-pub struct TimesClipOutput<B: Backend> {
-    /// Raw scores, `[batch, n_classes]`
-    pub logits: Tensor<B, 2>,
-    /// Embeddings of the pictures, `[batch, n_variates, d_model]`, if the model sees
-    pub vision: Option<Tensor<B, 3>>,
-    /// Embeddings of the values, `[batch, n_variates, d_model]`, if the model reads
-    pub language: Option<Tensor<B, 3>>,
-    /// How much each variate (row) looked at every other, `[batch, n_variates, n_variates]`, in
-    /// dual mode; rows sum to one
-    pub attention: Option<Tensor<B, 3>>,
-}
-
-/// Loss and output of one forward pass.
-#[derive(Clone, Debug)]
-pub struct TimesClipStep<B: Backend> {
-    /// What is minimised, and its parts.
-    pub loss: LossParts<B>,
-    /// What the metrics need; computing them costs no second pass.
-    pub output: TimesClipOutput<B>,
 }
 
 impl<B: Backend> TimesClipClassifier<B> {

@@ -10,6 +10,7 @@ mod checkpoint;
 mod config;
 mod data;
 mod epoch;
+mod error;
 mod evaluate;
 mod loader;
 mod observer;
@@ -24,11 +25,11 @@ use std::time::Instant;
 
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
-use thiserror::Error;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use config::TrainingConfig;
 pub use data::TrainingData;
+pub use error::TrainError;
 pub use evaluate::{Evaluation, Prediction, evaluate, predict};
 pub use observer::{StepEvent, TrainingObserver};
 pub use schedule::Schedule;
@@ -359,57 +360,4 @@ impl From<BatchError> for Stop {
     fn from(source: BatchError) -> Self {
         Self::Failed(source.into())
     }
-}
-
-/// Training cannot start or go on.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// A number of the configuration cannot be.
-    #[error("training cannot be configured like this: {problem}")]
-    Config {
-        /// Which, with its value.
-        problem: String,
-    },
-    /// There are no training samples.
-    #[error("there are no training samples")]
-    NoSamples,
-    /// Samples, views, features and model do not belong together.
-    #[error("the data do not fit: {problem}")]
-    Data {
-        /// What does not, with what it has and what it should have.
-        problem: String,
-    },
-    /// A batch cannot be gathered.
-    #[error("a batch cannot be gathered")]
-    Batch {
-        /// What failed.
-        #[from]
-        source: BatchError,
-    },
-    /// The loss stopped being a number.
-    #[error("the loss became {loss} in step {step} of epoch {epoch}")]
-    NonFiniteLoss {
-        /// Counted from 1.
-        epoch: usize,
-        /// Counted from 1.
-        step: usize,
-        /// Infinite or not a number.
-        loss: f64,
-    },
-    /// The loss of the validation samples is not a number.
-    #[error("the validation loss became {loss} in epoch {epoch}")]
-    NonFiniteValidation {
-        /// Counted from 1.
-        epoch: usize,
-        /// Infinite or not a number.
-        loss: f64,
-    },
-    /// A checkpoint cannot be written or read.
-    #[error("a checkpoint failed")]
-    Checkpoint {
-        /// What failed.
-        #[from]
-        source: CheckpointError,
-    },
 }
