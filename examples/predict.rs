@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::TensorData;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use safetensors::{Dtype, tensor::TensorView};
 use timesclip::backend::{BackendChoice, BackendJob, run_on};
 use timesclip::batch::TimesClipBatch;
@@ -33,9 +33,9 @@ struct Args {
     /// Series to classify, in a format that `train_dual` reads; the labels of a table are not looked
     /// at, and may be empty or unknown to the model
     file: PathBuf,
-    /// Order of the value columns of a table [default: as in training]
-    #[arg(long, value_enum)]
-    layout: Option<LayoutFlag>,
+    /// Order of the value columns of a table: time-major or variate-major [default: as in training]
+    #[arg(long)]
+    layout: Option<Layout>,
     /// Name of the label column of a table [default: as in training, or the last column]
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
@@ -53,15 +53,6 @@ struct Args {
     dump_batch: Option<PathBuf>,
 }
 
-/// Order of value columns.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LayoutFlag {
-    /// All variates of the first step, then of the second
-    TimeMajor,
-    /// All steps of the first variate, then of the second
-    VariateMajor,
-}
-
 impl Args {
     /// The format of a table: that of the training set, but for what flags say.
     fn csv_format(&self, config: &RunConfig) -> CsvFormat {
@@ -69,11 +60,7 @@ impl Args {
         let table = config.data.as_ref().and_then(|data| data.table.clone());
         let mut format = table.unwrap_or_else(|| CsvFormat::new(n_variates));
         format.n_variates = n_variates;
-        match self.layout {
-            None => {}
-            Some(LayoutFlag::TimeMajor) => format.layout = Layout::TimeMajor,
-            Some(LayoutFlag::VariateMajor) => format.layout = Layout::VariateMajor,
-        }
+        format.layout = self.layout.unwrap_or(format.layout);
         format.labels = Labels::Optional;
         if self.no_label {
             format.labels = Labels::Absent;

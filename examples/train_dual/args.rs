@@ -35,9 +35,10 @@ pub(crate) struct Args {
     /// Variates of a series in a table
     #[arg(long, value_name = "N")]
     pub(crate) variates: Option<usize>,
-    /// Order of the value columns of a table
-    #[arg(long, value_enum, default_value = "time-major", requires = "variates")]
-    pub(crate) layout: LayoutFlag,
+    /// Order of the value columns of a table: `time-major`, all variates of the first step, then of
+    /// the second; or `variate-major`, all steps of the first variate, then of the second
+    #[arg(long, default_value = "time-major", requires = "variates")]
+    pub(crate) layout: Layout,
     /// Name of the label column of a table [default: the last column]
     #[arg(long, value_name = "NAME", requires = "variates")]
     pub(crate) label_column: Option<String>,
@@ -152,15 +153,6 @@ pub(crate) enum ModelType {
     VisionOnly,
 }
 
-/// Order of value columns.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum LayoutFlag {
-    /// All variates of the first step, then of the second
-    TimeMajor,
-    /// All steps of the first variate, then of the second
-    VariateMajor,
-}
-
 /// What values are measured against.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum NormalizationFlag {
@@ -208,10 +200,7 @@ impl Args {
             return Ok(None);
         };
         let mut format = CsvFormat::new(n_variates);
-        format.layout = match self.layout {
-            LayoutFlag::TimeMajor => Layout::TimeMajor,
-            LayoutFlag::VariateMajor => Layout::VariateMajor,
-        };
+        format.layout = self.layout;
         format.label_column = self.label_column.clone();
         Ok(Some(format))
     }

@@ -103,10 +103,10 @@ fn no_gpu(
     passed_over: Vec<BackendError>,
     devices: &impl Fn(BackendKind) -> Vec<DeviceInfo>,
 ) -> BackendError {
-    let found = || gpus(devices).map(|Gpu { kind, index, info }| format!("{kind} {index}: {info}"));
+    let named = |Gpu { kind, index, info }| format!("{kind} {index}: {info}");
     let absent = || BackendError::NoGpu {
         index,
-        found: found().collect(),
+        found: gpus(devices).map(named).collect(),
     };
     passed_over.into_iter().next().unwrap_or_else(absent)
 }

@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,7 @@ pub struct CsvFormat {
 
 /// Order of the value columns of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// All variates of the first step, then all of the second: `[n_steps, n_variates]`.
     #[default]
@@ -68,8 +70,24 @@ pub enum Layout {
     VariateMajor,
 }
 
+impl FromStr for Layout {
+    type Err = ReadError;
+
+    fn from_str(name: &str) -> Result<Self, ReadError> {
+        match name {
+            "time-major" => Ok(Self::TimeMajor),
+            "variate-major" => Ok(Self::VariateMajor),
+            other => Err(ReadError::Format {
+                found: format!("the layout {other:?}"),
+                expected: "time-major or variate-major",
+            }),
+        }
+    }
+}
+
 /// Whether the rows of a table have labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Labels {
     /// All have.
     #[default]
@@ -82,6 +100,7 @@ pub enum Labels {
 
 /// Whether the first row of a table is a header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HeaderRow {
     /// It is one if the label column is named, or if no value cell holds a number and one holds
     /// text. Column numbers (0, 1, 2, ..) that a sample could hold too are refused.
@@ -584,6 +603,8 @@ mod tests {
                 "{message}"
             );
         }
+        let layout = "sideways".parse::<Layout>().unwrap_err().to_string();
+        assert!(layout.contains("time-major or variate-major"), "{layout}");
         let nameless = CsvFormat {
             header: HeaderRow::Absent,
             ..labeled_by("crop")
