@@ -19,14 +19,14 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
     codec,
 };
-use timesclip::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
-use timesclip::normalize::{Normalization, Normalizer};
+use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::raster::{PlotStyle, Rasterizer};
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
 const N_STEPS: usize = 37;
 const N_VARIATES: usize = 14;

@@ -11,13 +11,13 @@ use std::time::Duration;
 use burn::module::AutodiffModule;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
+use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::FeatureDtype;
 use timesclip::model::{
     Freeze, TimesClipClassifier, TimesClipClassifierConfig, VisionEncoderConfig,
 };
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::PlotStyle;
 use timesclip::train::{Trainer, TrainingConfig, TrainingData};
 

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use timesclip::backend::{BackendJob, ChosenDevice, run_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
+use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::data::{SeriesDataset, read_dataset};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::model::{TimesClipClassifierConfig, VisionEncoder, VisionTower};
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
-use timesclip::series::{SeriesDataset, read_dataset};
 use timesclip::weights::Checkpoint;
 
 #[path = "shared/settings.rs"]

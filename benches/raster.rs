@@ -9,8 +9,8 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use timesclip::data::Series;
 use timesclip::raster::{PlotStyle, Rasterizer};
-use timesclip::series::Series;
 
 /// Distinct series in a round, so that no branch is learnt by heart.
 const N_SERIES: usize = 64;

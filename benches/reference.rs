@@ -23,14 +23,14 @@ use burn::tensor::DType;
 use burn::tensor::backend::AutodiffBackend;
 use timesclip::backend::{BackendJob, run_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::{BuildOptions, InMemoryImages};
+use timesclip::data::SeriesDataset;
+use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::FeatureDtype;
 use timesclip::metrics::ConfusionMatrix;
 use timesclip::model::{Freeze, TimesClipClassifierConfig};
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::PlotStyle;
-use timesclip::series::SeriesDataset;
 use timesclip::train::{Trainer, TrainingConfig, TrainingData, evaluate};
 
 use walks::{N_CLASSES, walks};

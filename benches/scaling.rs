@@ -14,10 +14,10 @@ use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
+use timesclip::data::SeriesDataset;
+use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::PlotStyle;
-use timesclip::series::SeriesDataset;
 use timesclip::train::{Trainer, TrainingConfig, TrainingData};
 
 #[path = "shared/walks.rs"]

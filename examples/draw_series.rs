@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use timesclip::augment::{AugmentConfig, Augmenter};
+use timesclip::data::augment::{AugmentConfig, Augmenter};
+use timesclip::data::csv::CsvFormat;
+use timesclip::data::{LabeledSeries, SeriesDataset, read_dataset};
 use timesclip::raster::{PlotStyle, Rasterizer, XSpan, YScale, rgb8};
-use timesclip::series::csv::CsvFormat;
-use timesclip::series::{LabeledSeries, SeriesDataset, read_dataset};
 
 /// Width of the grey lines between the pictures of a sheet.
 const GUTTER_PX: usize = 2;

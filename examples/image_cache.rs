@@ -17,12 +17,12 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use indicatif::ProgressBar;
 use timesclip::cache::disk::StoreHeader;
+use timesclip::cache::features::FeatureHeader;
+use timesclip::cache::store::{BuiltShard, FoundStore, Shard, StoreKind, find_stores, join};
 use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
-use timesclip::features::FeatureHeader;
+use timesclip::data::csv::CsvFormat;
+use timesclip::data::{SeriesDataset, read_dataset};
 use timesclip::raster::{PlotStyle, rgb8};
-use timesclip::series::csv::CsvFormat;
-use timesclip::series::{SeriesDataset, read_dataset};
-use timesclip::store::{BuiltShard, FoundStore, Shard, StoreKind, find_stores, join};
 
 /// Builds image stores; examines and removes image and feature stores.
 #[derive(Debug, Parser)]

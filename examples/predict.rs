@@ -16,10 +16,10 @@ use timesclip::backend::{BackendChoice, BackendJob, run_on};
 use timesclip::batch::TimesClipBatch;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
+use timesclip::data::csv::{CsvFormat, Labels, Layout};
+use timesclip::data::{ReadError, SeriesDataset, read_dataset};
 use timesclip::model::{TimesClipClassifier, VisionInput};
 use timesclip::report::{RunConfig, RunDirectory};
-use timesclip::series::csv::{CsvFormat, Labels, Layout};
-use timesclip::series::{ReadError, SeriesDataset, read_dataset};
 use timesclip::train::{Prediction, predict};
 
 #[global_allocator]

@@ -26,13 +26,13 @@ pub use source::BatchSource;
 
 use self::buffers::Buffers;
 use self::host::{HostFeatures, HostPictures, HostSeries, HostVision, Rows};
-use crate::augment::ColorJitter;
 use crate::cache::CachedImageDataset;
-use crate::features::FeatureStore;
-use crate::input::TimesClipInput;
-use crate::normalize::Normalizer;
+use crate::cache::features::FeatureStore;
+use crate::data::LabeledSeries;
+use crate::data::normalize::Normalizer;
+use crate::model::TimesClipInput;
+use crate::raster::ColorJitter;
 use crate::raster::{Palette, PixelBlend, PixelStatistics};
-use crate::series::LabeledSeries;
 
 /// Which views of its samples a batch carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,9 +287,9 @@ pub struct TimesClipBatch<B: Backend> {
 mod tests {
     use super::*;
     use crate::cache::UncachedImages;
-    use crate::normalize::Normalization;
+    use crate::data::normalize::Normalization;
+    use crate::data::{Series, SeriesDataset};
     use crate::raster::PlotStyle;
-    use crate::series::{Series, SeriesDataset};
 
     fn set() -> SeriesDataset {
         let sample = |i: usize| {

@@ -11,17 +11,19 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use crate::cache::store::{StoreError, list_numbers};
+use crate::data::LabeledSeries;
 use crate::raster::RasterError;
-use crate::series::LabeledSeries;
-use crate::store::{StoreError, list_numbers};
 
 mod available;
 mod build;
 pub mod codec;
 mod contract;
 pub mod disk;
+pub mod features;
 mod key;
 mod memory;
+pub mod store;
 mod subset;
 mod uncached;
 
@@ -34,7 +36,7 @@ pub use memory::InMemoryImages;
 pub use subset::ImageSubset;
 pub use uncached::UncachedImages;
 
-pub use crate::store::{BuildOptions, BuildPhase, BuildProgress, BuiltShard, Shard};
+pub use crate::cache::store::{BuildOptions, BuildPhase, BuildProgress, BuiltShard, Shard};
 
 use codec::CodecError;
 use disk::StoreDefect;

@@ -17,12 +17,12 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::batch::{BatchError, BatchSource, BatchViews, HostBatch, TimesClipBatcher};
 use crate::cache::CachedImageDataset;
-use crate::features::{
+use crate::cache::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStore,
 };
-use crate::input::VisionInput;
+use crate::cache::store::{BuildOptions, BuiltShard, Shard};
+use crate::model::VisionInput;
 use crate::model::VisionTower;
-use crate::store::{BuildOptions, BuiltShard, Shard};
 
 /// Bytes of masks that are encoded at a time, or what an encoder takes in one pass if that is more:
 /// little to do again after a kill.
@@ -36,11 +36,11 @@ const BATCH_MASK_BYTES: usize = 8 << 20;
 /// use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 /// use timesclip::cache::{BuildOptions, UncachedImages};
 /// use timesclip::encode::FeatureEncoder;
-/// use timesclip::features::FeatureDtype;
+/// use timesclip::cache::features::FeatureDtype;
 /// use timesclip::model::{Freeze, TimesClipClassifierConfig};
-/// # use timesclip::normalize::{Normalization, Normalizer};
+/// # use timesclip::data::normalize::{Normalization, Normalizer};
 /// # use timesclip::raster::PlotStyle;
-/// # use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+/// # use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 /// # let series = Series::new(vec![1.0, 2.0, 1.5], 3, 1)?;
 /// # let samples = vec![LabeledSeries { id: 7, series, label: 0 }];
 /// # let set = SeriesDataset::new("one", vec!["a".into(), "b".into()], samples)?;

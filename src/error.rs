@@ -8,19 +8,19 @@ use thiserror::Error;
 pub enum Error {
     /// Series that cannot be.
     #[error(transparent)]
-    Series(#[from] crate::series::SeriesError),
+    Series(#[from] crate::data::SeriesError),
     /// A file of series.
     #[error(transparent)]
-    Read(#[from] crate::series::ReadError),
+    Read(#[from] crate::data::ReadError),
     /// A split into training, validation and test samples.
     #[error(transparent)]
-    Split(#[from] crate::split::SplitError),
+    Split(#[from] crate::data::split::SplitError),
     /// Views of series.
     #[error(transparent)]
-    Augment(#[from] crate::augment::AugmentError),
+    Augment(#[from] crate::data::augment::AugmentError),
     /// Normalisation.
     #[error(transparent)]
-    Normalize(#[from] crate::normalize::NormalizeError),
+    Normalize(#[from] crate::data::normalize::NormalizeError),
     /// A style of pictures.
     #[error(transparent)]
     Raster(#[from] crate::raster::RasterError),
@@ -29,13 +29,13 @@ pub enum Error {
     Cache(#[from] crate::cache::CacheError),
     /// A store on disk.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] crate::cache::store::StoreError),
     /// Shards of a store.
     #[error(transparent)]
-    Shard(#[from] crate::store::ShardError),
+    Shard(#[from] crate::cache::store::ShardError),
     /// A feature store.
     #[error(transparent)]
-    Feature(#[from] crate::features::FeatureError),
+    Feature(#[from] crate::cache::features::FeatureError),
     /// A batch.
     #[error(transparent)]
     Batch(#[from] crate::batch::BatchError),
@@ -53,7 +53,7 @@ pub enum Error {
     Backend(#[from] crate::backend::BackendError),
     /// Weights by name.
     #[error(transparent)]
-    Hub(#[from] crate::hub::HubError),
+    Hub(#[from] crate::weights::hub::HubError),
     /// Training.
     #[cfg(feature = "train")]
     #[error(transparent)]

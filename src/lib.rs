@@ -18,9 +18,9 @@
 //! use timesclip::batch::{BatchViews, TimesClipBatcher};
 //! use timesclip::cache::{BuildOptions, InMemoryImages};
 //! use timesclip::model::TimesClipClassifierConfig;
-//! use timesclip::normalize::{Normalization, Normalizer};
+//! use timesclip::data::normalize::{Normalization, Normalizer};
 //! use timesclip::raster::PlotStyle;
-//! use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+//! use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 //!
 //! type Backend = burn_flex::Flex;
 //!
@@ -47,12 +47,11 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`series`], [`split`], [`augment`], [`normalize`], [`raster`], [`store`],
-//!   [`cache`], [`features`], [`metrics`].
-//! - Tensors, no files or threads: [`model`], [`loss`]; and [`weights`], which has files.
+//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`metrics`].
+//! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
-//! - On top: [`encode`], [`train`], [`report`]; beside them [`hub`], weights by name; and
-//!   [`backend`], the only place that names a device.
+//! - On top: [`encode`], [`train`], [`report`]; and [`backend`], the only place that names a
+//!   device.
 //!
 //! # Dimensions
 //!
@@ -72,26 +71,17 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod augment;
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod data;
 pub mod encode;
 mod error;
-pub mod features;
-mod fused;
-pub mod hub;
-mod input;
-pub mod loss;
 pub mod metrics;
 pub mod model;
-pub mod normalize;
 pub mod raster;
 #[cfg(feature = "report")]
 pub mod report;
-pub mod series;
-pub mod split;
-pub mod store;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod weights;

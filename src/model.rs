@@ -10,7 +10,10 @@ mod embed;
 mod fingerprint;
 mod freeze;
 mod frozen;
+mod fused;
 mod head;
+mod input;
+pub mod loss;
 mod output;
 mod passes;
 mod patches;
@@ -43,10 +46,10 @@ pub use tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens};
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig};
 
-pub use crate::fused::Activation;
-pub use crate::input::{SeriesInput, TimesClipInput, VisionInput};
-use crate::loss::TimesClipLoss;
+use crate::model::loss::TimesClipLoss;
 use embed::embed;
+pub use fused::Activation;
+pub use input::{SeriesInput, TimesClipInput, VisionInput};
 
 /// Classifies multivariate time series by their pictures, their values, or both.
 ///

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use timesclip::raster::{PlotStyle, Rasterizer};
-//! use timesclip::series::Series;
+//! use timesclip::data::Series;
 //!
 //! let rasterizer = Rasterizer::new(PlotStyle::default())?;
 //! let series = Series::new(vec![0.0, 3.0, 1.0, 2.0], 4, 1)?;
@@ -30,6 +30,7 @@
 
 mod coverage;
 mod filter;
+mod jitter;
 mod layout;
 mod outline;
 mod paint;
@@ -41,6 +42,7 @@ use std::fmt;
 use rayon::prelude::*;
 use tiny_skia::PathBuilder;
 
+pub use self::jitter::ColorJitter;
 use self::layout::Layout;
 use self::outline::{Pen, Piece};
 use self::paint::{Paint, Painter};
@@ -48,7 +50,7 @@ pub use self::palette::{
     Palette, PixelBlend, PixelStatistics, color_table, rgb8, toned_color_table,
 };
 pub use self::style::{PlotStyle, RasterError, XSpan, YScale};
-use crate::series::Series;
+use crate::data::Series;
 
 /// Changes whenever any pixel of any style changes, so that stored pictures are drawn anew.
 pub const RENDERER_VERSION: u32 = 3;

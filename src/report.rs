@@ -14,7 +14,7 @@ pub use confusion::draw_confusion;
 pub use files::{Augmentation, DataSource, RunConfig, RunDirectory};
 
 use crate::cache::CacheStats;
-use crate::features::FeatureStats;
+use crate::cache::features::FeatureStats;
 use crate::metrics::ClassificationMetrics;
 use crate::model::{ModelMode, ParameterCount};
 use crate::train::EpochRecord;

@@ -44,6 +44,7 @@ mod classifier;
 mod error;
 mod fields;
 mod file;
+pub mod hub;
 mod pixels;
 mod positions;
 mod safetensors;

@@ -19,10 +19,10 @@ use burn_train::renderer::{
 use burn_train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 use timesclip::batch::{BatchViews, TimesClipBatch, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
+use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::model::{TimesClipClassifier, TimesClipClassifierConfig};
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
 type AutodiffCpu = Autodiff<Flex>;
 

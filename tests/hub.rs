@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use timesclip::hub::{HubError, HubOptions, WeightsSource, fetch};
+use timesclip::weights::hub::{HubError, HubOptions, WeightsSource, fetch};
 
 use server::{COMMIT, Fault, Hub};
 

@@ -8,11 +8,11 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{DType, Distribution, FloatDType, Int, Tensor};
 use timesclip::batch::{BatchViews, HostBatch, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
+use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::model::{
     ModelMode, TimesClipClassifierConfig, TransformerConfig, VisionEncoder, VisionEncoderConfig,
     VisionTower,
 };
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::PlotStyle;
 
 use crate::walks::{N_CLASSES, walks};

@@ -21,7 +21,7 @@ use std::time::Instant;
 use burn::tensor::backend::AutodiffBackend;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use timesclip::backend::{BackendJob, run_on};
-use timesclip::features::FeatureDtype;
+use timesclip::cache::features::FeatureDtype;
 use timesclip::model::{ModelMode, VisionEncoderConfig};
 
 use crate::cases::{Case, Cases};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use burn::tensor::FloatDType;
 use timesclip::backend::{BackendChoice, BackendKind, ChosenDevice};
-use timesclip::features::FeatureDtype;
+use timesclip::cache::features::FeatureDtype;
 
 /// The value of a variable, or what it is unless said otherwise.
 pub(crate) fn value<T>(name: &str, default: T) -> Result<T, Box<dyn Error>>

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 
 /// Classes of every set of walks.
 pub(crate) const N_CLASSES: usize = 4;

@@ -9,13 +9,13 @@ use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
 use timesclip::backend::{BackendChoice, BackendKind};
 use timesclip::batch::BatchViews;
-use timesclip::loss::TimesClipLoss;
+use timesclip::cache::store::Shard;
+use timesclip::data::csv::{CsvFormat, Layout};
+use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::model::loss::TimesClipLoss;
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{PlotStyle, XSpan, YScale};
 use timesclip::report::{DataSource, RunConfig};
-use timesclip::series::csv::{CsvFormat, Layout};
-use timesclip::store::Shard;
 use timesclip::train::{Schedule, TrainingConfig};
 
 use crate::data::Data;

@@ -11,9 +11,9 @@ use timesclip::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
     available_memory,
 };
+use timesclip::data::split::{Split, SplitFractions};
+use timesclip::data::{SeriesDataset, read_dataset};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{SeriesDataset, read_dataset};
-use timesclip::split::{Split, SplitFractions};
 
 use crate::args::{Args, CacheFlag};
 

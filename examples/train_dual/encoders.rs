@@ -3,14 +3,14 @@
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::backend::Backend;
 use clap::ValueEnum;
-use timesclip::features::FeatureDtype;
-use timesclip::hub::{HubOptions, WeightsSource};
+use timesclip::cache::features::FeatureDtype;
 use timesclip::model::{
     Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
 };
 use timesclip::raster::PixelStatistics;
 use timesclip::report::RunConfig;
 use timesclip::weights::Checkpoint;
+use timesclip::weights::hub::{HubOptions, WeightsSource};
 
 /// What DINOv2 and most plain ViTs were trained with.
 const IMAGENET: PixelStatistics = PixelStatistics {

@@ -8,12 +8,12 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use indicatif::ProgressBar;
 use timesclip::backend::BackendJob;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::cache::store::{BuiltShard, Shard};
 use timesclip::cache::{BuildCost, BuildOptions, OnDiskImages, UncachedImages};
+use timesclip::data::SeriesDataset;
 use timesclip::encode::FeatureEncoder;
 use timesclip::model::TimesClipClassifier;
 use timesclip::report::RunConfig;
-use timesclip::series::SeriesDataset;
-use timesclip::store::{BuiltShard, Shard};
 
 use crate::args::{Args, CacheFlag};
 use crate::data::{Data, cache_folder, progress_bar};

@@ -1,6 +1,7 @@
 //! The flags about augmentation: views of the series, colours of their pictures.
 
-use timesclip::augment::{AugmentConfig, ColorJitter};
+use timesclip::data::augment::AugmentConfig;
+use timesclip::raster::ColorJitter;
 use timesclip::report::Augmentation;
 
 /// The flags about augmentation. Validation and test never see any.

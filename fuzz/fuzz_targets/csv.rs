@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use timesclip::series::csv::{CsvFormat, HeaderRow, Layout, parse_csv};
+use timesclip::data::csv::{CsvFormat, HeaderRow, Layout, parse_csv};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, table)) = data.split_first() else {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use timesclip::cache::disk::StoreFile;
 use timesclip::cache::{BuildOptions, CachedImageDataset, OnDiskImages};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 const N_SAMPLES: usize = 3;

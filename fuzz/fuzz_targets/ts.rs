@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use timesclip::series::ts::parse_ts;
+use timesclip::data::ts::parse_ts;
 
 fuzz_target!(|data: &[u8]| {
     match parse_ts(data, Path::new("fuzz.ts")) {

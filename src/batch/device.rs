@@ -11,7 +11,7 @@ use super::buffers::Buffers;
 use super::chunks::OnDevices;
 use super::{BatchError, BatchSource, DeviceCacheError, masks, read_features, read_masks};
 use crate::cache::ImageKey;
-use crate::features::{FeatureDtype, FeatureKey, FeatureStore};
+use crate::cache::features::{FeatureDtype, FeatureKey, FeatureStore};
 
 /// The pictures, or the features in their place, of all samples of a source on one or more devices.
 ///
@@ -31,9 +31,9 @@ use crate::features::{FeatureDtype, FeatureKey, FeatureStore};
 /// # #[cfg(feature = "cpu")] {
 /// use timesclip::batch::{BatchSource, BatchViews, DeviceCache, TimesClipBatcher};
 /// use timesclip::cache::UncachedImages;
-/// # use timesclip::normalize::{Normalization, Normalizer};
+/// # use timesclip::data::normalize::{Normalization, Normalizer};
 /// # use timesclip::raster::PlotStyle;
-/// # use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+/// # use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 /// # let series = Series::new(vec![1.0, 2.0, 1.5], 3, 1)?;
 /// # let samples = vec![LabeledSeries { id: 7, series, label: 0 }];
 /// # let set = SeriesDataset::new("one", vec!["a".into(), "b".into()], samples)?;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::cache::CacheError;
-use crate::features::FeatureError;
+use crate::cache::features::FeatureError;
 
 /// A batch cannot be gathered.
 #[derive(Debug, Error)]

@@ -8,8 +8,8 @@ use burn::tensor::{Bool, Tensor, TensorData};
 use bytes::Bytes;
 
 use super::{DeviceCache, TimesClipBatch, masks};
-use crate::features::FeatureStore;
-use crate::input::{SeriesInput, TimesClipInput, VisionInput};
+use crate::cache::features::FeatureStore;
+use crate::model::{SeriesInput, TimesClipInput, VisionInput};
 
 /// A batch in host memory; row `i` of every field is one sample.
 ///

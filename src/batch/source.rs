@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use super::host::{HostFeatures, Rows};
 use super::{BatchError, DeviceCache, HostBatch, TimesClipBatcher};
 use crate::cache::CachedImageDataset;
-use crate::features::{FeatureKey, FeatureStore};
+use crate::cache::features::{FeatureKey, FeatureStore};
 
 /// Samples of one set and what makes batches of them.
 #[derive(Clone, Copy)]

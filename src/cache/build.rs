@@ -7,9 +7,9 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::{CacheError, codec};
+use crate::cache::store::Pool;
+use crate::data::{LabeledSeries, Series, SeriesDataset};
 use crate::raster::{PlotStyle, Rasterizer, Scratch};
-use crate::series::{LabeledSeries, Series, SeriesDataset};
-use crate::store::Pool;
 
 /// Samples, and variates of each, that an estimate draws.
 const TRIAL_SAMPLES: usize = 32;

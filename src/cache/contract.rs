@@ -10,8 +10,8 @@ pub use violation::ContractViolation;
 
 use super::build::rasterizer;
 use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
+use crate::data::LabeledSeries;
 use crate::raster::{PlotStyle, Rasterizer, Scratch};
-use crate::series::LabeledSeries;
 
 /// Threads that read at once.
 const N_THREADS: usize = 4;
@@ -41,7 +41,7 @@ const GARBAGE: u8 = 0xa5;
 /// ```
 /// use timesclip::cache::{UncachedImages, check_contract};
 /// use timesclip::raster::PlotStyle;
-/// # use timesclip::series::{LabeledSeries, Series, SeriesDataset};
+/// # use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 /// # let series = Series::new(vec![1.0, 2.0, 1.5], 3, 1)?;
 /// # let samples = vec![LabeledSeries { id: 0, series, label: 0 }];
 /// # let dataset = SeriesDataset::new("one", vec!["only".into()], samples)?;

@@ -13,13 +13,13 @@ use std::time::Instant;
 
 pub use header::StoreHeader;
 
-pub use crate::store::{Section, StoreDefect};
+pub use crate::cache::store::{Section, StoreDefect};
 
 use super::build::PictureCoder;
 use super::{BuildOptions, CacheError, CacheStats, CachedImageDataset, ImageKey, codec};
+use crate::cache::store::{self, Builder, BuiltShard, Shard, ShardHeader};
+use crate::data::{LabeledSeries, SeriesDataset};
 use crate::raster::PlotStyle;
-use crate::series::{LabeledSeries, SeriesDataset};
-use crate::store::{self, Builder, BuiltShard, Shard, ShardHeader};
 
 /// A complete store of pictures, open for reading. Only its index is in memory.
 pub type StoreFile = store::StoreFile<StoreHeader>;

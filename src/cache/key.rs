@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use crate::data::{LabeledSeries, SeriesDataset};
 use crate::raster::{PlotStyle, RENDERER_VERSION, XSpan, YScale};
-use crate::series::{LabeledSeries, SeriesDataset};
 
 /// Identity of the pictures of a data set: equal keys, equal pictures.
 ///
@@ -126,7 +126,7 @@ fn hash_samples<S: Borrow<LabeledSeries>>(samples: impl IntoIterator<Item = S>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::Series;
+    use crate::data::Series;
 
     fn sample(id: u64, values: Vec<f32>, n_variates: usize) -> LabeledSeries {
         let n_steps = values.len() / n_variates;

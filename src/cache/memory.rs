@@ -10,8 +10,8 @@ use super::build::PictureCoder;
 use super::{
     BuildOptions, BuildPhase, CacheError, CacheStats, CachedImageDataset, ImageKey, codec,
 };
+use crate::data::{LabeledSeries, SeriesDataset};
 use crate::raster::PlotStyle;
-use crate::series::{LabeledSeries, SeriesDataset};
 
 /// All pictures of a data set, coded and in memory: the fastest to read.
 ///

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
-use crate::series::LabeledSeries;
+use crate::data::LabeledSeries;
 
 /// Some samples of an image data set, in an order of their own.
 ///

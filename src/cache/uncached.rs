@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::build::rasterizer;
 use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
+use crate::cache::store::Pool;
+use crate::data::{LabeledSeries, SeriesDataset};
 use crate::raster::{PlotStyle, Rasterizer, Scratch};
-use crate::series::{LabeledSeries, SeriesDataset};
-use crate::store::Pool;
 
 /// The pictures of a data set, drawn again on every read.
 pub struct UncachedImages {

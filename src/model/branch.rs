@@ -10,8 +10,8 @@ use super::frozen::VisionTower;
 use super::standardize::Standardize;
 use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
 use super::transformer::{Transformer, TransformerConfig};
-use crate::fused::{self, NORM_EPSILON};
-use crate::input::{SeriesInput, VisionInput};
+use crate::model::fused::{self, NORM_EPSILON};
+use crate::model::input::{SeriesInput, VisionInput};
 
 /// Linear map and layer norm from an encoder's width to the shared width.
 #[derive(Module, Debug)]

@@ -11,7 +11,7 @@ use super::selection::VariateSelectionConfig;
 use super::tokenizer::SeriesTokenizerConfig;
 use super::transformer::TransformerConfig;
 use super::vision::VisionEncoderConfig;
-use crate::loss::TimesClipLoss;
+use crate::model::loss::TimesClipLoss;
 
 /// Which views of a series a classifier has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

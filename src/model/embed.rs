@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::branch::{LanguageBranch, VisionBranch};
-use crate::input::TimesClipInput;
+use crate::model::input::TimesClipInput;
 
 /// What the branches make of a batch, sample by sample: nothing here depends on another sample.
 #[derive(Clone, Debug)]

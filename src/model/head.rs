@@ -10,7 +10,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::tokenizer::torch_linear;
-use crate::fused;
+use crate::model::fused;
 
 /// Norm of the head's hidden layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::loss::LossParts;
+use crate::model::loss::LossParts;
 
 /// Everything a forward pass gives.
 #[derive(Clone, Debug)]

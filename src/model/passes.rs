@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::vision::VisionEncoder;
-use crate::fused::on_processor;
+use crate::model::fused::on_processor;
 
 /// Tokens of one pass on the processor: few enough for its last cache. The sums of a matrix product
 /// may be ordered by its size, so the size is always the same.

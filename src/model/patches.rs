@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
-use crate::fused;
+use crate::model::fused;
 
 /// Number of levels of a coverage mask, and of entries in a colour table.
 const N_LEVELS: usize = 256;

@@ -8,7 +8,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
 use super::tokenizer::torch_linear;
-use crate::fused::{self, NORM_EPSILON, attend, attention_weights};
+use crate::model::fused::{self, NORM_EPSILON, attend, attention_weights};
 
 /// Sizes of [`VariateSelection`].
 #[derive(Config, Debug)]

@@ -7,8 +7,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::transformer::normal;
-use crate::fused::{self, NORM_EPSILON};
-use crate::input::SeriesInput;
+use crate::model::fused::{self, NORM_EPSILON};
+use crate::model::input::SeriesInput;
 
 /// How the language branch reads a series.
 #[derive(Config, Debug)]

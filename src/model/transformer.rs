@@ -9,7 +9,7 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
-use crate::fused::{Activation, AttentionHalf, FeedForwardHalf};
+use crate::model::fused::{Activation, AttentionHalf, FeedForwardHalf};
 
 /// Sizes of a stack of CLIP blocks.
 #[derive(Config, Debug)]

@@ -9,7 +9,7 @@ use burn::tensor::{FloatDType, Int, Tensor};
 use super::patches::PatchEmbedding;
 use super::tap::{TokenPooling, VisionTap};
 use super::transformer::{Transformer, TransformerConfig, normal};
-use crate::fused::{self, Activation};
+use crate::model::fused::{self, Activation};
 
 /// Sizes of a [`VisionEncoder`].
 #[derive(Config, Debug)]

@@ -6,7 +6,7 @@
 use tiny_skia::PathBuilder;
 
 use super::style::{PlotStyle, XSpan, YScale};
-use crate::series::Series;
+use crate::data::Series;
 
 /// Longer series are never moved to pixel centres.
 const MAX_SNAPPED_STEPS: usize = 1024;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::palette::Palette;
-use crate::series::SeriesDataset;
+use crate::data::SeriesDataset;
 
 /// The largest side of a picture, in pixels.
 const MAX_SIDE_PX: usize = 4096;
@@ -216,7 +216,7 @@ pub enum RasterError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::{LabeledSeries, Series};
+    use crate::data::{LabeledSeries, Series};
 
     fn refused(change: impl FnOnce(&mut PlotStyle)) -> String {
         let mut style = PlotStyle::default();

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::difference::first_difference;
 use super::lock::RunLock;
 use super::{Report, ReportError, draw_confusion};
-use crate::augment::AugmentConfig;
 use crate::backend::BackendKind;
-use crate::features::FeatureDtype;
+use crate::cache::features::FeatureDtype;
+use crate::data::SeriesDataset;
+use crate::data::augment::AugmentConfig;
+use crate::data::csv::CsvFormat;
+use crate::data::normalize::Normalizer;
 use crate::model::TimesClipClassifierConfig;
-use crate::normalize::Normalizer;
 use crate::raster::{PixelStatistics, PlotStyle};
-use crate::series::SeriesDataset;
-use crate::series::csv::CsvFormat;
 use crate::train::{Checkpoints, TrainingConfig};
 
 /// `config.json`: all that decides what a run does, and all that predicting with it needs.

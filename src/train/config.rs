@@ -3,7 +3,7 @@
 use burn::config::Config;
 
 use super::{Schedule, TrainError};
-use crate::augment::ColorJitter;
+use crate::raster::ColorJitter;
 
 /// How a classifier is trained.
 #[derive(Config, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! What a run learns from, and what it is judged by.
 
-use crate::augment::view_of_epoch;
 use crate::batch::{BatchSource, HostBatch};
+use crate::data::augment::view_of_epoch;
 use crate::model::TimesClipClassifier;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 

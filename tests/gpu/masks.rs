@@ -7,12 +7,12 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use timesclip::backend::BackendKind;
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey, UncachedImages};
+use timesclip::data::LabeledSeries;
 use timesclip::model::{
     PatchEmbedding, TokenPooling, TransformerConfig, VisionEncoder, VisionEncoderConfig,
     VisionInput, VisionTap,
 };
 use timesclip::raster::PlotStyle;
-use timesclip::series::LabeledSeries;
 
 use crate::models::numbers;
 use crate::support::{batcher, sines};

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use timesclip::augment::{AugmentConfig, Augmenter, view_of_epoch};
 use timesclip::batch::TimesClipBatcher;
 use timesclip::cache::{
     BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages, check_contract,
 };
+use timesclip::data::SeriesDataset;
+use timesclip::data::augment::{AugmentConfig, Augmenter, view_of_epoch};
 use timesclip::raster::Rasterizer;
-use timesclip::series::SeriesDataset;
 
 use crate::pictures::{Random, all_masks, small_style, walks};
 use crate::support::batcher;

@@ -9,8 +9,8 @@ use timesclip::cache::{
     BuildCost, BuildOptions, CacheError, CacheStats, CachedImageDataset, ContractViolation,
     ImageKey, ImageSubset, InMemoryImages, OnDiskImages, UncachedImages, check_contract,
 };
+use timesclip::data::{LabeledSeries, SeriesDataset};
 use timesclip::raster::{PlotStyle, XSpan, YScale};
-use timesclip::series::{LabeledSeries, SeriesDataset};
 
 use crate::pictures::{Random, all_masks, small_style, walks};
 

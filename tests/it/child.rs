@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use timesclip::cache::BuildOptions;
+use timesclip::cache::store::StoreError;
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
-use timesclip::store::StoreError;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::pictures::{small_style, walks};

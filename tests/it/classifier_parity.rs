@@ -12,7 +12,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use burn_store::{ModuleStore, SafetensorsStore};
-use timesclip::loss::TimesClipLoss;
+use timesclip::model::loss::TimesClipLoss;
 use timesclip::model::{
     ClassifierHeadConfig, HeadNorm, LanguageConfig, SeriesInput, SeriesTokenizerConfig,
     TimesClipClassifier, TimesClipClassifierConfig, TimesClipInput, TransformerConfig,

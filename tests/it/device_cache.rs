@@ -4,16 +4,17 @@
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
-use timesclip::augment::{AugmentConfig, Augmenter, ColorJitter};
 use timesclip::batch::{
     BatchError, BatchSource, BatchViews, DeviceCache, DeviceCacheError, HostBatch, TimesClipBatcher,
 };
+use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
+use timesclip::data::augment::{AugmentConfig, Augmenter};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::{FeatureDtype, FeatureStore};
 use timesclip::model::{
     Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, VisionInput,
 };
+use timesclip::raster::ColorJitter;
 use timesclip::raster::PlotStyle;
 use timesclip::train::{EpochRecord, TrainError, Trainer, TrainingConfig, TrainingData, evaluate};
 

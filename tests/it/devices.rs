@@ -6,11 +6,11 @@ use burn::tensor::backend::Backend;
 use burn_flex::FlexDevice;
 use timesclip::batch::{BatchSource, HostBatch};
 use timesclip::cache::UncachedImages;
+use timesclip::cache::features::FeatureDtype;
+use timesclip::cache::store::BuildOptions;
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::FeatureDtype;
-use timesclip::loss::Alignment;
+use timesclip::model::loss::Alignment;
 use timesclip::model::{Freeze, HeadNorm, ModelMode, TimesClipClassifierConfig, VisionInput};
-use timesclip::store::BuildOptions;
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
 
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};

@@ -7,12 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use timesclip::cache::disk::{self, StoreHeader};
-use timesclip::features::{FeatureHeader, FeatureSet};
-use timesclip::raster::PlotStyle;
-use timesclip::series::SeriesDataset;
-use timesclip::store::{
+use timesclip::cache::features::{FeatureHeader, FeatureSet};
+use timesclip::cache::store::{
     FoundStore, Section, StoreDefect, StoreError, StoreFile, StoreKind, find_stores,
 };
+use timesclip::data::SeriesDataset;
+use timesclip::raster::PlotStyle;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::pictures::{Random, walks};

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use timesclip::cache::disk::StoreHeader;
-use timesclip::features::FeatureHeader;
+use timesclip::cache::features::FeatureHeader;
+use timesclip::cache::store::{StoreError, StoreKind, find_stores};
 use timesclip::raster::PlotStyle;
-use timesclip::store::{StoreError, StoreKind, find_stores};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::child::{Child, Job, Report};

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use timesclip::batch::BatchSource;
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::model::ModelMode;
 use timesclip::raster::Rasterizer;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData, TrainingObserver};
 
 use crate::support::{AutodiffCpu, batcher, lock_generator, sines, tiny_model, tiny_style};

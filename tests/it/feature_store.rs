@@ -7,13 +7,13 @@ use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-use timesclip::cache::{BuildOptions, CachedImageDataset, ImageKey, UncachedImages};
-use timesclip::features::{
+use timesclip::cache::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStats, FeatureStore,
 };
+use timesclip::cache::store::{BuildPhase, StoreDefect, StoreError};
+use timesclip::cache::{BuildOptions, CachedImageDataset, ImageKey, UncachedImages};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
-use timesclip::store::{BuildPhase, StoreDefect, StoreError};
 
 use crate::pictures::{Random, small_style, walks};
 

@@ -2,16 +2,17 @@
 
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
-use timesclip::augment::{AugmentConfig, Augmenter, ColorJitter};
 use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
+use timesclip::data::SeriesDataset;
+use timesclip::data::augment::{AugmentConfig, Augmenter};
 use timesclip::encode::FeatureEncoder;
-use timesclip::features::{FeatureDtype, FeatureStore};
 use timesclip::model::{
     Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
 };
+use timesclip::raster::ColorJitter;
 use timesclip::raster::PlotStyle;
-use timesclip::series::SeriesDataset;
 use timesclip::train::{
     Checkpoints, EpochRecord, TrainError, Trained, Trainer, TrainingConfig, TrainingData,
 };

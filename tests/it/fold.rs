@@ -3,11 +3,11 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
-use timesclip::augment::ColorJitter;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
-use timesclip::features::FeatureKey;
+use timesclip::cache::features::FeatureKey;
 use timesclip::model::{ModelMode, VisionEncoder, VisionEncoderConfig, VisionInput, VisionTower};
+use timesclip::raster::ColorJitter;
 use timesclip::raster::{Palette, PixelBlend, PixelStatistics, color_table};
 
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};

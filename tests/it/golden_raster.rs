@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use timesclip::data::Series;
 use timesclip::raster::{PlotStyle, Rasterizer, XSpan, YScale, rgb8};
-use timesclip::series::Series;
 
 /// Mean difference over all bytes of a picture, in 1/255, below 128 steps. Agg computes coverage in
 /// 1/256 of a pixel, matplotlib blends and Pillow rounds between its two passes in whole levels: a

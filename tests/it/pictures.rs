@@ -1,8 +1,8 @@
 //! Sets and styles of the tests of pictures and their caches.
 
 use timesclip::cache::CachedImageDataset;
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::raster::PlotStyle;
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
 /// Seeded walks with everything a picture can meet: lengths that differ, gaps, single values,
 /// constants, and variates that are missing throughout.

@@ -3,8 +3,8 @@
 //! `allocation-counter` counts the allocations of one thread, so that other tests do not disturb.
 
 use allocation_counter::measure;
+use timesclip::data::Series;
 use timesclip::raster::{PlotStyle, Rasterizer};
-use timesclip::series::Series;
 
 fn series(n_steps: usize, seed: usize) -> Series {
     let values = (0..n_steps).map(|i| match (i * i * 37 + i * seed) % 101 {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use timesclip::cache::BuildOptions;
+use timesclip::cache::store::{StoreDefect, StoreError};
 use timesclip::raster::PlotStyle;
-use timesclip::store::{StoreDefect, StoreError};
 
 use crate::disk_faults::{Bench, build, tiny_style};
 use crate::pictures::{Random, walks};

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use timesclip::features::FeatureHeader;
+use timesclip::cache::features::FeatureHeader;
+use timesclip::cache::store::find_stores;
 use timesclip::raster::PlotStyle;
-use timesclip::store::find_stores;
 
 use crate::child::{Child, Job};
 use crate::pictures::{small_style, walks};

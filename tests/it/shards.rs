@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use timesclip::cache::BuildOptions;
 use timesclip::cache::disk::StoreHeader;
-use timesclip::features::FeatureHeader;
-use timesclip::store::{BuildPhase, BuiltShard, Shard, StoreError, StoreKind, find_stores};
+use timesclip::cache::features::FeatureHeader;
+use timesclip::cache::store::{BuildPhase, BuiltShard, Shard, StoreError, StoreKind, find_stores};
 
 use crate::disk_faults::{Bench, build, tiny_style};
 use crate::pictures::Random;

@@ -5,16 +5,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use timesclip::cache::{
-    BuildOptions, CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages, disk,
-};
-use timesclip::features::{
+use timesclip::cache::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureHeader, FeatureKey, FeatureSet,
     FeatureStore,
 };
+use timesclip::cache::store::{self, BuiltShard, Shard, StoreDefect, StoreError};
+use timesclip::cache::{
+    BuildOptions, CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages, disk,
+};
+use timesclip::data::SeriesDataset;
 use timesclip::raster::PlotStyle;
-use timesclip::series::SeriesDataset;
-use timesclip::store::{self, BuiltShard, Shard, StoreDefect, StoreError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Makes a test for each kind of store of every function.

@@ -4,10 +4,10 @@ use std::f32::consts::PI;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use timesclip::batch::{BatchViews, TimesClipBatcher};
+use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 use timesclip::model::{ModelMode, TimesClipClassifierConfig};
-use timesclip::normalize::{Normalization, Normalizer};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
-use timesclip::series::{LabeledSeries, Series, SeriesDataset};
 
 /// The backend of the tests.
 pub(crate) type Cpu = burn_flex::Flex;

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use crate::cache::codec::MAX_SIDE_PX;
 use crate::cache::key::style_text;
+use crate::cache::store::{StoreDefect, StoreKind, u32_at, u32_bytes, u64_at, u128_at};
 use crate::cache::{BuildPhase, CacheError, ImageKey};
+use crate::data::SeriesDataset;
 use crate::raster::PlotStyle;
-use crate::series::SeriesDataset;
-use crate::store::{StoreDefect, StoreKind, u32_at, u32_bytes, u64_at, u128_at};
 
 /// Which pictures a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
