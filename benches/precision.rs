@@ -13,7 +13,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use timesclip::backend::{BackendJob, ChosenDevice, run_on};
+use timesclip::backend::{ChosenDevice, TrainingJob, train_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
@@ -41,12 +41,12 @@ const CASES: [[FeatureDtype; 2]; 4] = {
 fn main() -> Result<(), Box<dyn Error>> {
     let device = settings::device()?;
     let (kind, index) = (device.kind, device.index);
-    Ok(run_on(kind, &[index], Table(device))?)
+    Ok(train_on(kind, &[index], Table(device))?)
 }
 
 struct Table(ChosenDevice);
 
-impl BackendJob for Table {
+impl TrainingJob for Table {
     type Output = ();
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) {

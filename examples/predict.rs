@@ -12,7 +12,7 @@ use burn::tensor::TensorData;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Parser;
 use safetensors::{Dtype, tensor::TensorView};
-use timesclip::backend::{BackendChoice, BackendJob, run_on};
+use timesclip::backend::{BackendChoice, TrainingJob, train_on};
 use timesclip::batch::TimesClipBatch;
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::{CachedImageDataset, UncachedImages};
@@ -108,12 +108,12 @@ fn main() -> Result<()> {
         eprintln!("warning: {error}");
     }
     eprintln!("on {device}");
-    run_on(device.kind, &[device.index], Predict(&args))?
+    train_on(device.kind, &[device.index], Predict(&args))?
 }
 
 struct Predict<'a>(&'a Args);
 
-impl BackendJob for Predict<'_> {
+impl TrainingJob for Predict<'_> {
     type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {

@@ -77,7 +77,9 @@ pub mod cache;
 pub mod data;
 pub mod encode;
 mod error;
+mod files;
 pub mod metrics;
+mod modalities;
 pub mod model;
 pub mod raster;
 #[cfg(feature = "report")]
@@ -87,6 +89,8 @@ pub mod train;
 pub mod weights;
 
 pub use error::Error;
+pub use files::IoError;
+pub use modalities::{Modalities, UnknownModalities};
 
 #[cfg(all(doctest, feature = "cpu", feature = "train"))]
 #[doc = include_str!("../README.md")]

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
-use timesclip::backend::{BackendJob, run_on};
+use timesclip::backend::{TrainingJob, train_on};
 use timesclip::batch::TimesClipBatcher;
 use timesclip::metrics::{ClassificationMetrics, ConfusionMatrix};
 use timesclip::model::{ParameterCount, TimesClipClassifier};
@@ -79,7 +79,7 @@ fn run(args: &Args) -> Result<()> {
     check_feature_cache(args, &config)?;
     if args.prepare_only {
         let preparation = Preparation::new(args, data, pretrained, config)?;
-        return run_on(device.kind, &devices, preparation)?;
+        return train_on(device.kind, &devices, preparation)?;
     }
     let job = Job {
         args,
@@ -88,7 +88,7 @@ fn run(args: &Args) -> Result<()> {
         config,
         started,
     };
-    run_on(device.kind, &devices, job)?
+    train_on(device.kind, &devices, job)?
 }
 
 /// The directory of a new run, or of the one that is gone on with.
@@ -119,7 +119,7 @@ struct Job<'a> {
     started: Instant,
 }
 
-impl BackendJob for Job<'_> {
+impl TrainingJob for Job<'_> {
     type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {

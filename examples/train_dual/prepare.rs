@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use indicatif::ProgressBar;
-use timesclip::backend::BackendJob;
+use timesclip::backend::TrainingJob;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::store::{BuiltShard, Shard};
 use timesclip::cache::{BuildCost, BuildOptions, OnDiskImages, UncachedImages};
@@ -58,7 +58,7 @@ impl<'a> Preparation<'a> {
     }
 }
 
-impl BackendJob for Preparation<'_> {
+impl TrainingJob for Preparation<'_> {
     type Output = Result<()>;
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
