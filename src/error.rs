@@ -21,6 +21,12 @@ pub enum Error {
     /// Normalisation.
     #[error(transparent)]
     Normalize(#[from] crate::data::normalize::NormalizeError),
+    /// Convolutional kernels.
+    #[error(transparent)]
+    Kernels(#[from] crate::kernels::KernelError),
+    /// A classifier in closed form.
+    #[error(transparent)]
+    ClosedForm(#[from] crate::closed_form::ClosedFormError),
     /// A style of pictures.
     #[error(transparent)]
     Raster(#[from] crate::raster::RasterError),

@@ -47,7 +47,7 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`metrics`].
+//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`].
 //! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`encode`], [`train`], [`report`]; and [`backend`], the only place that names a
@@ -74,10 +74,12 @@
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod closed_form;
 pub mod data;
 pub mod encode;
 mod error;
 mod files;
+pub mod kernels;
 pub mod metrics;
 mod modalities;
 pub mod model;
