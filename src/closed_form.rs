@@ -106,7 +106,7 @@ impl ClosedForm {
         targets: &Targets<'_>,
         config: &RidgeConfig,
     ) -> Result<ClosedFormFit, ClosedFormError> {
-        if config.alphas.is_empty() || config.alphas.iter().any(|alpha| !(*alpha > 0.0)) {
+        if config.alphas.is_empty() || !config.alphas.iter().copied().all(is_positive) {
             return Err(ClosedFormError::Alphas);
         }
         rows::check(rows)?;
@@ -125,6 +125,10 @@ impl ClosedForm {
             fit_on(&Primal::new(rows, &prepared)?, &prepared, config)
         }
     }
+}
+
+fn is_positive(x: f64) -> bool {
+    x > 0.0 && x.is_finite()
 }
 
 fn fit_on(

@@ -134,12 +134,11 @@ fn center(kernel: &mut Mat<f64>, targets: &Prepared) {
     let n = kernel.nrows();
     let shares: Vec<f64> = targets.weights.iter().map(|w| w / n as f64).collect();
     let mut means = vec![0.0; n];
-    for column in 0..n {
-        for row in column..n {
-            means[row] += kernel[(row, column)] * shares[column];
-            if row != column {
-                means[column] += kernel[(row, column)] * shares[row];
-            }
+    for (column, &share) in shares.iter().enumerate() {
+        means[column] += kernel[(column, column)] * share;
+        for row in column + 1..n {
+            means[row] += kernel[(row, column)] * share;
+            means[column] += kernel[(row, column)] * shares[row];
         }
     }
     let overall: f64 = means

@@ -176,15 +176,19 @@ fn group_with_simd<S: Simd>(
     while first_lane < WIDEST {
         let [best_sums, worst_counts] =
             lanes_with_simd(simd, view, weights, [dilation, n_steps, first_lane]);
-        for rival in 0..N_RIVALS {
-            store::<S>(&mut best_lanes[rival], first_lane, best_sums[rival]);
-            store::<S>(&mut worst_lanes[rival], first_lane, worst_counts[rival]);
+        for (lanes, sum) in best_lanes.iter_mut().zip(best_sums) {
+            store::<S>(lanes, first_lane, sum);
+        }
+        for (lanes, count) in worst_lanes.iter_mut().zip(worst_counts) {
+            store::<S>(lanes, first_lane, count);
         }
         first_lane += S::F32_LANES;
     }
-    for rival in 0..N_RIVALS {
-        sums[rival] = best_lanes[rival].iter().sum();
-        counts[rival] = worst_lanes[rival].iter().sum();
+    for (sum, lanes) in sums.iter_mut().zip(&best_lanes) {
+        *sum = lanes.iter().sum();
+    }
+    for (count, lanes) in counts.iter_mut().zip(&worst_lanes) {
+        *count = lanes.iter().sum();
     }
 }
 
@@ -214,12 +218,13 @@ fn lanes_with_simd<S: Simd>(
         let inside = simd.less_than_f32s(lane_numbers, simd.splat_f32s((n_steps - step) as f32));
         let best = simd.select_f32s(inside, best, zero);
         let count = simd.select_f32s(inside, one, zero);
-        for rival in 0..N_RIVALS {
+        let totals = best_sums.iter_mut().zip(&mut worst_counts);
+        for (rival, (best_sum, worst_count)) in totals.enumerate() {
             let number = simd.splat_f32s(rival as f32);
             let gain = simd.select_f32s(simd.equal_f32s(winner, number), best, zero);
-            best_sums[rival] = simd.add_f32s(best_sums[rival], gain);
+            *best_sum = simd.add_f32s(*best_sum, gain);
             let gain = simd.select_f32s(simd.equal_f32s(loser, number), count, zero);
-            worst_counts[rival] = simd.add_f32s(worst_counts[rival], gain);
+            *worst_count = simd.add_f32s(*worst_count, gain);
         }
         step += WIDEST;
     }
@@ -245,8 +250,8 @@ fn respond<S: Simd>(simd: S, taps: [S::f32s; N_TAPS], weights: &[f32]) -> [S::f3
 fn rank<S: Simd>(simd: S, responses: [S::f32s; N_RIVALS]) -> [S::f32s; 3] {
     let (mut best, mut worst) = (responses[0], responses[0]);
     let (mut winner, mut loser) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-    for rival in 1..N_RIVALS {
-        let (response, number) = (responses[rival], simd.splat_f32s(rival as f32));
+    for (rival, response) in responses.into_iter().enumerate().skip(1) {
+        let number = simd.splat_f32s(rival as f32);
         let above = simd.greater_than_f32s(response, best);
         best = simd.select_f32s(above, response, best);
         winner = simd.select_f32s(above, number, winner);
