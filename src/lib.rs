@@ -74,20 +74,31 @@
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod classifier;
+pub mod closed_form;
 pub mod data;
 pub mod encode;
 mod error;
 mod files;
 pub mod metrics;
 mod modalities;
+pub mod kernels;
 pub mod model;
 pub mod raster;
 #[cfg(feature = "report")]
 pub mod report;
 #[cfg(feature = "train")]
+pub mod run;
+#[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
 
+pub use classifier::options;
+pub use classifier::options::{Effort, FitOptions};
+pub use classifier::{
+    Evaluation, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError, Phase,
+    PredictError, Prediction, Samples, TimesClip,
+};
 pub use error::Error;
 pub use files::IoError;
 pub use modalities::{Modalities, UnknownModalities};

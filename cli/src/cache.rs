@@ -1,20 +1,13 @@
-//! Keeps image stores and feature stores in order: `cargo run --release --example image_cache -- --help`.
-//!
-//! `build` draws the pictures of a data set into a folder, `build --shard 2/8` the second eighth of
-//! them, `show` writes those of a sample as PNG files. Of both kinds, `merge` joins the shards in a
-//! folder into stores, `stats` lists both, `verify` reads every byte of them, `prune` removes those
-//! that are no longer wanted, and no other file.
+//! `timesclip cache`: builds image stores; examines, joins and removes image and embedding stores.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use timesclip::cache::disk::StoreHeader;
 use timesclip::cache::features::FeatureHeader;
@@ -22,18 +15,19 @@ use timesclip::cache::store::{BuiltShard, FoundStore, Shard, StoreKind, find_sto
 use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
 use timesclip::data::csv::CsvFormat;
 use timesclip::data::{SeriesDataset, read_dataset};
-use timesclip::raster::{PlotStyle, rgb8};
+use timesclip::raster::PlotStyle;
 
-/// Builds image stores; examines and removes image and feature stores.
-#[derive(Debug, Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
+/// Prints a line of results; a reader that has gone away is an error of its own.
+macro_rules! line {
+    ($($argument:tt)*) => {
+        writeln!(io::stdout().lock(), $($argument)*)?
+    };
 }
 
+/// What to do with the stores.
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Draw all pictures of a data set into a store; an earlier build is gone on with
+pub enum CacheCommand {
+    /// Draw all pictures of a data set into a store; an interrupted build is resumed
     Build {
         #[command(flatten)]
         data: Data,
@@ -63,20 +57,6 @@ enum Command {
         /// Folder of the stores
         dir: PathBuf,
     },
-    /// Write the pictures of one sample as PNG files
-    Show {
-        #[command(flatten)]
-        data: Data,
-        /// Folder of the stores
-        #[arg(long)]
-        dir: PathBuf,
-        /// Index of the sample in the data set
-        #[arg(long, default_value_t = 0)]
-        sample: usize,
-        /// Folder of the PNG files; it is made if need be
-        #[arg(long)]
-        out: PathBuf,
-    },
     /// Remove stores and shards by key or age
     Prune {
         /// Folder of the stores
@@ -87,7 +67,7 @@ enum Command {
         /// Remove the stores that were written at least so many days ago
         #[arg(long)]
         older_than_days: Option<u32>,
-        /// Only tell what would be removed
+        /// Only list what would be removed
         #[arg(long)]
         dry_run: bool,
     },
@@ -95,7 +75,7 @@ enum Command {
 
 /// The pictures that are meant.
 #[derive(Debug, Args)]
-struct Data {
+pub struct Data {
     /// A .ts file, or a CSV table with its class in the last column
     file: PathBuf,
     /// Number of variates of a CSV table
@@ -117,34 +97,22 @@ impl Data {
     }
 }
 
-fn main() -> ExitCode {
-    match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(command: Command) -> Result<()> {
+/// Runs a command on stores.
+///
+/// # Errors
+/// Whatever keeps it from being done.
+pub fn run(command: CacheCommand) -> Result<()> {
     match command {
-        Command::Build {
+        CacheCommand::Build {
             data,
             dir,
             budget,
             shard,
         } => build(&data, &dir, budget, shard),
-        Command::Merge { dir } => merge(&dir),
-        Command::Stats { dir } => stats(&dir),
-        Command::Verify { dir } => verify(&dir),
-        Command::Show {
-            data,
-            dir,
-            sample,
-            out,
-        } => show(&data, &dir, sample, &out),
-        Command::Prune {
+        CacheCommand::Merge { dir } => merge(&dir),
+        CacheCommand::Stats { dir } => stats(&dir),
+        CacheCommand::Verify { dir } => verify(&dir),
+        CacheCommand::Prune {
             dir,
             key,
             older_than_days,
@@ -157,7 +125,7 @@ fn build(data: &Data, dir: &Path, budget: Option<u64>, shard: Option<Shard>) -> 
     let (dataset, style) = data.read()?;
     let n_samples = dataset.len();
     let samples = shard.map_or(0..n_samples, |shard| shard.range(n_samples));
-    println!(
+    line!(
         "cost: {}",
         BuildCost::of_samples(&dataset, samples, &style)?
     );
@@ -175,10 +143,10 @@ fn build(data: &Data, dir: &Path, budget: Option<u64>, shard: Option<Shard>) -> 
     bar.finish_and_clear();
     let images = images?;
     if let Some(defect) = images.replaced() {
-        println!("replaced a store or shard: {defect}");
+        line!("replaced a store or shard: {defect}");
     }
     let stats = images.stats();
-    println!(
+    line!(
         "{}: {} pictures, {} drawn now, {} bytes, {:.2} s",
         images.path().display(),
         stats.images,
@@ -199,9 +167,9 @@ fn watched_by(bar: &ProgressBar) -> BuildOptions<'_> {
 
 fn tell_shard(shard: Shard, built: &BuiltShard, n_variates: usize) -> Result<()> {
     if let Some(defect) = &built.replaced {
-        println!("replaced a shard: {defect}");
+        line!("replaced a shard: {defect}");
     }
-    println!(
+    line!(
         "{}: shard {shard}, {} pictures, {} drawn now, {} bytes",
         built.path.display(),
         built.samples.len() * n_variates,
@@ -216,7 +184,7 @@ fn merge(dir: &Path) -> Result<()> {
     let features = merge_kind::<FeatureHeader>(dir)?;
     let (found, failed) = (images.0 + features.0, images.1 + features.1);
     if found == 0 {
-        println!("there are no shards in {}", dir.display());
+        line!("there are no shards in {}", dir.display());
     }
     ensure!(failed == 0, "{failed} of {found} stores cannot be joined");
     Ok(())
@@ -233,7 +201,7 @@ fn merge_kind<K: StoreKind>(dir: &Path) -> Result<(usize, usize)> {
         let joined = join::<K>(path, watched_by(&bar));
         bar.finish_and_clear();
         match joined {
-            Ok(store) => println!(
+            Ok(store) => line!(
                 "{}: {} samples, {} bytes",
                 path.display(),
                 store.ids().len(),
@@ -241,7 +209,7 @@ fn merge_kind<K: StoreKind>(dir: &Path) -> Result<(usize, usize)> {
             ),
             Err(error) => {
                 n_failed += 1;
-                println!("{:#}", anyhow::Error::new(error));
+                line!("{:#}", anyhow::Error::new(error));
             }
         }
     }
@@ -257,7 +225,7 @@ fn stats(dir: &Path) -> Result<()> {
         format!("{} numbers as {}; {description}", key.width, key.dtype)
     })?;
     let (n_stores, bytes) = (images.0 + features.0, images.1 + features.1);
-    println!("{n_stores} files, {bytes} bytes");
+    line!("{n_stores} files, {bytes} bytes");
     Ok(())
 }
 
@@ -267,7 +235,7 @@ fn list<K: StoreKind>(dir: &Path, what: impl Fn(&K) -> String) -> Result<(usize,
     for store in &stores {
         let days = age(store).as_secs_f64() / 86_400.0;
         let shard = store.shard.map(|shard| format!(" (shard {shard})"));
-        println!(
+        line!(
             "{}{}{}: {} bytes, {days:.1} days old",
             store.path.display(),
             shard.unwrap_or_default(),
@@ -275,13 +243,13 @@ fn list<K: StoreKind>(dir: &Path, what: impl Fn(&K) -> String) -> Result<(usize,
             store.bytes
         );
         match &store.header {
-            Ok(header) => println!(
+            Ok(header) => line!(
                 "  {} samples x {} variates, {}",
                 header.n_samples(),
                 header.n_variates(),
                 what(header)
             ),
-            Err(defect) => println!("  {defect}"),
+            Err(defect) => line!("  {defect}"),
         }
     }
     Ok((stores.len(), stores.iter().map(|store| store.bytes).sum()))
@@ -298,51 +266,14 @@ fn damaged<K: StoreKind>(dir: &Path) -> Result<usize> {
     let mut n_damaged = 0;
     for store in find_stores::<K>(dir)?.iter().filter(|store| !store.partial) {
         match store.verify() {
-            Ok(()) => println!("{}: whole", store.path.display()),
+            Ok(()) => line!("{}: whole", store.path.display()),
             Err(error) => {
                 n_damaged += 1;
-                println!("{:#}", anyhow::Error::new(error));
+                line!("{:#}", anyhow::Error::new(error));
             }
         }
     }
     Ok(n_damaged)
-}
-
-fn show(data: &Data, dir: &Path, index: usize, out: &Path) -> Result<()> {
-    let (dataset, style) = data.read()?;
-    let images = OnDiskImages::open(dir, dataset, &style)?;
-    let mut masks = vec![0; images.n_variates() * style.side_px.pow(2)];
-    images.masks_into(index, &mut masks)?;
-    let id = images.sample(index)?.id;
-    fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
-    for (variate, mask) in masks.chunks_exact(style.side_px.pow(2)).enumerate() {
-        let ink = style.palette.color(variate);
-        let rgb: Vec<u8> = mask
-            .iter()
-            .flat_map(|&coverage| ink.map(|c| rgb8(c, coverage)))
-            .collect();
-        let path = out.join(format!("sample{id:05}_variate{variate:02}.png"));
-        write_png(&path, style.side_px, &rgb)
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
-    }
-    println!(
-        "sample {id}: {} pictures in {}",
-        images.n_variates(),
-        out.display()
-    );
-    Ok(())
-}
-
-fn write_png(path: &Path, side_px: usize, rgb: &[u8]) -> Result<()> {
-    let side = u32::try_from(side_px)?;
-    let mut file = BufWriter::new(File::create(path)?);
-    let mut encoder = png::Encoder::new(&mut file, side, side);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
-    writer.finish()?;
-    Ok(file.flush()?)
 }
 
 fn prune(dir: &Path, keys: &[String], days: Option<u32>, dry_run: bool) -> Result<()> {
@@ -367,10 +298,10 @@ fn prune_kind<K: StoreKind>(
             continue;
         }
         if dry_run {
-            println!("would remove {}", store.path.display());
+            line!("would remove {}", store.path.display());
         } else {
             store.remove()?;
-            println!("removed {}", store.path.display());
+            line!("removed {}", store.path.display());
         }
     }
     Ok(())

@@ -1,16 +1,15 @@
-//! Draws series as the vision encoder sees them:
-//! `cargo run --release --example draw_series -- [FILE] --out DIR`.
+//! `timesclip draw`: series as the vision encoder sees them, as PNG files.
 //!
-//! Writes one PNG file for each variate of the first samples, and for each of these samples a sheet
-//! of all its variates in their colours. With `--views K` there is a sheet of views as well: the
-//! sample in the first row, then a row for each view that training would look at.
+//! One file for each variate of the first samples, and for each of these samples a sheet of all its
+//! variates in their colors; with `--views K` a sheet of augmented views as well: the sample in the
+//! first row, then a row for each view.
 
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use clap::Args;
 use timesclip::data::augment::{AugmentConfig, Augmenter};
 use timesclip::data::csv::CsvFormat;
 use timesclip::data::{LabeledSeries, SeriesDataset, read_dataset};
@@ -21,11 +20,10 @@ const GUTTER_PX: usize = 2;
 /// Their level.
 const GUTTER_LEVEL: u8 = 224;
 
-/// Draws series as line plots, one PNG file a variate.
-#[derive(Debug, Parser)]
-struct Args {
-    /// A .ts file, or a CSV table with its class in the last column
-    #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/JapaneseVowels_TRAIN.ts"))]
+/// What is drawn, and how.
+#[derive(Debug, Args)]
+pub struct DrawArgs {
+    /// Series, in any format that `train` reads
     file: PathBuf,
     /// Directory of the pictures; it is made if need be
     #[arg(long)]
@@ -42,19 +40,22 @@ struct Args {
     /// Draw all samples on one scale, so that levels and lengths can be compared
     #[arg(long)]
     same_scale: bool,
-    /// Draw this many views of each sample, too
+    /// Draw this many augmented views of each sample, too
     #[arg(long, default_value_t = 0)]
     views: usize,
-    /// What the views are drawn from
+    /// Seed of the views
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
+/// Draws series as line plots.
+///
+/// # Errors
+/// If the series cannot be read or the pictures cannot be written.
+pub fn run(args: &DrawArgs) -> Result<()> {
     let format = args.variates.map(CsvFormat::new);
     let dataset = read_dataset(&args.file, format.as_ref())?;
-    let rasterizer = Rasterizer::new(style(&args, &dataset))?;
+    let rasterizer = Rasterizer::new(style(args, &dataset))?;
     let augmenter = Augmenter::new(AugmentConfig::default(), args.seed)?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make `{}`", args.out.display()))?;
@@ -66,16 +67,16 @@ fn main() -> Result<()> {
             n_files += 1;
         }
         let n_steps = sample.series.n_steps();
-        println!(
+        eprintln!(
             "sample {} (class {class}, {n_steps} steps): {n_files} files",
             sample.id
         );
     }
-    println!("pictures are in {}", args.out.display());
+    eprintln!("pictures are in {}", args.out.display());
     Ok(())
 }
 
-fn style(args: &Args, dataset: &SeriesDataset) -> PlotStyle {
+fn style(args: &DrawArgs, dataset: &SeriesDataset) -> PlotStyle {
     let mut style = PlotStyle {
         side_px: args.side,
         ..PlotStyle::default()
