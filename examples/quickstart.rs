@@ -9,9 +9,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let test = SeriesDataset::read(format!("{data}/JapaneseVowels_TEST.ts"))?;
 
     // Seconds; leave the effort at its default to train networks as well.
-    let options = FitOptions { effort: Effort::Fast, ..FitOptions::default() };
+    let options = FitOptions {
+        effort: Effort::Fast,
+        ..FitOptions::default()
+    };
     let model = TimesClip::fit(&train, &options)?;
-    println!("accuracy {:.3}", model.evaluate(&test)?.accuracy.unwrap_or(f64::NAN));
+    println!(
+        "accuracy {:.3}",
+        model.evaluate(&test)?.accuracy
+    );
 
     let path = std::env::temp_dir().join("vowels.safetensors");
     model.save(&path)?;

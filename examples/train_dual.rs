@@ -27,7 +27,11 @@ struct Args {
 
 fn main() -> ExitCode {
     let mut args = Args::parse();
-    let shipped = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(name);
+    let shipped = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/data")
+            .join(name)
+    };
     let data = args.data.unwrap_or_else(|| {
         let test = || shipped("JapaneseVowels_TEST.ts");
         args.flags.test_data.get_or_insert_with(test);

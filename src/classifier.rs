@@ -25,7 +25,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use error::{FitError, ModelFileError, PredictError};
-pub use evaluation::{Evaluation, PredictorScore};
+pub use evaluation::Evaluation;
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};
@@ -47,6 +47,10 @@ use record::Record;
 
 /// Series that are predicted for at once.
 const BATCH: usize = 64;
+/// Name of the closed form among the predictors of a pool.
+const CLOSED_FORM: &str = "closed form";
+/// Name of the networks among them.
+const NETWORK: &str = "network";
 
 /// A fitted classifier of multivariate time series.
 ///
@@ -69,7 +73,7 @@ const BATCH: usize = 64;
 ///
 /// let options = FitOptions { effort: Effort::Fast, ..FitOptions::default() };
 /// let model = TimesClip::fit(&train, &options)?;
-/// assert_eq!(model.evaluate(&train)?.accuracy, Some(1.0));
+/// assert_eq!(model.evaluate(&train)?.accuracy, 1.0);
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("waves.safetensors");
@@ -275,12 +279,15 @@ impl TimesClip {
             record.kernels = features.kernels.as_ref().map(|k| k.state().clone());
             record.closed_form = Some(head.state().clone());
         }
-        let weights = record.pool.clone();
+        let pool = LogPool {
+            weights: record.pool.clone(),
+            n_classes: record.class_names.len(),
+        };
         Self {
             record,
             closed_form,
             network,
-            pool: LogPool { weights },
+            pool,
         }
     }
 
@@ -291,23 +298,42 @@ impl TimesClip {
         start: usize,
     ) -> Result<Vec<Prediction>, PredictError> {
         let (answers, outputs) = self.answers(batch, start)?;
+        Ok(self.pooled(batch, &answers, outputs.as_deref()))
+    }
+
+    /// Predictions from the answers of all predictors to a batch.
+    fn pooled(
+        &self,
+        batch: &[(u64, &Series)],
+        answers: &[Vec<f32>],
+        outputs: Option<&[NetworkOutput]>,
+    ) -> Vec<Prediction> {
         let members: Vec<&[f32]> = answers.iter().map(Vec::as_slice).collect();
-        let n_classes = self.class_names().len();
-        let pooled = self.pool.pool(&members, n_classes);
-        let rows = batch.iter().zip(pooled.chunks(n_classes)).enumerate();
+        let pooled = self.pool.pool(&members);
+        let rows = batch
+            .iter()
+            .zip(pooled.chunks(self.pool.n_classes))
+            .enumerate();
         let predictions = rows.map(|(i, ((id, _), row))| {
             let class = argmax(row);
-            let output = outputs.as_ref().map(|outputs| &outputs[i]);
             Prediction {
                 id: *id,
                 class,
                 label: self.class_names()[class].clone(),
                 probability: row[class],
                 probabilities: row.to_vec(),
-                variate_weights: output.and_then(|output| output.variate_weights.clone()),
+                variate_weights: outputs.and_then(|outputs| outputs[i].variate_weights.clone()),
             }
         });
-        Ok(predictions.collect())
+        predictions.collect()
+    }
+
+    /// The predictors of the pool, and their weights.
+    fn predictor_names(&self) -> Vec<(&'static str, f64)> {
+        let closed_form = self.closed_form.as_ref().map(|_| CLOSED_FORM);
+        let network = self.network.as_ref().map(|_| NETWORK);
+        let names = closed_form.into_iter().chain(network);
+        names.zip(self.pool.weights.iter().copied()).collect()
     }
 
     /// Probabilities by every predictor, `[samples, n_classes]` each, in the order of the pool; and
@@ -322,8 +348,7 @@ impl TimesClip {
         if let Some((features, head)) = &self.closed_form {
             let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
             let rows = features.rows(&series)?;
-            let rows = rows.chunks(rows.len() / batch.len());
-            answers.push(rows.flat_map(|row| head.probabilities(row)).collect());
+            answers.push(head.probabilities(&rows));
         }
         let outputs = match &self.network {
             Some(network) => Some(network.forward(self.unlabeled(batch)?)?),

@@ -35,7 +35,7 @@ impl IoError {
 ///
 /// # Errors
 /// [`IoError`] of whichever step the system refused; what was written beside is removed.
-pub(crate) fn write_atomically(
+pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), IoError> {

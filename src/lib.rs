@@ -47,7 +47,7 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`metrics`].
+//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`].
 //! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`encode`], [`train`], [`report`]; and [`backend`], the only place that names a
@@ -80,9 +80,9 @@ pub mod data;
 pub mod encode;
 mod error;
 mod files;
+pub mod kernels;
 pub mod metrics;
 mod modalities;
-pub mod kernels;
 pub mod model;
 pub mod raster;
 #[cfg(feature = "report")]
@@ -100,7 +100,7 @@ pub use classifier::{
     PredictError, Prediction, Samples, TimesClip,
 };
 pub use error::Error;
-pub use files::IoError;
+pub use files::{IoError, write_atomically};
 pub use modalities::{Modalities, UnknownModalities};
 
 #[cfg(all(doctest, feature = "cpu", feature = "train"))]

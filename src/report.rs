@@ -95,7 +95,10 @@ impl Report {
     ) -> Self {
         let (networks, count) = model.networks().unwrap_or_default();
         let network = fit.network.unwrap_or_default();
-        let seconds = network.folds.iter().flat_map(|fold| fold.epoch_seconds.clone());
+        let seconds = network
+            .folds
+            .iter()
+            .flat_map(|fold| fold.epoch_seconds.clone());
         Self {
             dataset: DatasetReport {
                 name: set.name().to_owned(),

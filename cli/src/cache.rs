@@ -26,7 +26,7 @@ macro_rules! line {
 
 /// What to do with the stores.
 #[derive(Debug, Subcommand)]
-pub enum CacheCommand {
+pub(crate) enum CacheCommand {
     /// Draw all pictures of a data set into a store; an interrupted build is resumed
     Build {
         #[command(flatten)]
@@ -75,7 +75,7 @@ pub enum CacheCommand {
 
 /// The pictures that are meant.
 #[derive(Debug, Args)]
-pub struct Data {
+pub(crate) struct Data {
     /// A .ts file, or a CSV table with its class in the last column
     file: PathBuf,
     /// Number of variates of a CSV table
@@ -101,7 +101,7 @@ impl Data {
 ///
 /// # Errors
 /// Whatever keeps it from being done.
-pub fn run(command: CacheCommand) -> Result<()> {
+pub(crate) fn run(command: CacheCommand) -> Result<()> {
     match command {
         CacheCommand::Build {
             data,

@@ -22,7 +22,7 @@ const GUTTER_LEVEL: u8 = 224;
 
 /// What is drawn, and how.
 #[derive(Debug, Args)]
-pub struct DrawArgs {
+pub(crate) struct DrawArgs {
     /// Series, in any format that `train` reads
     file: PathBuf,
     /// Directory of the pictures; it is made if need be
@@ -52,7 +52,7 @@ pub struct DrawArgs {
 ///
 /// # Errors
 /// If the series cannot be read or the pictures cannot be written.
-pub fn run(args: &DrawArgs) -> Result<()> {
+pub(crate) fn run(args: &DrawArgs) -> Result<()> {
     let format = args.variates.map(CsvFormat::new);
     let dataset = read_dataset(&args.file, format.as_ref())?;
     let rasterizer = Rasterizer::new(style(args, &dataset))?;

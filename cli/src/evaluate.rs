@@ -12,7 +12,7 @@ use crate::read::read;
 
 /// The model, and the series it is scored on.
 #[derive(Debug, Args)]
-pub struct EvaluateArgs {
+pub(crate) struct EvaluateArgs {
     /// Model file, or the run directory that holds one
     model: PathBuf,
     /// Labeled series
@@ -28,7 +28,7 @@ pub struct EvaluateArgs {
 ///
 /// # Errors
 /// If model or series cannot be read or do not fit.
-pub fn run(args: &EvaluateArgs) -> Result<()> {
+pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let model = TimesClip::load_with(&args.model, &args.device.options())?;
     let set = read(&args.data)?;
     let evaluation = model.evaluate(&set)?;
@@ -45,11 +45,10 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 pub(crate) fn summary(evaluation: &Evaluation) -> String {
     let score = |score: Option<f64>| score.map_or("undefined".to_owned(), |s| format!("{s:.4}"));
     format!(
-        "test accuracy {}  balanced accuracy {}  macro F1 {}  log loss {}  ECE {}",
-        score(evaluation.accuracy),
+        "test accuracy {:.4}  balanced accuracy {}  macro F1 {}  log loss {:.4}",
+        evaluation.accuracy,
         score(evaluation.balanced_accuracy),
         score(evaluation.macro_f1),
-        score(evaluation.log_loss),
-        score(evaluation.ece),
+        evaluation.log_loss,
     )
 }

@@ -260,7 +260,9 @@ fn tap_tokens(name: &str) -> Result<TokenPooling, String> {
         "class" => Ok(TokenPooling::Class),
         "mean" => Ok(TokenPooling::Mean),
         "both" => Ok(TokenPooling::Both),
-        _ => Err(format!("unknown tokens `{name}`: expected class, mean or both")),
+        _ => Err(format!(
+            "unknown tokens `{name}`: expected class, mean or both"
+        )),
     }
 }
 
@@ -292,7 +294,11 @@ impl FromStr for FreezeFlag {
             match encoder {
                 "vision" => frozen.vision = freeze,
                 "text" => frozen.text = freeze,
-                _ => return Err(format!("unknown encoder `{encoder}`: expected vision or text")),
+                _ => {
+                    return Err(format!(
+                        "unknown encoder `{encoder}`: expected vision or text"
+                    ));
+                }
             }
         }
         Ok(frozen)
@@ -397,7 +403,11 @@ struct ComputeFlags {
 
 impl ComputeFlags {
     fn options(&self, encoders: &EncoderFlags) -> ComputeOptions {
-        let folder = || self.cache_dir.clone().unwrap_or_else(|| "runs/pictures".into());
+        let folder = || {
+            self.cache_dir
+                .clone()
+                .unwrap_or_else(|| "runs/pictures".into())
+        };
         ComputeOptions {
             backend: self.backend,
             device: self.device,
@@ -432,7 +442,9 @@ impl FromStr for CacheFlag {
             "memory" => Ok(Self::Memory),
             "disk" => Ok(Self::Disk),
             "none" => Ok(Self::None),
-            _ => Err(format!("unknown cache `{name}`: expected memory, disk or none")),
+            _ => Err(format!(
+                "unknown cache `{name}`: expected memory, disk or none"
+            )),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::predict::DeviceFlags;
 
 /// The file that is looked at.
 #[derive(Debug, Args)]
-pub struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// Model file, or the run directory that holds one
     file: PathBuf,
     /// Print everything as JSON
@@ -26,7 +26,7 @@ pub struct InspectArgs {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn run(args: &InspectArgs) -> Result<()> {
+pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     let model = TimesClip::load_with(&args.file, &args.device.options())?;
     let (n_networks, count) = model.networks().unwrap_or_default();
     let origin = model.provenance();
@@ -42,16 +42,34 @@ pub fn run(args: &InspectArgs) -> Result<()> {
                 "provenance": origin,
                 "options": model.options(),
             });
-            return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&content)?)?);
+            return Ok(writeln!(
+                out,
+                "{}",
+                serde_json::to_string_pretty(&content)?
+            )?);
         }
-        writeln!(out, "model       {}, {} classes, {} variates", model.modalities(), model.class_names().len(), model.n_variates())?;
+        writeln!(
+            out,
+            "model       {}, {} classes, {} variates",
+            model.modalities(),
+            model.class_names().len(),
+            model.n_variates()
+        )?;
         writeln!(out, "classes     {}", model.class_names().join(", "))?;
         writeln!(out, "closed form {} features", model.n_features())?;
         writeln!(out, "networks    {n_networks} of {} weights", count.total)?;
         let [low, high] = origin.n_steps;
-        writeln!(out, "fitted to   {}: {} samples of {low} to {high} steps, hash {}", origin.dataset, origin.n_samples, origin.fingerprint)?;
+        writeln!(
+            out,
+            "fitted to   {}: {} samples of {low} to {high} steps, hash {}",
+            origin.dataset, origin.n_samples, origin.fingerprint
+        )?;
         for score in &origin.scores {
-            writeln!(out, "held out    {}: weight {:.2}, accuracy {:.4}, log loss {:.4}", score.predictor, score.weight, score.accuracy, score.log_loss)?;
+            writeln!(
+                out,
+                "held out    {}: weight {:.2}, accuracy {:.4}, log loss {:.4}",
+                score.predictor, score.weight, score.accuracy, score.log_loss
+            )?;
         }
         Ok(())
     })

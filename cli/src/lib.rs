@@ -2,16 +2,16 @@
 //!
 //! Results go to stdout, all else to stderr. Exit codes: 0 done, 1 the work failed, 2 wrong usage.
 
-pub mod cache;
-pub mod draw;
+mod cache;
+mod draw;
 mod evaluate;
 mod exit;
 pub mod flags;
 mod inspect;
-pub mod output;
+mod output;
 mod predict;
 mod progress;
-pub mod read;
+mod read;
 pub mod train;
 
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use crate::read::read;
 
 /// The device that a model is loaded to.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct DeviceFlags {
+pub(crate) struct DeviceFlags {
     /// cpu, wgpu, cuda, or auto: the fastest that is compiled in and present
     #[arg(long, default_value = "auto")]
     backend: BackendChoice,
@@ -23,7 +23,7 @@ pub struct DeviceFlags {
 
 impl DeviceFlags {
     /// The options that the flags describe.
-    pub fn options(self) -> LoadOptions {
+    pub(crate) fn options(self) -> LoadOptions {
         LoadOptions {
             backend: self.backend,
             device: self.device,
@@ -33,7 +33,7 @@ impl DeviceFlags {
 
 /// The model, and the series it predicts for.
 #[derive(Debug, Args)]
-pub struct PredictArgs {
+pub(crate) struct PredictArgs {
     /// Model file, or the run directory that holds one
     model: PathBuf,
     /// Series to classify; labels are not looked at
@@ -49,7 +49,7 @@ pub struct PredictArgs {
 ///
 /// # Errors
 /// If model or series cannot be read, do not fit, or the predictions cannot be written.
-pub fn run(args: &PredictArgs) -> Result<()> {
+pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     let model = TimesClip::load_with(&args.model, &args.device.options())?;
     let set = read(&args.data)?;
     let predictions = model.predict(&set)?;

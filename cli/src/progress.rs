@@ -20,18 +20,18 @@ const LINE_EVERY: Duration = Duration::from_secs(15);
 /// What is said while the work goes on.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct LogFlags {
+pub(crate) struct LogFlags {
     /// Print no progress and no epochs, only results and errors
     #[arg(long)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// text for people, json for one JSON line an epoch
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 }
 
 /// How progress is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// A JSON object a line.
@@ -124,7 +124,10 @@ impl Progress {
         let (_, bar) = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::new(total as u64);
             let style = ProgressStyle::with_template("{prefix:12} {bar:32} {pos}/{len} {msg}");
-            (phase, style.map_or(bar.clone(), |style| bar.with_style(style)))
+            (
+                phase,
+                style.map_or(bar.clone(), |style| bar.with_style(style)),
+            )
         });
         bar.set_prefix(phase.name());
         bar.set_length(total as u64);
@@ -136,7 +139,8 @@ impl Progress {
 
     fn epoch(&mut self, (fold, n_folds): (usize, usize), n_epochs: usize, record: &EpochRecord) {
         if self.flags.log_format == LogFormat::Json {
-            let line = json!({ "fold": fold, "folds": n_folds, "epochs": n_epochs, "record": record });
+            let line =
+                json!({ "fold": fold, "folds": n_folds, "epochs": n_epochs, "record": record });
             eprintln!("{line}");
             self.last_line = Instant::now();
             return;

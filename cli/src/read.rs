@@ -9,7 +9,7 @@ use timesclip::data::SeriesDataset;
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read(path: &Path) -> Result<SeriesDataset> {
+pub(crate) fn read(path: &Path) -> Result<SeriesDataset> {
     let _ = PathBuf::new();
     Ok(timesclip::data::read_dataset(path, None)?)
 }

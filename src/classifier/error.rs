@@ -121,6 +121,9 @@ pub enum PredictError {
     /// The labels of a set are unknown to the model.
     #[error(transparent)]
     Series(#[from] SeriesError),
+    /// The kernels cannot take a series.
+    #[error(transparent)]
+    Kernels(#[from] KernelError),
     /// A batch cannot be gathered.
     #[error(transparent)]
     Batch(#[from] BatchError),

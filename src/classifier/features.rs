@@ -30,10 +30,7 @@ pub(super) type ModalityBlocks = (&'static str, std::ops::Range<usize>);
 
 impl Features {
     /// Fits the blocks that the options ask for; none if there are none.
-    pub(super) fn fit(
-        series: &[&Series],
-        options: &FitOptions,
-    ) -> Result<Option<Self>, FitError> {
+    pub(super) fn fit(series: &[&Series], options: &FitOptions) -> Result<Option<Self>, FitError> {
         if !options.modalities.has_kernels() {
             return Ok(None);
         }
@@ -104,10 +101,7 @@ pub(super) enum TrainingRows<'a> {
 }
 
 impl<'a> TrainingRows<'a> {
-    pub(super) fn new(
-        features: &'a Features,
-        series: &'a [&'a Series],
-    ) -> Result<Self, FitError> {
+    pub(super) fn new(features: &'a Features, series: &'a [&'a Series]) -> Result<Self, FitError> {
         let blocks = features.blocks();
         let width: usize = blocks.iter().map(|block| block.width).sum();
         if series.len() * width * size_of::<f32>() > HELD_BYTES {

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::FloatDType;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -17,7 +18,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::error::ModelFileError;
 use super::features::Features;
 use super::network::{Ensemble, Network, prefix};
-use super::recipe::Recipe;
+use super::recipe::{Recipe, dtype};
 use super::record::Record;
 use super::{LoadOptions, TimesClip};
 use crate::backend::{BackendJob, run_on};
@@ -228,10 +229,13 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<TimesClip, Mode
         path: path.clone(),
         problem,
     };
-    let predictors = usize::from(record.closed_form.is_some()) + usize::from(record.network.is_some());
+    let predictors =
+        usize::from(record.closed_form.is_some()) + usize::from(record.network.is_some());
     if predictors == 0 || record.pool.len() != predictors {
         let found = record.pool.len();
-        return Err(contradiction(format!("{found} weights for {predictors} predictors")));
+        return Err(contradiction(format!(
+            "{found} weights for {predictors} predictors"
+        )));
     }
     let closed_form = match &record.closed_form {
         None => None,
@@ -261,6 +265,7 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<TimesClip, Mode
                 checkpoint: &checkpoint,
                 recipe,
                 n_members: *n,
+                precision: dtype(record.options.encoders.frozen_precision),
             };
             Some(run_on(device.kind, &[device.index], job)??)
         }
@@ -303,6 +308,8 @@ struct LoadNetworks<'a> {
     checkpoint: &'a Checkpoint,
     recipe: &'a Recipe,
     n_members: usize,
+    /// What frozen encoders compute in, where the device can.
+    precision: FloatDType,
 }
 
 impl BackendJob for LoadNetworks<'_> {
@@ -317,6 +324,11 @@ impl BackendJob for LoadNetworks<'_> {
         let members = (0..self.n_members).map(member);
         let members = members.collect::<Result<Vec<_>, _>>()?;
         let network = Ensemble::new(members, self.recipe.clone(), device.clone());
-        Ok(Box::new(network))
+        Ok(Box::new(
+            match B::supports_dtype(device, self.precision.into()) {
+                true => network.with_frozen_precision(self.precision),
+                false => network,
+            },
+        ))
     }
 }

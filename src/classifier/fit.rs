@@ -8,7 +8,7 @@ use super::options::{Effort, FitOptions};
 use super::recipe::{Pretrained, Recipe};
 use super::record::{HeldOutScore, Provenance, Record};
 use super::report::FitReport;
-use super::{TimesClip, score};
+use super::{CLOSED_FORM, NETWORK, TimesClip, score};
 use crate::backend::ChosenDevice;
 use crate::closed_form::pool::LogPool;
 use crate::closed_form::{ClosedForm, ClosedFormFit, Targets, balanced_weights};
@@ -101,7 +101,9 @@ impl Fit<'_, '_> {
         };
         let fitted = {
             let rows = TrainingRows::new(&features, &series)?;
-            let _ = self.watch.progress(Phase::Kernels, series.len(), series.len());
+            let _ = self
+                .watch
+                .progress(Phase::Kernels, series.len(), series.len());
             let _ = self.watch.start(Phase::ClosedForm, 1);
             let targets = Targets {
                 weights: self.weights.as_deref(),
@@ -122,7 +124,7 @@ impl Fit<'_, '_> {
         let n_classes = self.set.n_classes();
         let rows = fitted.held_out.probabilities.chunks(n_classes);
         predictors.push(Predictor {
-            name: "closed form",
+            name: CLOSED_FORM,
             held_out: rows.map(|row| Some(row.to_vec())).collect(),
         });
         let _ = self.watch.progress(Phase::ClosedForm, 1, 1);
@@ -183,7 +185,11 @@ impl Fit<'_, '_> {
                     valid: self.options.valid_fraction,
                     test: 0.0,
                 };
-                vec![Split::stratified(&self.labels, fractions, self.options.seed)?]
+                vec![Split::stratified(
+                    &self.labels,
+                    fractions,
+                    self.options.seed,
+                )?]
             }
             n => folds(&self.labels, n, self.options.seed),
         };
@@ -207,7 +213,7 @@ impl Fit<'_, '_> {
         } = trained;
         self.report.network = Some(report);
         predictors.push(Predictor {
-            name: "network",
+            name: NETWORK,
             held_out,
         });
         Ok(Some((recipe, network)))
@@ -228,7 +234,9 @@ impl Fit<'_, '_> {
         let all = |index: &usize| predictors.iter().all(|p| p.held_out[*index].is_some());
         let indices: Vec<usize> = (0..self.set.len()).filter(all).collect();
         let rows = predictors.iter().map(|predictor| {
-            let rows = indices.iter().filter_map(|i| predictor.held_out[*i].as_deref());
+            let rows = indices
+                .iter()
+                .filter_map(|i| predictor.held_out[*i].as_deref());
             rows.flatten().copied().collect()
         });
         let weights = self.weights.as_ref();
@@ -244,7 +252,7 @@ impl Fit<'_, '_> {
         let (labels, rows, _) = self.shared(predictors);
         let members: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
         let weights = pool.to_vec();
-        let pooled = LogPool { weights }.pool(&members, n_classes);
+        let pooled = LogPool { weights, n_classes }.pool(&members);
         let named = predictors.iter().zip(&members).zip(pool);
         let mut scores: Vec<_> = named
             .map(|((predictor, rows), weight)| score(predictor.name, *weight, &labels, rows))
@@ -254,7 +262,11 @@ impl Fit<'_, '_> {
     }
 
     fn provenance(&self, device: &ChosenDevice, scores: Vec<HeldOutScore>) -> Provenance {
-        let steps = self.set.samples().iter().map(|sample| sample.series.n_steps());
+        let steps = self
+            .set
+            .samples()
+            .iter()
+            .map(|sample| sample.series.n_steps());
         let (low, high) = steps.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
         Provenance {
             dataset: self.set.name().to_owned(),
@@ -271,4 +283,26 @@ impl Fit<'_, '_> {
 /// The device that the options name, or the best one.
 pub(super) fn choose(options: &FitOptions) -> Result<ChosenDevice, FitError> {
     Ok(options.compute.backend.choose(options.compute.device)?)
+}
+
+/// Stratified folds.
+#[cfg(feature = "train")]
+fn folds(labels: &[usize], n: usize, seed: u64) -> Vec<crate::data::split::Split> {
+    let mut seen = std::collections::BTreeMap::<usize, usize>::new();
+    let _ = seed;
+    let fold: Vec<usize> = labels
+        .iter()
+        .map(|l| {
+            let c = seen.entry(*l).or_default();
+            *c += 1;
+            (*c - 1) % n
+        })
+        .collect();
+    (0..n)
+        .map(|k| crate::data::split::Split {
+            train: (0..labels.len()).filter(|i| fold[*i] != k).collect(),
+            valid: (0..labels.len()).filter(|i| fold[*i] == k).collect(),
+            test: Vec::new(),
+        })
+        .collect()
 }

@@ -87,13 +87,19 @@ impl<B: Backend> Network for Ensemble<B> {
         let indices: Vec<usize> = (0..batch.len()).collect();
         let images = UncachedImages::new(batch, &self.recipe.style)?;
         let source = BatchSource::new(&images, &self.batcher);
-        let input = source.gather(&indices)?.into_tensors::<B>(&self.device).input;
+        let input = source
+            .gather(&indices)?
+            .into_tensors::<B>(&self.device)
+            .input;
         let mut outputs: Vec<NetworkOutput> = Vec::new();
         for member in &self.members {
             let output = read_out(member.forward(input.clone()));
             match outputs.is_empty() {
                 true => outputs = output,
-                false => outputs.iter_mut().zip(output).for_each(|(sum, o)| sum.add(o)),
+                false => outputs
+                    .iter_mut()
+                    .zip(output)
+                    .for_each(|(sum, o)| sum.add(o)),
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a handful of networks")]
@@ -122,7 +128,9 @@ impl<B: Backend> Network for Ensemble<B> {
 impl NetworkOutput {
     fn add(&mut self, other: Self) {
         let add = |sums: &mut [f32], values: &[f32]| {
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            sums.iter_mut()
+                .zip(values)
+                .for_each(|(sum, value)| *sum += value);
         };
         add(&mut self.probabilities, &other.probabilities);
         if let (Some(sums), Some(weights)) = (&mut self.variate_weights, &other.variate_weights) {

@@ -12,8 +12,8 @@ use crate::closed_form::RidgeConfig;
 use crate::data::augment::AugmentConfig;
 use crate::data::normalize::Normalization;
 use crate::kernels::KernelConfig;
-use crate::model::{Freeze, VisionTap};
 use crate::modalities::Modalities;
+use crate::model::{Freeze, VisionTap};
 use crate::raster::ColorJitter;
 use crate::weights::hub::WeightsSource;
 
@@ -196,7 +196,9 @@ impl FromStr for Axis {
         match name {
             "series" => Ok(Self::Series),
             "training" => Ok(Self::Training),
-            _ => Err(format!("unknown axis `{name}`: expected series or training")),
+            _ => Err(format!(
+                "unknown axis `{name}`: expected series or training"
+            )),
         }
     }
 }

@@ -42,7 +42,12 @@ impl<'a> From<&'a Vec<Series>> for Samples<'a> {
 
 impl<'a> From<&'a [LabeledSeries]> for Samples<'a> {
     fn from(samples: &'a [LabeledSeries]) -> Self {
-        Self(samples.iter().map(|sample| (sample.id, &sample.series)).collect())
+        Self(
+            samples
+                .iter()
+                .map(|sample| (sample.id, &sample.series))
+                .collect(),
+        )
     }
 }
 

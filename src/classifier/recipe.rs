@@ -1,15 +1,17 @@
 //! From options and data to what a network is built of: normalizer, plot style, sizes.
 
+use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
 use super::options::{Axis, EncoderWeights, FitOptions, Preset, Switch};
 use super::{FitError, PredictError};
 use crate::batch::{BatchViews, TimesClipBatcher};
+use crate::cache::features::FeatureDtype;
 use crate::data::SeriesDataset;
 use crate::data::normalize::{Normalization, Normalizer};
+use crate::modalities::Modalities;
 use crate::model::loss::TimesClipLoss;
 use crate::model::{Freeze, ModelMode, TimesClipClassifierConfig};
-use crate::modalities::Modalities;
 use crate::raster::{PixelStatistics, PlotStyle, XSpan, YScale};
 use crate::weights::Checkpoint;
 use crate::weights::hub::{HubOptions, WeightsSource};
@@ -68,8 +70,7 @@ fn open(source: &WeightsSource, option: &'static str) -> Result<Checkpoint, FitE
         progress: true,
         ..HubOptions::from_env()?
     };
-    Checkpoint::open(source.local(&options)?)
-        .map_err(|source| FitError::Weights { option, source })
+    Checkpoint::open(source.local(&options)?).map_err(|source| FitError::Weights { option, source })
 }
 
 impl Recipe {
@@ -144,16 +145,20 @@ fn model(
     let mut config = preset(set.n_variates(), set.n_classes()).with_mode(mode(options.modalities));
     resize(&mut config, options, set.max_steps());
     if let Some(checkpoint) = &pretrained.vision {
-        config.vision = checkpoint.vision_config().map_err(|source| FitError::Weights {
-            option: "the vision weights",
-            source,
-        })?;
+        config.vision = checkpoint
+            .vision_config()
+            .map_err(|source| FitError::Weights {
+                option: "the vision weights",
+                source,
+            })?;
     }
     if let Some(checkpoint) = &pretrained.text {
-        let text = checkpoint.text_config().map_err(|source| FitError::Weights {
-            option: "the text weights",
-            source,
-        })?;
+        let text = checkpoint
+            .text_config()
+            .map_err(|source| FitError::Weights {
+                option: "the text weights",
+                source,
+            })?;
         config.language.transformer = text;
     }
     if let Some(side) = options.pictures.side {
@@ -219,7 +224,10 @@ fn resize(config: &mut TimesClipClassifierConfig, options: &FitOptions, longest:
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "losses are of single precision")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "losses are of single precision"
+)]
 fn class_weights(set: &SeriesDataset, options: &FitOptions) -> Option<Vec<f32>> {
     let weights = options.class_weights.of(&set.class_counts())?;
     Some(weights.into_iter().map(|weight| weight as f32).collect())
@@ -230,10 +238,12 @@ fn class_weights(set: &SeriesDataset, options: &FitOptions) -> Option<Vec<f32>> 
 /// patches share.
 fn pixels(options: &FitOptions, pretrained: &Pretrained) -> Result<PixelStatistics, FitError> {
     let read = match &pretrained.vision {
-        Some(checkpoint) => checkpoint.pixel_norm().map_err(|source| FitError::Weights {
-            option: "the vision weights",
-            source,
-        })?,
+        Some(checkpoint) => checkpoint
+            .pixel_norm()
+            .map_err(|source| FitError::Weights {
+                option: "the vision weights",
+                source,
+            })?,
         None => None,
     };
     Ok(match (read, options.network.preset) {
@@ -248,4 +258,13 @@ fn pixels(options: &FitOptions, pretrained: &Pretrained) -> Result<PixelStatisti
         (None, Preset::VitS14) => PixelStatistics::IMAGENET,
         (None, _) => PixelStatistics::CLIP,
     })
+}
+
+/// A precision as Burn names it.
+pub(super) fn dtype(precision: FeatureDtype) -> FloatDType {
+    match precision {
+        FeatureDtype::F32 => FloatDType::F32,
+        FeatureDtype::F16 => FloatDType::F16,
+        FeatureDtype::Bf16 => FloatDType::BF16,
+    }
 }

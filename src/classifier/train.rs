@@ -3,14 +3,13 @@
 use std::ops::ControlFlow;
 
 use burn::module::AutodiffModule;
-use burn::tensor::FloatDType;
 use burn::tensor::backend::AutodiffBackend;
 
 use super::FitError;
 use super::network::{Ensemble, Network};
 use super::observer::{FitEvent, Phase, Watch};
 use super::options::{FitOptions, Preset};
-use super::recipe::{Pretrained, Recipe};
+use super::recipe::{Pretrained, Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
 use crate::backend::TrainingJob;
 use crate::batch::BatchSource;
@@ -20,8 +19,8 @@ use crate::data::SeriesDataset;
 use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier};
 use crate::train::{
-    Checkpoints, EpochRecord, Schedule, StepEvent, Trained, Trainer, TrainingConfig,
-    TrainingData, TrainingObserver, predict,
+    Checkpoints, EpochRecord, Schedule, StepEvent, Trained, Trainer, TrainingConfig, TrainingData,
+    TrainingObserver, predict,
 };
 
 /// Optimizer steps of a fold, where epochs are left open.
@@ -206,8 +205,7 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
         let folder = self.options.compute.checkpoints.as_ref();
         let folder = folder.map(|folder| folder.join(format!("fold-{}", number + 1)));
         let checkpoints = folder.map(Checkpoints::open).transpose()?;
-        let mut trainer =
-            Trainer::<B>::new(config, data, device)?.with_devices(self.devices);
+        let mut trainer = Trainer::<B>::new(config, data, device)?.with_devices(self.devices);
         if let Some(checkpoints) = &checkpoints {
             trainer = trainer.with_checkpoints(checkpoints);
         }
@@ -275,15 +273,6 @@ fn start<B: AutodiffBackend>(
         return Err(FitError::Options { problem });
     }
     Ok(model.with_frozen_precision(dtype))
-}
-
-/// A precision as Burn names it.
-pub(super) fn dtype(precision: FeatureDtype) -> FloatDType {
-    match precision {
-        FeatureDtype::F32 => FloatDType::F32,
-        FeatureDtype::F16 => FloatDType::F16,
-        FeatureDtype::Bf16 => FloatDType::BF16,
-    }
 }
 
 /// Hyperparameters for a fold of `n_train` samples, counted from 0.

@@ -35,7 +35,9 @@ impl RunLock {
             }
             // A file system without locks can hold a run all the same.
             Err(TryLockError::Error(source)) if source.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(source)) => return Err(IoError::at("lock", &path)(source).into()),
+            Err(TryLockError::Error(source)) => {
+                return Err(IoError::at("lock", &path)(source).into());
+            }
         }
         let _file = Arc::new(file);
         Ok(Self { _file })
