@@ -1,0 +1,233 @@
+//! Samples worth a look: the most confident mistakes and the least sure hits, with their plots as
+//! the model saw them.
+
+use super::super::input::{Example, Plot, ReportPage};
+use super::super::markup::{Element, el};
+use super::super::name::{name, shortened};
+use super::super::number::percent;
+use super::super::picture::{data_uri, heat_color, heat_level};
+use super::super::widgets::{NAME_COLUMNS, note, track};
+use super::Section;
+
+/// Samples of each kind.
+const MAX_EXAMPLES: usize = 8;
+/// Plots of a sample.
+const MAX_PLOTS: usize = 12;
+/// Classes of a sample whose probability is shown, the predicted and the true one included.
+const MAX_CLASSES: usize = 3;
+/// Bytes of all pictures together.
+const PICTURE_BYTES: usize = 1_600_000;
+
+pub(super) fn section(page: &ReportPage) -> Option<Section> {
+    let mut left = PICTURE_BYTES;
+    let mut content: Vec<Element> = explanation(page).into_iter().collect();
+    let kinds = [
+        ("Most confident mistakes", &page.mistakes),
+        ("Least sure hits", &page.unsure_hits),
+    ];
+    for (title, examples) in kinds.into_iter().filter(|(_, examples)| !examples.is_empty()) {
+        content.push(el("h3").text(title));
+        let shown = examples.iter().take(MAX_EXAMPLES);
+        let cards = shown.map(|example| card(page, example, &mut left));
+        content.push(el("div").class("examples").children(cards.collect::<Vec<_>>()));
+    }
+    Section::new("examples", "Samples worth a look", content)
+}
+
+/// What the pictures show, if there are any.
+fn explanation(page: &ReportPage) -> Option<Element> {
+    let examples = page.mistakes.iter().chain(&page.unsure_hits);
+    let mut plots = examples.flat_map(|example| &example.plots).peekable();
+    plots.peek()?;
+    match plots.any(|plot| !plot.importance.is_empty()) {
+        true => Some(heat_legend()),
+        false => Some(note("The pictures are those that the vision encoder sees, pixel for pixel.")),
+    }
+}
+
+fn card(page: &ReportPage, example: &Example, left: &mut usize) -> Element {
+    let class = |class: usize| name(&page.class_name(class), NAME_COLUMNS);
+    let answer = match example.target == example.predicted {
+        true => el("p").text("Correctly predicted as ").child(class(example.predicted)),
+        false => el("p")
+            .text("Predicted as ")
+            .child(class(example.predicted))
+            .text(", but it is ")
+            .child(class(example.target)),
+    };
+    el("article")
+        .class("example")
+        .child(el("h4").child(name(&example.id, NAME_COLUMNS)))
+        .child(answer)
+        .children(probabilities(page, example))
+        .child(plots(example, left))
+}
+
+/// The most likely classes, and the true one.
+fn probabilities(page: &ReportPage, example: &Example) -> Option<Element> {
+    let mut all = example.probabilities.clone();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let named = |class: usize| [example.predicted, example.target].contains(&class);
+    let must = all.iter().filter(|(class, _)| named(*class)).count();
+    let mut others = MAX_CLASSES.saturating_sub(must);
+    all.retain(|(class, _)| {
+        let other = !named(*class);
+        let keep = !other || others > 0;
+        others -= usize::from(other && keep);
+        keep
+    });
+    let rows = all.iter().map(|(class, probability)| {
+        let is_true = *class == example.target;
+        let mark = if is_true { " (true)" } else { "" };
+        let color = if is_true { "this" } else { "other" };
+        el("tr")
+            .child(el("th").attr("scope", "row").child(name(&page.class_name(*class), 18)).text(mark))
+            .child(el("td").class("bar").child(track(f64::from(*probability), None, color)))
+            .child(el("td").class("number").text(percent(f64::from(*probability))))
+    });
+    let body = el("tbody").children(rows);
+    (!all.is_empty()).then(|| el("table").class("probabilities").child(body))
+}
+
+/// The plots of a sample: all, or those that mattered most.
+fn plots(example: &Example, left: &mut usize) -> Element {
+    let weight = |plot: &Plot| plot.importance.iter().map(|window| window.value.max(0.0)).sum::<f32>();
+    let values = example.plots.iter().flat_map(|plot| &plot.importance).map(|window| window.value);
+    let most = values.fold(f32::MIN_POSITIVE, f32::max);
+    let mut shown: Vec<(usize, &Plot)> = example.plots.iter().enumerate().collect();
+    shown.sort_by(|a, b| weight(b.1).total_cmp(&weight(a.1)));
+    shown.truncate(MAX_PLOTS);
+    shown.sort_by_key(|(variate, _)| *variate);
+    let mut figures = Vec::new();
+    for (_, plot) in shown {
+        let uri = data_uri(plot, most);
+        if uri.len() > *left {
+            break;
+        }
+        *left -= uri.len();
+        figures.push(figure(plot, &uri, most));
+    }
+    let (drawn, all) = (figures.len(), example.plots.len());
+    let size = if drawn == 1 { "plots one" } else { "plots" };
+    let plots = el("div").child(el("div").class(size).children(figures));
+    let measured = example.plots.iter().any(|plot| !plot.importance.is_empty());
+    let which = if measured { "that mattered most" } else { "that come first" };
+    match drawn < all {
+        true => plots.child(note(format!("{drawn} of {all} variates, those {which}"))),
+        false => plots,
+    }
+}
+
+fn figure(plot: &Plot, uri: &str, most: f32) -> Element {
+    let variate = shortened(&plot.variate, NAME_COLUMNS);
+    let picture = el("img")
+        .attr("src", uri)
+        .attr("alt", format!("Line plot of {variate}"))
+        .attrs([("width", plot.side_px), ("height", plot.side_px)]);
+    let [r, g, b] = plot.ink;
+    let swatch = el("span").class("swatch").attr("style", format!("background:rgb({r},{g},{b})"));
+    let caption = match plot.importance.is_empty() {
+        true => el("figcaption").child(name(&plot.variate, 18)),
+        false => el("figcaption").child(swatch).child(name(&plot.variate, 16)),
+    };
+    el("figure").child(picture).children(strip(plot, most)).child(caption)
+}
+
+/// Importance along a picture, below it.
+fn strip(plot: &Plot, most: f32) -> Option<Element> {
+    let windows = plot.importance.iter().map(|window| {
+        let [r, g, b] = heat_color(heat_level(window.value / most).into());
+        let place = [("x", window.start), ("width", window.end - window.start)];
+        let place = place.map(|(name, value)| (name, format!("{:.1}", 100.0 * value)));
+        el("rect")
+            .attrs(place)
+            .attr("height", 1)
+            .attr("fill", format!("#{r:02x}{g:02x}{b:02x}"))
+    });
+    let strip = el("svg")
+        .class("strip")
+        .attr("viewBox", "0 0 100 1")
+        .attr("preserveAspectRatio", "none")
+        .attr("aria-hidden", "true")
+        .children(windows);
+    (!plot.importance.is_empty()).then_some(strip)
+}
+
+fn heat_legend() -> Element {
+    let steps = (0..16).map(|level| {
+        let [r, g, b] = heat_color(level);
+        el("rect")
+            .attrs([("x", level), ("width", 1), ("height", 1)])
+            .attr("fill", format!("#{r:02x}{g:02x}{b:02x}"))
+    });
+    let scale = el("svg")
+        .class("strip")
+        .attr("viewBox", "0 0 16 1")
+        .attr("preserveAspectRatio", "none")
+        .attr("aria-hidden", "true")
+        .children(steps);
+    el("p")
+        .class("note heat")
+        .text("The pictures are those that the vision encoder sees, with the line colored by importance: little ")
+        .child(scale)
+        .text(" much. The square beside a name is the ink that the model sees.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(example: Example) -> ReportPage {
+        ReportPage {
+            class_names: ["a", "b", "c", "d"].map(str::to_owned).into(),
+            mistakes: vec![example; 20],
+            ..ReportPage::default()
+        }
+    }
+
+    fn blank(variate: usize) -> Plot {
+        Plot {
+            variate: format!("v{variate}"),
+            side_px: 4,
+            mask: vec![0; 16],
+            ..Plot::default()
+        }
+    }
+
+    #[test]
+    fn the_true_class_is_shown_however_unlikely_it_is() {
+        let example = Example {
+            target: 3,
+            predicted: 0,
+            probabilities: vec![(0, 0.7), (1, 0.2), (2, 0.09), (3, 0.01)],
+            ..Example::default()
+        };
+        let html = probabilities(&page(example.clone()), &example).unwrap().to_string();
+        let shown = ["a", "b", "c", "d"].map(|name| html.contains(&format!("<bdi>{name}</bdi>")));
+        assert_eq!(shown, [true, true, false, true]);
+    }
+
+    #[test]
+    fn examples_and_plots_are_capped() {
+        let example = Example {
+            plots: (0..100).map(blank).collect(),
+            ..Example::default()
+        };
+        let html = section(&page(example)).unwrap().element().to_string();
+        assert_eq!(html.matches("<article").count(), MAX_EXAMPLES);
+        assert_eq!(html.matches("<img").count(), MAX_EXAMPLES * MAX_PLOTS);
+        assert!(html.contains("12 of 100 variates, those that come first"), "says so");
+    }
+
+    #[test]
+    fn pictures_stay_within_their_budget() {
+        let example = Example {
+            plots: (0..3).map(blank).collect(),
+            ..Example::default()
+        };
+        let size = data_uri(&blank(0), 1.0).len();
+        let mut left = 2 * size;
+        let html = plots(&example, &mut left).to_string();
+        assert_eq!((html.matches("<img").count(), left), (2, 0));
+    }
+}
