@@ -92,25 +92,43 @@ impl Axis {
             Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
             _ => (value - self.low) / (self.high - self.low),
         };
-        if place.is_finite() { place.clamp(0.0, 1.0) } else { 0.0 }
+        if place.is_finite() {
+            place.clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
     }
 
     fn ticks(&self) -> Vec<f64> {
         if self.scale == Scale::Log {
-            let marks = |factors: &[f64]| {
-                let exponents = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
-                let all = exponents.flat_map(|e| factors.iter().map(move |f| f * 10_f64.powi(e)));
-                all.filter(|tick| (self.low..=self.high).contains(tick))
-                    .collect::<Vec<f64>>()
+            let fine = self.powers(&[1.0, 2.0, 5.0]);
+            return if fine.len() <= 7 {
+                fine
+            } else {
+                self.powers(&[1.0])
             };
-            let fine = marks(&[1.0, 2.0, 5.0]);
-            return if fine.len() <= 7 { fine } else { marks(&[1.0]) };
         }
         let step = nice_step((self.high - self.low) / 5.0);
-        let step = if self.scale == Scale::Whole { step.max(1.0) } else { step };
+        let step = if self.scale == Scale::Whole {
+            step.max(1.0)
+        } else {
+            step
+        };
         let first = (self.low / step - 1e-9).ceil();
         let ticks = (0..=20).map(|i| (first + f64::from(i)) * step);
-        ticks.take_while(|tick| *tick <= self.high + 1e-9 * step).collect()
+        ticks
+            .take_while(|tick| *tick <= self.high + 1e-9 * step)
+            .collect()
+    }
+
+    /// Powers of ten on the axis, times some factors.
+    fn powers(&self, factors: &[f64]) -> Vec<f64> {
+        let [first, last] = [self.low, self.high].map(|end| end.log10().floor());
+        let exponents = (0..=40).map(|i| first + f64::from(i));
+        let exponents = exponents.take_while(|exponent| *exponent <= last);
+        let all = exponents.flat_map(|e| factors.iter().map(move |f| f * 10_f64.powf(e)));
+        all.filter(|tick| (self.low..=self.high).contains(tick))
+            .collect()
     }
 
     fn tick_label(&self, tick: f64) -> String {
@@ -121,8 +139,8 @@ impl Axis {
             Scale::Log => decimal(tick),
             Scale::Linear => {
                 let step = nice_step((self.high - self.low) / 5.0);
-                let places = (-step.log10().floor()).clamp(0.0, 8.0) as usize;
-                format!("{tick:.places$}")
+                let places = (0..8).take_while(|places| step * 10_f64.powi(*places) < 0.999);
+                format!("{tick:.places$}", places = places.count())
             }
         }
     }
@@ -131,7 +149,9 @@ impl Axis {
 /// The largest of 1, 2, 5 times a power of ten that is at most a quarter above `step`.
 fn nice_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power * 1.25 >= step);
+    let factor = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|f| f * power * 1.25 >= step);
     factor.unwrap_or(10.0) * power
 }
 
@@ -205,7 +225,10 @@ impl Chart {
     pub(super) fn dot(&mut self, point: (f64, f64), color: usize, title: &str) {
         let (x, y) = self.pixel(point);
         let dot = el("circle")
-            .class(format!("dot c{color}", color = color % super::theme::SERIES))
+            .class(format!(
+                "dot c{color}",
+                color = color % super::theme::SERIES
+            ))
             .attrs([("cx", x), ("cy", y)].map(rounded))
             .attr("r", 4.5);
         self.marks.push(dot.child(el("title").text(title)));
@@ -215,15 +238,14 @@ impl Chart {
     pub(super) fn whisker(&mut self, x: f64, [low, high]: [f64; 2]) {
         let ((x, bottom), (_, top)) = (self.pixel((x, low)), self.pixel((x, high)));
         let ends = [("x1", x), ("x2", x), ("y1", bottom), ("y2", top)];
-        self.marks.push(el("line").class("reach").attrs(ends.map(rounded)));
+        self.marks
+            .push(el("line").class("reach").attrs(ends.map(rounded)));
     }
 
     /// Adds a bar that stands on the x axis, as high as a share of the chart.
     pub(super) fn bar(&mut self, [from, to]: [f64; 2], share: f64, title: &str) {
-        let ((left, bottom), (right, _)) = (
-            self.pixel((from, self.y.low)),
-            self.pixel((to, self.y.low)),
-        );
+        let ((left, bottom), (right, _)) =
+            (self.pixel((from, self.y.low)), self.pixel((to, self.y.low)));
         let height = share.clamp(0.0, 1.0) * (HEIGHT - TOP - BOTTOM);
         let size = [
             ("x", left + 0.5),
@@ -295,7 +317,11 @@ impl Chart {
         for tick in self.y.ticks() {
             let (_, y) = self.pixel((self.x.low, tick));
             grid.push(rule((LEFT, y), (WIDTH - RIGHT, y)));
-            grid.push(text("tick end", (LEFT - 7.0, y + 4.0), &self.y.tick_label(tick)));
+            grid.push(text(
+                "tick end",
+                (LEFT - 7.0, y + 4.0),
+                &self.y.tick_label(tick),
+            ));
         }
         for tick in self.x.ticks() {
             let (x, y) = self.pixel((tick, self.y.low));
@@ -320,15 +346,27 @@ mod tests {
     use super::*;
 
     fn labels(axis: &Axis) -> Vec<String> {
-        axis.ticks().into_iter().map(|tick| axis.tick_label(tick)).collect()
+        axis.ticks()
+            .into_iter()
+            .map(|tick| axis.tick_label(tick))
+            .collect()
     }
 
     #[test]
     fn ticks_are_round_and_few() {
-        assert_eq!(labels(&Axis::share("")), ["0%", "20%", "40%", "60%", "80%", "100%"]);
-        assert_eq!(labels(&Axis::upper_share("", &[0.93])), ["90%", "92%", "94%", "96%", "98%", "100%"]);
+        assert_eq!(
+            labels(&Axis::share("")),
+            ["0%", "20%", "40%", "60%", "80%", "100%"]
+        );
+        assert_eq!(
+            labels(&Axis::upper_share("", &[0.93])),
+            ["90%", "92%", "94%", "96%", "98%", "100%"]
+        );
         assert_eq!(labels(&Axis::whole("", 1, 40)), ["10", "20", "30", "40"]);
-        assert_eq!(labels(&Axis::positive("", &[0.3, 1.9])), ["0.0", "0.5", "1.0", "1.5", "2.0"]);
+        assert_eq!(
+            labels(&Axis::positive("", &[0.3, 1.9])),
+            ["0.0", "0.5", "1.0", "1.5", "2.0"]
+        );
     }
 
     #[test]
@@ -342,7 +380,13 @@ mod tests {
     fn values_that_are_no_numbers_break_a_line() {
         let mut chart = Chart::new(Axis::whole("", 0, 3), Axis::share(""));
         let points = [(0.0, 0.5), (1.0, f64::NAN), (2.0, 0.5), (3.0, 1.0)];
-        chart.line(&points, &Style { color: 0, dashed: false });
+        chart.line(
+            &points,
+            &Style {
+                color: 0,
+                dashed: false,
+            },
+        );
         let path = chart.marks[0].to_string();
         assert_eq!(path.matches('M').count(), 2, "{path}");
         assert!(!path.contains("NaN"), "{path}");
@@ -352,15 +396,36 @@ mod tests {
     fn long_lines_are_thinned_and_keep_their_ends() {
         let mut chart = Chart::new(Axis::whole("", 0, 9999), Axis::share(""));
         let points: Vec<(f64, f64)> = (0..10_000).map(|x| (f64::from(x), 0.5)).collect();
-        chart.line(&points, &Style { color: 9, dashed: true });
+        chart.line(
+            &points,
+            &Style {
+                color: 9,
+                dashed: true,
+            },
+        );
         let path = chart.marks[0].to_string();
-        assert!(path.matches('L').count() <= MAX_POINTS, "{} points", path.matches('L').count());
-        assert!(path.contains(&format!("L{:.1}", WIDTH - RIGHT)), "the last point");
+        assert!(
+            path.matches('L').count() <= MAX_POINTS,
+            "{} points",
+            path.matches('L').count()
+        );
+        assert!(
+            path.contains(&format!("L{:.1}", WIDTH - RIGHT)),
+            "the last point"
+        );
     }
 
     #[test]
     fn no_values_still_make_an_axis() {
-        let axes = [Axis::positive("", &[]), Axis::positive("", &[f64::NAN, 0.0]), Axis::upper_share("", &[])];
-        assert!(axes.iter().all(|axis| axis.high > axis.low && !axis.ticks().is_empty()), "{axes:?}");
+        let axes = [
+            Axis::positive("", &[]),
+            Axis::positive("", &[f64::NAN, 0.0]),
+            Axis::upper_share("", &[]),
+        ];
+        assert!(
+            axes.iter()
+                .all(|axis| axis.high > axis.low && !axis.ticks().is_empty()),
+            "{axes:?}"
+        );
     }
 }

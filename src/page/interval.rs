@@ -41,7 +41,10 @@ mod tests {
         for (correct, samples, expected) in known {
             let found = wilson(correct, samples).unwrap();
             for (found, expected) in found.into_iter().zip(expected) {
-                assert!((found - expected).abs() < TOLERANCE, "{correct}/{samples}: {found}");
+                assert!(
+                    (found - expected).abs() < TOLERANCE,
+                    "{correct}/{samples}: {found}"
+                );
             }
         }
         assert_eq!(wilson(0, 0), None);
@@ -49,7 +52,9 @@ mod tests {
 
     /// Uniform numbers in 0..1, by the multiplier of Knuth's MMIX.
     fn uniform(state: &mut u64) -> f64 {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (*state >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -68,7 +73,10 @@ mod tests {
                 }
                 let share = f64::from(held_here) / 2000.0;
                 // Shares of few samples come in steps, so that a single case may be further off.
-                assert!((0.92..=0.985).contains(&share), "n {n}, accuracy {accuracy}: {share}");
+                assert!(
+                    (0.92..=0.985).contains(&share),
+                    "n {n}, accuracy {accuracy}: {share}"
+                );
                 held += held_here;
                 trials += 2000;
             }

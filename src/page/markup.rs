@@ -37,7 +37,10 @@ impl Element {
     }
 
     /// Adds several attributes; most of SVG's are numbers.
-    pub(super) fn attrs<V: Display>(self, attributes: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+    pub(super) fn attrs<V: Display>(
+        self,
+        attributes: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
         attributes
             .into_iter()
             .fold(self, |element, (name, value)| element.attr(name, value))
@@ -124,13 +127,19 @@ mod tests {
         let hostile = "\"'><script>alert(1)</script>&amp;";
         let element = el("p").attr("title", hostile).text(hostile);
         let safe = "&#34;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;";
-        assert_eq!(element.to_string(), format!("<p title=\"{safe}\">{safe}</p>"));
+        assert_eq!(
+            element.to_string(),
+            format!("<p title=\"{safe}\">{safe}</p>")
+        );
     }
 
     #[test]
     fn forbidden_characters_are_replaced() {
         let element = el("p").text("a\0b\u{1b}c\u{ffff}d\r\n");
-        assert_eq!(element.to_string(), "<p>a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}\n</p>");
+        assert_eq!(
+            element.to_string(),
+            "<p>a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}\n</p>"
+        );
     }
 
     #[test]

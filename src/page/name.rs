@@ -25,8 +25,14 @@ pub(super) fn shortened(text: &str, columns: usize) -> String {
     cut(&clean(text), columns, 3 * columns)
 }
 
-/// One line without controls, so that what is compared and cut is what is shown.
+/// One line without controls, so that what is compared and cut is what is shown. Letters keep their
+/// direction; marks that would turn the text after them are dropped.
 fn clean(text: &str) -> String {
+    let turns = ['\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    let text: String = text
+        .chars()
+        .filter(|c| !turns.iter().any(|turn| turn.contains(c)))
+        .collect();
     let words: Vec<&str> = text
         .split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
@@ -88,13 +94,19 @@ mod tests {
 
     #[test]
     fn a_short_name_is_shown_as_it_is() {
-        assert_eq!(name("left <foot>", 20).to_string(), "<bdi>left &lt;foot&gt;</bdi>");
+        assert_eq!(
+            name("left <foot>", 20).to_string(),
+            "<bdi>left &lt;foot&gt;</bdi>"
+        );
     }
 
     #[test]
     fn a_long_name_is_cut_and_whole_in_its_tooltip() {
         let shown = name("a name that goes on and on", 10).to_string();
-        assert_eq!(shown, "<bdi title=\"a name that goes on and on\">a name th…</bdi>");
+        assert_eq!(
+            shown,
+            "<bdi title=\"a name that goes on and on\">a name th…</bdi>"
+        );
         let endless = name(&"x".repeat(10_000), 10).to_string();
         assert!(endless.len() < 300, "{}", endless.len());
     }
@@ -103,7 +115,15 @@ mod tests {
     fn width_counts_wide_letters_twice_and_marks_not_at_all() {
         assert_eq!(shortened("时间序列分类", 7), "时间序…");
         let stacked = format!("e{}", "\u{301}".repeat(1000));
-        assert!(shortened(&stacked, 10).chars().count() <= 31, "marks are cut");
+        assert!(
+            shortened(&stacked, 10).chars().count() <= 31,
+            "marks are cut"
+        );
+    }
+
+    #[test]
+    fn marks_that_turn_text_are_dropped_and_letters_keep_their_direction() {
+        assert_eq!(shortened("\u{202e}abc\u{202c} שלום", 20), "abc שלום");
     }
 
     #[test]

@@ -116,13 +116,19 @@ mod tests {
     fn counts_are_grouped_or_brief() {
         assert_eq!([7, 1234, 1_234_567].map(count), ["7", "1,234", "1,234,567"]);
         assert_eq!([999, 12_345, 2_000_000].map(brief), ["999", "12k", "2M"]);
-        assert_eq!([1, 2].map(|n| counted(n, "sample")), ["1 sample", "2 samples"]);
+        assert_eq!(
+            [1, 2].map(|n| counted(n, "sample")),
+            ["1 sample", "2 samples"]
+        );
     }
 
     #[test]
     fn durations_and_bytes_change_units() {
         let shown = [0.0021, 0.5, 12.34, 200.0, 7500.0].map(duration);
-        assert_eq!(shown, ["2.1 ms", "500 ms", "12.3 s", "3 min 20 s", "2 h 5 min"]);
+        assert_eq!(
+            shown,
+            ["2.1 ms", "500 ms", "12.3 s", "3 min 20 s", "2 h 5 min"]
+        );
         let shown = [999, 1500, 123_456_789, 2_500_000_000].map(bytes);
         assert_eq!(shown, ["999 B", "1.5 kB", "123 MB", "2.5 GB"]);
     }

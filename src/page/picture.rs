@@ -1,7 +1,7 @@
 //! Line plots as small PNG pictures inside the page.
 
-use super::input::Plot;
 use super::theme::{HEAT, Rgb};
+use crate::page::Plot;
 use crate::raster::rgb8;
 
 /// Levels of coverage of a picture that is colored by importance: 16 of them and 16 of importance
@@ -62,7 +62,11 @@ fn heated(plot: &Plot, most: f32) -> Vec<u8> {
     reason = "the share is clamped to 0..=1"
 )]
 pub(super) fn heat_level(share: f32) -> u8 {
-    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     (share * 15.0).round() as u8
 }
 
@@ -99,7 +103,11 @@ fn base64(bytes: &[u8]) -> String {
         for i in 0..4 {
             let six = (bits >> (18 - 6 * i) & 63) as usize;
             let padded = i > chunk.len();
-            out.push(if padded { '=' } else { char::from(ALPHABET[six]) });
+            out.push(if padded {
+                '='
+            } else {
+                char::from(ALPHABET[six])
+            });
         }
     }
     out
@@ -109,8 +117,8 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use std::io::Cursor;
 
-    use super::super::input::HeatWindow;
     use super::*;
+    use crate::page::HeatWindow;
 
     /// Colors of a picture, row by row.
     fn pixels(png: Vec<u8>) -> Vec<Rgb> {
@@ -153,7 +161,9 @@ mod tests {
     #[test]
     fn base64_is_that_of_the_standard() {
         let coded = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|t| base64(t.as_bytes()));
-        let known = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        let known = [
+            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
+        ];
         assert_eq!(coded, known);
     }
 }

@@ -2,22 +2,20 @@
 
 mod calibration;
 mod classes;
-mod comparison;
+pub(super) mod comparison;
 pub(super) mod confusion;
-mod cost;
-mod data;
-mod early;
-mod examples;
-mod importance;
-mod learning;
-mod modalities;
-mod provenance;
+pub(super) mod cost;
+pub(super) mod data;
+pub(super) mod early;
+pub(super) mod examples;
+pub(super) mod importance;
+pub(super) mod learning;
+pub(super) mod modalities;
+pub(super) mod provenance;
 mod verdict;
 
-pub(super) use verdict::verdict;
-
-use super::input::ReportPage;
-use super::markup::{Element, el};
+use crate::page::ReportPage;
+use crate::page::markup::{Element, el};
 
 /// A section, and its entry in the table of contents.
 pub(super) struct Section {
@@ -44,6 +42,7 @@ impl Section {
 /// All sections that have something to show.
 pub(super) fn all(page: &ReportPage) -> Vec<Section> {
     let sections = [
+        verdict::section,
         confusion::section,
         classes::section,
         calibration::section,
@@ -57,5 +56,8 @@ pub(super) fn all(page: &ReportPage) -> Vec<Section> {
         cost::section,
         provenance::section,
     ];
-    sections.into_iter().filter_map(|section| section(page)).collect()
+    sections
+        .into_iter()
+        .filter_map(|section| section(page))
+        .collect()
 }

@@ -3,6 +3,10 @@
 //! With `TIMESCLIP_PAGES=DIR` the pages are also written to that folder, for
 //! `tests/html/check.py` and for eyes.
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "small numbers of made-up data"
+)]
 mod samples;
 
 use std::fs;
@@ -46,16 +50,25 @@ fn tags(html: &str) -> Vec<(&str, &str, bool)> {
 /// What must hold of every page.
 fn check(html: &str) {
     assert!(html.len() < MAX_BYTES, "{} bytes", html.len());
-    let body = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
+    let body = html
+        .strip_prefix("<!DOCTYPE html>\n")
+        .expect("a document type");
     let mut open = Vec::new();
     let mut ids = Vec::new();
     for (name, attributes, ends) in tags(body) {
         match (ends, VOID.contains(&name)) {
-            (true, _) => assert_eq!(open.pop(), Some(name), "an end tag closes the last start tag"),
+            (true, _) => assert_eq!(
+                open.pop(),
+                Some(name),
+                "an end tag closes the last start tag"
+            ),
             (false, true) => {}
             (false, false) => open.push(name),
         }
-        assert!(!["script", "link", "iframe", "object", "base"].contains(&name), "{name} is active");
+        assert!(
+            !["script", "link", "iframe", "object", "base"].contains(&name),
+            "{name} is active"
+        );
         assert!(attributes.matches('"').count() % 2 == 0, "{attributes}");
         let quoted: Vec<&str> = attributes.split('"').collect();
         for pair in quoted.chunks_exact(2) {
@@ -71,13 +84,18 @@ fn check(html: &str) {
     }
     assert!(open.is_empty(), "{open:?} are never closed");
     let style = &body[body.find("<style>").unwrap()..body.find("</style>").unwrap()];
-    assert!(!style.contains("url(") && !style.contains("@import"), "the style sheet refers to nothing");
+    assert!(
+        !style.contains("url(") && !style.contains("@import"),
+        "the style sheet refers to nothing"
+    );
     let n = ids.len();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), n, "no id is used twice");
     // Pictures may spell anything.
-    let plain = body.split("data:image/png;base64,").map(|part| part.trim_start_matches(|c| c != '"'));
+    let plain = body
+        .split("data:image/png;base64,")
+        .map(|part| part.trim_start_matches(|c| c != '"'));
     let plain: String = plain.collect();
     let numbers = ["NaN", "inf\"", "inf ", "inf%"].map(|text| plain.contains(text));
     assert_eq!(numbers, [false; 4], "no number is shown that is none");
@@ -88,12 +106,26 @@ fn a_multivariate_set_has_all_sections_in_order() {
     let html = page("vowels", &samples::vowels());
     check(&html);
     let ids = [
-        "verdict", "confusion", "classes", "calibration", "learning", "modalities", "importance",
-        "examples", "data", "early", "comparison", "cost", "provenance",
+        "verdict",
+        "confusion",
+        "classes",
+        "calibration",
+        "learning",
+        "modalities",
+        "importance",
+        "examples",
+        "data",
+        "early",
+        "comparison",
+        "cost",
+        "provenance",
     ];
     let places: Vec<usize> = ids
         .iter()
-        .map(|id| html.find(&format!("<section id=\"{id}\">")).unwrap_or_else(|| panic!("{id} is not there")))
+        .map(|id| {
+            html.find(&format!("<section id=\"{id}\">"))
+                .unwrap_or_else(|| panic!("{id} is not there"))
+        })
         .collect();
     assert!(places.is_sorted(), "{places:?}");
 }
@@ -124,11 +156,23 @@ fn hostile_names_are_shown_as_text() {
     let (set, hostile) = samples::hostile();
     let html = page("hostile", &set);
     check(&html);
-    assert!(!html.contains("<script") && !html.contains("<img src=x"), "nothing became markup");
-    assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;"), "it is there as text");
-    assert!(html.contains("<bdi>שלום עולם</bdi>"), "right-to-left text is set apart");
+    assert!(
+        !html.contains("<script") && !html.contains("<img src=x"),
+        "nothing became markup"
+    );
+    assert!(
+        html.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;"),
+        "it is there as text"
+    );
+    assert!(
+        html.contains("<bdi>שלום עולם</bdi>"),
+        "right-to-left text is set apart"
+    );
     let whole: Vec<&String> = hostile.iter().filter(|name| name.len() > 5_000).collect();
-    assert!(!whole.is_empty() && whole.iter().all(|name| html.contains(name.as_str())), "long names are there in full");
+    assert!(
+        !whole.is_empty() && whole.iter().all(|name| html.contains(name.as_str())),
+        "long names are there in full"
+    );
 }
 
 #[test]

@@ -80,10 +80,10 @@ const DARK: Theme = Theme {
         0x56b4e9, 0xff9a4d, 0x3ecfa0, 0xe59bc6, 0xe6d04a, 0x8fa8ff, 0xbda4e6, 0xb4bcc6,
     ]),
     hit: ramp([
-        0x17293c, 0x1b3a57, 0x1f4c75, 0x245f94, 0x5aa5e6, 0x8cc4f3, 0xbfe0fb,
+        0x17293c, 0x1b3a57, 0x1f4c75, 0x245f94, 0x4d9adb, 0x68aeea, 0x86c3f5,
     ]),
     miss: ramp([
-        0x36220f, 0x54300f, 0x733f0d, 0x92500f, 0xe8924a, 0xf2b27c, 0xf8d3b0,
+        0x36220f, 0x54300f, 0x733f0d, 0x92500f, 0xdf8840, 0xeb9f5c, 0xf5b87f,
     ]),
 };
 
@@ -146,7 +146,11 @@ pub(super) fn css() -> String {
     reason = "the share is clamped, so that the level is below `LEVELS`"
 )]
 pub(super) fn level(share: f64) -> usize {
-    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     ((share * LEVELS as f64).ceil() as usize).saturating_sub(1)
 }
 
@@ -183,8 +187,14 @@ mod tests {
 
     #[test]
     fn contrast_is_that_of_the_guidelines() {
-        assert!((contrast(rgb(0xffffff), rgb(0)) - 21.0).abs() < 1e-9, "white on black");
-        assert!((contrast(rgb(0x767676), rgb(0xffffff)) - 4.54).abs() < 0.01, "a known grey");
+        assert!(
+            (contrast(rgb(0xffffff), rgb(0)) - 21.0).abs() < 1e-9,
+            "white on black"
+        );
+        assert!(
+            (contrast(rgb(0x767676), rgb(0xffffff)) - 4.54).abs() < 0.01,
+            "a known grey"
+        );
     }
 
     #[test]
@@ -204,7 +214,10 @@ mod tests {
                 for (level, ground) in ramp.into_iter().enumerate() {
                     let text = if level < DEEP { theme.ink } else { theme.paper };
                     let found = contrast(text, ground);
-                    assert!(found >= TEXT_CONTRAST, "level {level}, {ground:x?}: {found}");
+                    assert!(
+                        found >= TEXT_CONTRAST,
+                        "level {level}, {ground:x?}: {found}"
+                    );
                 }
             }
         }
@@ -213,7 +226,11 @@ mod tests {
     #[test]
     fn lines_have_contrast_on_paper_and_surface() {
         for theme in [LIGHT, DARK] {
-            for (line, ground) in theme.series.iter().flat_map(|l| [(*l, theme.paper), (*l, theme.surface)]) {
+            for (line, ground) in theme
+                .series
+                .iter()
+                .flat_map(|l| [(*l, theme.paper), (*l, theme.surface)])
+            {
                 let found = contrast(line, ground);
                 assert!(found >= MARK_CONTRAST, "{line:x?} on {ground:x?}: {found}");
             }
@@ -223,7 +240,8 @@ mod tests {
     #[test]
     fn ramps_are_told_apart_by_lightness_alone() {
         let rises = |ramp: &[Rgb], sign: f64| {
-            ramp.windows(2).all(|pair| sign * (luminance(pair[1]) - luminance(pair[0])) > 0.0)
+            ramp.windows(2)
+                .all(|pair| sign * (luminance(pair[1]) - luminance(pair[0])) > 0.0)
         };
         assert!(rises(&LIGHT.hit, -1.0) && rises(&LIGHT.miss, -1.0), "light");
         assert!(rises(&DARK.hit, 1.0) && rises(&DARK.miss, 1.0), "dark");

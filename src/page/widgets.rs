@@ -1,11 +1,29 @@
 //! Parts that several sections are made of: tables, bars, tiles, things that fold away.
 
-use super::input::Fact;
 use super::markup::{Element, el};
 use super::name::name;
 
 /// Columns of a name in a table.
 pub(super) const NAME_COLUMNS: usize = 32;
+
+/// A named figure.
+#[derive(Clone, Debug, Default)]
+pub struct Fact {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Fact {
+    /// A named figure.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
+}
 
 /// A column of a table.
 #[derive(Clone, Copy)]
@@ -44,12 +62,14 @@ pub(super) fn table(
 
 /// A cell of words.
 pub(super) fn cell(content: Element) -> Element {
-    el("td").child(content)
+    el("td").class("name").child(content)
 }
 
 /// The cell that names its row.
 pub(super) fn head(text: &str) -> Element {
-    el("th").attr("scope", "row").child(name(text, NAME_COLUMNS))
+    el("th")
+        .attr("scope", "row")
+        .child(name(text, NAME_COLUMNS))
 }
 
 /// A cell of a number.
@@ -70,10 +90,18 @@ pub(super) fn track(share: f64, interval: Option<[f64; 2]>, class: &str) -> Elem
         .attr("viewBox", "0 0 100 10")
         .attr("preserveAspectRatio", "none")
         .attr("aria-hidden", "true")
-        .child(el("rect").class(class).attrs(span([0.0, share])).attr("height", 10));
+        .child(
+            el("rect")
+                .class(class)
+                .attrs(span([0.0, share]))
+                .attr("height", 10),
+        );
     let whisker = |interval: [f64; 2], height: u8| {
         let place = [("y", (10 - height) / 2), ("height", height)];
-        el("rect").class("whisker").attrs(span(interval)).attrs(place)
+        el("rect")
+            .class("whisker")
+            .attrs(span(interval))
+            .attrs(place)
     };
     let Some([low, high]) = interval else {
         return svg;
@@ -88,9 +116,19 @@ const WHISKER: f64 = 0.004;
 
 /// Place and width of a part of a bar.
 fn span([from, to]: [f64; 2]) -> [(&'static str, String); 2] {
-    let percent = |share: f64| 100.0 * if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let percent = |share: f64| {
+        100.0
+            * if share.is_finite() {
+                share.clamp(0.0, 1.0)
+            } else {
+                0.0
+            }
+    };
     let [from, to] = [from, to].map(percent);
-    [("x", format!("{from:.1}")), ("width", format!("{:.1}", (to - from).max(0.0)))]
+    [
+        ("x", format!("{from:.1}")),
+        ("width", format!("{:.1}", (to - from).max(0.0))),
+    ]
 }
 
 /// A figure that stands for itself.
@@ -103,7 +141,10 @@ pub(super) fn tile(label: &str, value: impl std::fmt::Display, hint: &str) -> El
 }
 
 /// Something that folds away.
-pub(super) fn fold(summary: impl std::fmt::Display, content: impl IntoIterator<Item = Element>) -> Element {
+pub(super) fn fold(
+    summary: impl std::fmt::Display,
+    content: impl IntoIterator<Item = Element>,
+) -> Element {
     el("details")
         .child(el("summary").text(summary))
         .children(content)

@@ -1,12 +1,12 @@
 //! Calibration: whether the model is right as often as it says.
 
-use super::super::chart::{Axis, Chart, Style};
-use super::super::input::{CalibrationBin, Evaluation, ReportPage};
-use super::super::interval::wilson;
-use super::super::markup::{Element, el};
-use super::super::number::{count, decimal, optional, percent};
-use super::super::widgets::{Column, fold, note, number, paragraph, table, tile};
 use super::Section;
+use crate::page::chart::{Axis, Chart, Style};
+use crate::page::interval::wilson;
+use crate::page::markup::{Element, el};
+use crate::page::number::{count, decimal, optional, percent};
+use crate::page::widgets::{Column, fold, note, number, paragraph, table, tile};
+use crate::page::{CalibrationBin, Evaluation, ReportPage};
 
 /// How to read the diagram.
 const READING: &str = "Each dot is a group of answers given with about the same confidence, at the \
@@ -16,7 +16,10 @@ const READING: &str = "Each dot is a group of answers given with about the same 
 const BARS: f64 = 0.2;
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
-    let evaluation = page.evaluation.as_ref().filter(|evaluation| evaluation.total() > 0)?;
+    let evaluation = page
+        .evaluation
+        .as_ref()
+        .filter(|evaluation| evaluation.total() > 0)?;
     let mut bins = evaluation.calibration.clone();
     bins.retain(|bin| bin.samples > 0 && bin.confidence.is_finite());
     if bins.is_empty() && evaluation.log_loss.is_none() && evaluation.ece.is_none() {
@@ -24,7 +27,9 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
     }
     let mut content = vec![tiles(evaluation)];
     if !bins.is_empty() {
-        let text = el("div").child(paragraph(reading(&bins))).child(note(READING));
+        let text = el("div")
+            .child(paragraph(reading(&bins)))
+            .child(note(READING));
         let table = fold("The same as a table", [bin_table(&bins)]);
         let sides = el("div").class("sides").child(reliability(&bins));
         content.push(sides.child(text.child(table)));
@@ -35,9 +40,21 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
 fn tiles(evaluation: &Evaluation) -> Element {
     let hint = "Mean distance between confidence and accuracy";
     el("dl").class("tiles").children([
-        tile("Expected calibration error", optional(evaluation.ece, percent), hint),
-        tile("Log loss", optional(evaluation.log_loss, decimal), "0 is perfect"),
-        tile("Brier score", optional(evaluation.brier, decimal), "0 is perfect"),
+        tile(
+            "Expected calibration error",
+            optional(evaluation.ece, percent),
+            hint,
+        ),
+        tile(
+            "Log loss",
+            optional(evaluation.log_loss, decimal),
+            "0 is perfect",
+        ),
+        tile(
+            "Brier score",
+            optional(evaluation.brier, decimal),
+            "0 is perfect",
+        ),
     ])
 }
 
@@ -56,7 +73,9 @@ fn reliability(bins: &[CalibrationBin]) -> Element {
     for (i, bin) in bins.iter().enumerate() {
         // A bar is as wide as its neighbors allow, around the mean confidence of its bin.
         let gap = |other: Option<&CalibrationBin>| {
-            other.map_or(0.05, |other| (other.confidence - bin.confidence).abs() / 2.0)
+            other.map_or(0.05, |other| {
+                (other.confidence - bin.confidence).abs() / 2.0
+            })
         };
         let before = gap(i.checked_sub(1).and_then(|i| bins.get(i)));
         let half = before.min(gap(bins.get(i + 1))).clamp(0.01, 0.04);
@@ -64,7 +83,10 @@ fn reliability(bins: &[CalibrationBin]) -> Element {
         let title = format!("{} samples", count(bin.samples));
         chart.bar(span, BARS * bin.samples as f64 / most, &title);
     }
-    let perfect = Style { color: 7, dashed: true };
+    let perfect = Style {
+        color: 7,
+        dashed: true,
+    };
     chart.line(&[(0.0, 0.0), (1.0, 1.0)], &perfect);
     for bin in bins {
         chart.whisker(bin.confidence, interval(bin));
@@ -101,10 +123,15 @@ fn reading(bins: &[CalibrationBin]) -> String {
     };
     let n = bins.len();
     match (off(1.0), off(-1.0)) {
-        (0, 0) => "In no bin does confidence differ from accuracy by more than chance would explain.".to_owned(),
+        (0, 0) => {
+            "In no bin does confidence differ from accuracy by more than chance would explain."
+                .to_owned()
+        }
         (over, 0) => format!("The model is overconfident in {over} of {n} bins."),
         (0, under) => format!("The model is underconfident in {under} of {n} bins."),
-        (over, under) => format!("Of {n} bins, the model is overconfident in {over} and underconfident in {under}."),
+        (over, under) => format!(
+            "Of {n} bins, the model is overconfident in {over} and underconfident in {under}."
+        ),
     }
 }
 
@@ -138,8 +165,14 @@ mod tests {
             correct,
             samples,
         };
-        assert!(reading(&[bin(0.9, 8, 10)]).starts_with("In no bin"), "8 of 10 may be 90%");
+        assert!(
+            reading(&[bin(0.9, 8, 10)]).starts_with("In no bin"),
+            "8 of 10 may be 90%"
+        );
         let both = reading(&[bin(0.9, 50, 100), bin(0.5, 90, 100)]);
-        assert_eq!(both, "Of 2 bins, the model is overconfident in 1 and underconfident in 1.");
+        assert_eq!(
+            both,
+            "Of 2 bins, the model is overconfident in 1 and underconfident in 1."
+        );
     }
 }

@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 
-use super::super::input::{Evaluation, ReportPage};
-use super::super::markup::{Element, el};
-use super::super::name::name;
-use super::super::number::{NONE, count, optional, percent};
-use super::super::widgets::{Column, NAME_COLUMNS, bar, cell, fold, head, note, number, table, track};
 use super::Section;
+use crate::page::markup::{Element, el};
+use crate::page::name::{columns_of, name};
+use crate::page::number::{NONE, count, optional, percent};
+use crate::page::widgets::{
+    Column, NAME_COLUMNS, bar, cell, fold, head, note, number, table, track,
+};
+use crate::page::{Evaluation, ReportPage};
 
 /// Classes of a table that is shown whole, in the order of the classes.
 const MAX_WHOLE: usize = 20;
@@ -26,20 +28,33 @@ struct ClassScores {
 }
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
-    let evaluation = page.evaluation.as_ref().filter(|evaluation| evaluation.total() > 0)?;
+    let evaluation = page
+        .evaluation
+        .as_ref()
+        .filter(|evaluation| evaluation.total() > 0)?;
     let mut scores = scores(evaluation);
     let n = scores.len();
     let content = if n <= MAX_WHOLE {
         vec![class_table(page, &scores, "Scores of each class")]
     } else {
         scores.sort_by(|a, b| rank(a).total_cmp(&rank(b)).then(b.samples.cmp(&a.samples)));
-        let worst = class_table(page, &scores[..WORST], &format!("The {WORST} classes with the lowest F1"));
+        let worst = class_table(
+            page,
+            &scores[..WORST],
+            &format!("The {WORST} classes with the lowest F1"),
+        );
         let all = class_table(page, &scores, "Scores of each class, lowest F1 first");
-        vec![worst, fold(format!("All {} classes", count(n as u64)), [all])]
+        vec![
+            worst,
+            fold(format!("All {} classes", count(n as u64)), [all]),
+        ]
     };
     let legend = "Precision: how many of those predicted as the class are of it. Recall: how many of \
                   its samples were found. F1: their harmonic mean.";
-    let content = content.into_iter().chain([note(legend)]).chain(long_names(page));
+    let content = content
+        .into_iter()
+        .chain([note(legend)])
+        .chain(long_names(page));
     Section::new("classes", "Classes", content.collect())
 }
 
@@ -55,12 +70,18 @@ fn scores(evaluation: &Evaluation) -> Vec<ClassScores> {
     let matrix = &evaluation.confusion;
     let mut predicted = vec![0_u64; matrix.len()];
     for row in matrix {
-        row.iter().zip(&mut predicted).for_each(|(n, sum)| *sum += n);
+        row.iter()
+            .zip(&mut predicted)
+            .for_each(|(n, sum)| *sum += n);
     }
     let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
     let of_class = |(class, row): (usize, &Vec<u64>)| {
         let (samples, correct) = (row.iter().sum(), row[class]);
-        let mistakes = row.iter().copied().enumerate().filter(|(other, n)| *other != class && *n > 0);
+        let mistakes = row
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(other, n)| *other != class && *n > 0);
         ClassScores {
             class,
             samples,
@@ -108,16 +129,17 @@ const LONG_NAMES: usize = 60_000;
 
 /// The names that do not fit the tables, in full.
 fn long_names(page: &ReportPage) -> Option<Element> {
-    let is_long = |text: &&String| super::super::name::columns_of(text) > NAME_COLUMNS;
+    let is_long = |text: &&String| columns_of(text) > NAME_COLUMNS;
     let mut left = LONG_NAMES;
-    let items = page.class_names.iter().filter(is_long).map_while(|text| {
+    let names = page.class_names.iter().filter(is_long).map_while(|text| {
         let shown: String = text.chars().take(left).collect();
         left -= shown.chars().count();
         (!shown.is_empty()).then(|| el("li").child(el("bdi").text(shown)))
     });
-    let items: Vec<Element> = items.collect();
-    let list = el("ul").class("names").children(items.iter().cloned());
-    (!items.is_empty()).then(|| fold("Long class names in full", [list]))
+    let names: Vec<Element> = names.collect();
+    let any = !names.is_empty();
+    let list = el("ul").class("names").children(names);
+    any.then(|| fold("Long class names in full", [list]))
 }
 
 #[cfg(test)]
@@ -133,9 +155,18 @@ mod tests {
         let [first, _, absent] = &scores(&evaluation)[..] else {
             panic!("three classes");
         };
-        assert_eq!((first.precision, first.recall), (Some(8.0 / 9.0), Some(0.8)));
-        assert_eq!((first.f1, first.taken_for), (Some(16.0 / 19.0), Some((1, 2))));
-        assert_eq!((absent.precision, absent.recall, absent.f1), (None, None, None));
+        assert_eq!(
+            (first.precision, first.recall),
+            (Some(8.0 / 9.0), Some(0.8))
+        );
+        assert_eq!(
+            (first.f1, first.taken_for),
+            (Some(16.0 / 19.0), Some((1, 2)))
+        );
+        assert_eq!(
+            (absent.precision, absent.recall, absent.f1),
+            (None, None, None)
+        );
     }
 
     #[test]
@@ -155,7 +186,13 @@ mod tests {
         };
         let html = section(&page).unwrap().element().to_string();
         let shown = &html[..html.find("<details>").unwrap()];
-        assert!(shown.find("<bdi>class 33</bdi>").unwrap() < shown.find("<bdi>class 3</bdi>").unwrap(), "worst first");
-        assert!(html.contains("<summary>All 50 classes</summary>"), "all of them");
+        assert!(
+            shown.find("<bdi>class 33</bdi>").unwrap() < shown.find("<bdi>class 3</bdi>").unwrap(),
+            "worst first"
+        );
+        assert!(
+            html.contains("<summary>All 50 classes</summary>"),
+            "all of them"
+        );
     }
 }

@@ -2,54 +2,63 @@
 
 use std::cmp::Reverse;
 
-use super::super::input::{Evaluation, ReportPage};
-use super::super::markup::{Element, el};
-use super::super::name::{columns_of, name, shortened};
-use super::super::number::{brief, count, counted, percent};
-use super::super::theme::{self, DEEP, level};
-use super::super::widgets::{Column, NAME_COLUMNS, cell, note, number, scroller, table};
 use super::Section;
+use crate::page::markup::{Element, el};
+use crate::page::name::{columns_of, name, shortened};
+use crate::page::number::{brief, count, counted, percent};
+use crate::page::theme::{self, DEEP, level};
+use crate::page::widgets::{Column, NAME_COLUMNS, cell, note, number, scroller, table};
+use crate::page::{Evaluation, ReportPage};
 
 /// Classes of a matrix that is drawn.
 const MAX_DRAWN: usize = 40;
 /// Confused pairs that are listed instead of a matrix, and beside one.
-const PAIRS: usize = 40;
+const PAIRS: usize = 20;
 const PAIRS_BESIDE: usize = 5;
 /// Columns of a class name on the axes, and in the tooltip of a cell.
-const AXIS_COLUMNS: usize = 16;
+const AXIS_COLUMNS: usize = 14;
 const TOOLTIP_COLUMNS: usize = 40;
 /// Space around things.
 const GAP: f64 = 8.0;
 /// Height of a line of lettering, and the width of one of its columns.
 const LINE: f64 = 14.0;
-const COLUMN: f64 = 7.2;
+const COLUMN: f64 = 6.8;
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
-    let evaluation = page.evaluation.as_ref().filter(|evaluation| evaluation.total() > 0)?;
+    let evaluation = page
+        .evaluation
+        .as_ref()
+        .filter(|evaluation| evaluation.total() > 0)?;
     let names: Vec<String> = (0..evaluation.confusion.len())
         .map(|class| page.class_name(class))
         .collect();
     let mut content = Vec::new();
+    let mut title = "Confusion matrix";
     if names.len() <= MAX_DRAWN {
         let legend = "Rows are true classes, columns predicted ones. Blue cells are correct answers, \
                       orange ones mistakes; the shade is the share of the row.";
         let matrix = scroller("Confusion matrix", drawing(&evaluation.confusion, &names));
-        let left = el("div").child(matrix).child(note(legend));
-        let right = el("div").child(pairs(evaluation, &names, PAIRS_BESIDE));
-        content.push(el("div").class("sides").child(left).child(right));
+        let pairs = pairs(evaluation, &names, PAIRS_BESIDE);
+        let right = el("div").child(note(legend)).child(pairs);
+        content.push(el("div").class("sides").child(matrix).child(right));
     } else {
+        title = "Most confused classes";
         content.push(pairs(evaluation, &names, PAIRS));
     }
-    Section::new("confusion", "Confusion matrix", content)
+    Section::new("confusion", title, content)
 }
 
 /// The pairs of classes that are most often taken for each other.
 fn pairs(evaluation: &Evaluation, names: &[String], most: usize) -> Element {
-    let cells = evaluation.confusion.iter().enumerate().flat_map(|(target, row)| {
-        let of_row: u64 = row.iter().sum();
-        let row = row.iter().enumerate();
-        row.map(move |(predicted, n)| (target, predicted, *n, of_row))
-    });
+    let cells = evaluation
+        .confusion
+        .iter()
+        .enumerate()
+        .flat_map(|(target, row)| {
+            let of_row: u64 = row.iter().sum();
+            let row = row.iter().enumerate();
+            row.map(move |(predicted, n)| (target, predicted, *n, of_row))
+        });
     let mut pairs: Vec<_> = cells
         .filter(|(target, predicted, n, _)| target != predicted && *n > 0)
         .collect();
@@ -58,7 +67,10 @@ fn pairs(evaluation: &Evaluation, names: &[String], most: usize) -> Element {
         return note("No class was taken for another.");
     }
     let caption = match pairs.len() > most {
-        true => format!("The {most} most confused of {}", counted(pairs.len() as u64, "pair")),
+        true => format!(
+            "The {most} most confused of {}",
+            counted(pairs.len() as u64, "pair")
+        ),
         false => "Confused pairs".to_owned(),
     };
     let columns = [
@@ -67,14 +79,17 @@ fn pairs(evaluation: &Evaluation, names: &[String], most: usize) -> Element {
         Column::Number("Samples"),
         Column::Number("Share of the class"),
     ];
-    let rows = pairs.into_iter().take(most).map(|(target, predicted, n, of_row)| {
-        vec![
-            cell(name(&names[target], NAME_COLUMNS)),
-            cell(name(&names[predicted], NAME_COLUMNS)),
-            number(count(n)),
-            number(percent(n as f64 / of_row as f64)),
-        ]
-    });
+    let rows = pairs
+        .into_iter()
+        .take(most)
+        .map(|(target, predicted, n, of_row)| {
+            vec![
+                cell(name(&names[target], NAME_COLUMNS)),
+                cell(name(&names[predicted], NAME_COLUMNS)),
+                number(count(n)),
+                number(percent(n as f64 / of_row as f64)),
+            ]
+        });
     table(&caption, &columns, rows)
 }
 
@@ -103,7 +118,8 @@ pub fn confusion_svg(matrix: &[Vec<u64>], class_names: &[String]) -> String {
         "a matrix of {} rows for {n} classes",
         matrix.len()
     );
-    let style = format!("{}\n{}", theme::css(), include_str!("../matrix.css"));
+    let paper = "svg{background:var(--paper)}";
+    let style = format!("{}{paper}\n{}", theme::css(), include_str!("../matrix.css"));
     drawing(matrix, class_names)
         .attr("xmlns", "http://www.w3.org/2000/svg")
         .child(el("style").css(&style))
@@ -124,7 +140,7 @@ impl Grid {
             0..=6 => 52.0,
             7..=12 => 42.0,
             13..=20 => 32.0,
-            21..=40 => 22.0,
+            21..=40 => 20.0,
             41..=100 => 10.0,
             _ => (1000.0 / n as f64).max(1.0),
         };
@@ -156,17 +172,27 @@ impl Grid {
 }
 
 fn drawing(matrix: &[Vec<u64>], names: &[String]) -> Element {
-    let short: Vec<String> = names.iter().map(|name| shortened(name, AXIS_COLUMNS)).collect();
+    let short: Vec<String> = names
+        .iter()
+        .map(|name| shortened(name, AXIS_COLUMNS))
+        .collect();
     let unlettered = names.len() > MAX_DRAWN;
     let grid = Grid::new(names.len(), if unlettered { &[] } else { &short });
     let (right, bottom) = grid.end();
     let (width, height) = (right + GAP, bottom + GAP);
-    let full: Vec<String> = names.iter().map(|name| shortened(name, TOOLTIP_COLUMNS)).collect();
-    let description = "Rows are true classes, columns predicted ones; the table of classes has the same figures.";
+    let full: Vec<String> = names
+        .iter()
+        .map(|name| shortened(name, TOOLTIP_COLUMNS))
+        .collect();
+    let description =
+        "Rows are true classes, columns predicted ones; the table of classes has the same figures.";
     el("svg")
         .class("matrix")
         .attr("viewBox", format!("0 0 {width:.0} {height:.0}"))
-        .attrs([("width", format!("{width:.0}")), ("height", format!("{height:.0}"))])
+        .attrs([
+            ("width", format!("{width:.0}")),
+            ("height", format!("{height:.0}")),
+        ])
         .attr("role", "img")
         .child(el("title").text("Confusion matrix"))
         .child(el("desc").text(description))
@@ -178,7 +204,12 @@ fn drawing(matrix: &[Vec<u64>], names: &[String]) -> Element {
 fn axes(grid: &Grid, names: &[String]) -> Vec<Element> {
     let (right, bottom) = grid.end();
     let (left, top) = (grid.left, grid.top);
-    let size = [("x", left), ("y", top), ("width", right - left), ("height", bottom - top)];
+    let size = [
+        ("x", left),
+        ("y", top),
+        ("width", right - left),
+        ("height", bottom - top),
+    ];
     let mut axes = vec![el("rect").class("ground").attrs(size)];
     let text = |class: &str, (x, y): (f64, f64), text: &str| {
         let place = [("x", format!("{x:.1}")), ("y", format!("{y:.1}"))];
@@ -220,7 +251,12 @@ fn cells(grid: &Grid, matrix: &[Vec<u64>], names: &[String]) -> Vec<Element> {
             let (x, y) = grid.corner(target, predicted);
             let inset = if grid.has_names() { 0.5 } else { 0.0 };
             let side = grid.cell - 2.0 * inset;
-            let size = [("x", x + inset), ("y", y + inset), ("width", side), ("height", side)];
+            let size = [
+                ("x", x + inset),
+                ("y", y + inset),
+                ("width", side),
+                ("height", side),
+            ];
             let rect = el("rect").class(format!("{class}{level}")).attrs(size);
             if !grid.has_names() {
                 cells.push(rect);
@@ -241,7 +277,12 @@ fn cells(grid: &Grid, matrix: &[Vec<u64>], names: &[String]) -> Vec<Element> {
                 .class(format!("middle{small}{deep}"))
                 .attrs([("x", x + middle), ("y", y + middle + 4.0)])
                 .text(brief(*n));
-            cells.push(el("g").child(el("title").text(title)).child(rect).child(lettering));
+            cells.push(
+                el("g")
+                    .child(el("title").text(title))
+                    .child(rect)
+                    .child(lettering),
+            );
         }
     }
     cells
@@ -258,10 +299,20 @@ mod tests {
     #[test]
     fn counts_are_in_cells_shaded_by_their_share_of_the_row() {
         let svg = confusion_svg(&[vec![3, 1], vec![0, 5]], &names(2));
-        assert!(svg.contains("class 0 predicted as class 1: 1 of 4 (25.0%)"), "{svg}");
-        let classes = [theme_class(&svg, "h5"), theme_class(&svg, "m1"), theme_class(&svg, "h6")];
+        assert!(
+            svg.contains("class 0 predicted as class 1: 1 of 4 (25.0%)"),
+            "{svg}"
+        );
+        let classes = [
+            theme_class(&svg, "h5"),
+            theme_class(&svg, "m1"),
+            theme_class(&svg, "h6"),
+        ];
         assert_eq!(classes, [1, 1, 1]);
-        assert!(!svg.contains("predicted as class 0: 0"), "empty cells are not drawn");
+        assert!(
+            !svg.contains("predicted as class 0: 0"),
+            "empty cells are not drawn"
+        );
     }
 
     fn theme_class(svg: &str, class: &str) -> usize {
@@ -286,8 +337,10 @@ mod tests {
         };
         let html = section(&page).unwrap().element().to_string();
         assert!(!html.contains("<svg"), "no matrix");
-        let first = html.find("<td><bdi>class 40</bdi></td><td><bdi>class 0</bdi></td>");
-        let second = html.find("<td><bdi>class 39</bdi></td><td><bdi>class 40</bdi></td>");
+        let cell = |class: usize| format!("<td class=\"name\"><bdi>class {class}</bdi></td>");
+        let pair = |target, predicted| cell(target) + &cell(predicted);
+        let first = html.find(&pair(40, 0));
+        let second = html.find(&pair(39, 40));
         assert!(first.unwrap() < second.unwrap(), "most confused first");
     }
 
@@ -299,11 +352,18 @@ mod tests {
             row[class] = 1;
         }
         let svg = confusion_svg(&matrix, &names(n));
-        assert!(svg.len() < 200_000 && !svg.contains("class 7"), "{} bytes", svg.len());
+        assert!(
+            svg.len() < 200_000 && !svg.contains("class 7"),
+            "{} bytes",
+            svg.len()
+        );
     }
 
     #[test]
     fn no_classes_make_an_empty_matrix() {
-        assert!(!confusion_svg(&[], &[]).contains("NaN"), "sizes are numbers");
+        assert!(
+            !confusion_svg(&[], &[]).contains("NaN"),
+            "sizes are numbers"
+        );
     }
 }

@@ -1,16 +1,58 @@
 //! The data: sizes, balance, and what the checks found.
 
-use super::super::input::{DataSummary, Finding, ReportPage, SplitSummary};
-use super::super::markup::{Element, el};
-use super::super::name::{name, shortened};
-use super::super::number::{NONE, count, counted, optional, percent};
-use super::super::widgets::{Column, NAME_COLUMNS, bar, fold, head, note, number, scroller, table, track};
 use super::Section;
+use crate::page::ReportPage;
+use crate::page::markup::{Element, el};
+use crate::page::name::{name, shortened};
+use crate::page::number::{NONE, count, counted, optional, percent};
+use crate::page::widgets::{
+    Column, NAME_COLUMNS, bar, fold, head, note, number, scroller, table, track,
+};
 
 /// Classes of a table that is not folded away.
 const MAX_OPEN: usize = 20;
 /// Names of variates that are listed.
 const MAX_VARIATES: usize = 500;
+
+/// Sizes of the data, and what was noticed about them.
+#[derive(Clone, Debug, Default)]
+pub struct DataSummary {
+    /// Names of the variates.
+    pub variate_names: Vec<String>,
+    /// The splits: training, validation, test.
+    pub splits: Vec<SplitSummary>,
+    /// What the checks for leaks and faults found.
+    pub findings: Vec<Finding>,
+}
+
+/// Sizes of a split.
+#[derive(Clone, Debug, Default)]
+pub struct SplitSummary {
+    /// Its name.
+    pub name: String,
+    /// Samples of each class.
+    pub class_counts: Vec<u64>,
+    /// Shortest, median and longest series, in time steps.
+    pub n_steps: Option<[usize; 3]>,
+    /// Share of values that are missing.
+    pub missing: Option<f64>,
+}
+
+/// What a check of the data found.
+#[derive(Clone, Debug, Default)]
+pub struct Finding {
+    /// Whether it puts the scores in doubt.
+    pub warning: bool,
+    /// The finding, as a sentence.
+    pub text: String,
+}
+
+impl SplitSummary {
+    /// Number of samples.
+    fn total(&self) -> u64 {
+        self.class_counts.iter().sum()
+    }
+}
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
     let data = page.data.as_ref()?;
@@ -51,10 +93,14 @@ fn split_table(splits: &[SplitSummary]) -> Element {
         Column::Number("Missing values"),
     ];
     let rows = splits.iter().map(|split| {
-        let steps = split.n_steps.map_or(NONE.to_owned(), |[least, median, most]| match least == most {
-            true => count(least as u64),
-            false => format!("{least} to {most}, median {median}"),
-        });
+        let steps = split
+            .n_steps
+            .map_or(NONE.to_owned(), |[least, median, most]| {
+                match least == most {
+                    true => count(least as u64),
+                    false => format!("{least} to {most}, median {median}"),
+                }
+            });
         let classes = split.class_counts.iter().filter(|n| **n > 0).count();
         vec![
             head(&split.name),
@@ -69,8 +115,17 @@ fn split_table(splits: &[SplitSummary]) -> Element {
 
 /// Samples of each class in each split; of many classes, the rarest.
 fn balance(page: &ReportPage, data: &DataSummary) -> Option<Element> {
-    let n = data.splits.iter().map(|split| split.class_counts.len()).max()?;
-    let of_class = |class: &usize| data.splits.iter().map(|split| samples(split, *class)).sum::<u64>();
+    let n = data
+        .splits
+        .iter()
+        .map(|split| split.class_counts.len())
+        .max()?;
+    let of_class = |class: &usize| {
+        data.splits
+            .iter()
+            .map(|split| samples(split, *class))
+            .sum::<u64>()
+    };
     let mut classes: Vec<usize> = (0..n).collect();
     if n <= MAX_OPEN {
         return Some(class_table(page, data, "Samples of each class", &classes));
@@ -79,7 +134,10 @@ fn balance(page: &ReportPage, data: &DataSummary) -> Option<Element> {
     let [least, most] = [classes.first()?, classes.last()?].map(|class| count(of_class(class)));
     let classes = &classes[..MAX_OPEN];
     let caption = format!("The {MAX_OPEN} classes with the fewest samples");
-    let summary = format!("The {} classes have from {least} to {most} samples each.", count(n as u64));
+    let summary = format!(
+        "The {} classes have from {least} to {most} samples each.",
+        count(n as u64)
+    );
     let table = fold(&caption, [class_table(page, data, &caption, classes)]);
     Some(el("div").child(note(summary)).child(table))
 }
@@ -116,7 +174,10 @@ fn class_table(page: &ReportPage, data: &DataSummary, caption: &str, classes: &[
 }
 
 fn variates(names: &[String]) -> Option<Element> {
-    let items = names.iter().take(MAX_VARIATES).map(|text| el("li").child(name(text, NAME_COLUMNS)));
+    let items = names
+        .iter()
+        .take(MAX_VARIATES)
+        .map(|text| el("li").child(name(text, NAME_COLUMNS)));
     let list = el("ul").class("names columns").children(items);
     let title = counted(names.len() as u64, "variate");
     let hidden = names.len().saturating_sub(MAX_VARIATES);

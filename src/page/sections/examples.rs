@@ -1,13 +1,13 @@
 //! Samples worth a look: the most confident mistakes and the least sure hits, with their plots as
 //! the model saw them.
 
-use super::super::input::{Example, Plot, ReportPage};
-use super::super::markup::{Element, el};
-use super::super::name::{name, shortened};
-use super::super::number::percent;
-use super::super::picture::{data_uri, heat_color, heat_level};
-use super::super::widgets::{NAME_COLUMNS, note, track};
 use super::Section;
+use crate::page::ReportPage;
+use crate::page::markup::{Element, el};
+use crate::page::name::{name, shortened};
+use crate::page::number::percent;
+use crate::page::picture::{data_uri, heat_color, heat_level};
+use crate::page::widgets::{NAME_COLUMNS, note, track};
 
 /// Samples of each kind.
 const MAX_EXAMPLES: usize = 8;
@@ -18,6 +18,47 @@ const MAX_CLASSES: usize = 3;
 /// Bytes of all pictures together.
 const PICTURE_BYTES: usize = 1_600_000;
 
+/// A sample, and how it was answered.
+#[derive(Clone, Debug, Default)]
+pub struct Example {
+    /// Name of the sample.
+    pub id: String,
+    /// Its class.
+    pub target: usize,
+    /// The class it was predicted as.
+    pub predicted: usize,
+    /// Probability of every class, or of those worth naming.
+    pub probabilities: Vec<(usize, f32)>,
+    /// Its line plots.
+    pub plots: Vec<Plot>,
+}
+
+/// One variate of a sample as the model saw it.
+#[derive(Clone, Debug, Default)]
+pub struct Plot {
+    /// Name of the variate.
+    pub variate: String,
+    /// Its ink, as red, green and blue.
+    pub ink: [u8; 3],
+    /// Width and height of the mask in pixels.
+    pub side_px: usize,
+    /// How much of each pixel the line covers, `[side_px, side_px]`.
+    pub mask: Vec<u8>,
+    /// Importance along the picture, from left to right; empty if it was not measured.
+    pub importance: Vec<HeatWindow>,
+}
+
+/// Importance of a part of a plot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeatWindow {
+    /// Where it begins, as a share of the picture's width.
+    pub start: f32,
+    /// Where it ends.
+    pub end: f32,
+    /// How much it mattered, on the same scale in all plots of a sample; negative counts as none.
+    pub value: f32,
+}
+
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
     let mut left = PICTURE_BYTES;
     let mut content: Vec<Element> = explanation(page).into_iter().collect();
@@ -25,11 +66,18 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         ("Most confident mistakes", &page.mistakes),
         ("Least sure hits", &page.unsure_hits),
     ];
-    for (title, examples) in kinds.into_iter().filter(|(_, examples)| !examples.is_empty()) {
+    for (title, examples) in kinds
+        .into_iter()
+        .filter(|(_, examples)| !examples.is_empty())
+    {
         content.push(el("h3").text(title));
         let shown = examples.iter().take(MAX_EXAMPLES);
         let cards = shown.map(|example| card(page, example, &mut left));
-        content.push(el("div").class("examples").children(cards.collect::<Vec<_>>()));
+        content.push(
+            el("div")
+                .class("examples")
+                .children(cards.collect::<Vec<_>>()),
+        );
     }
     Section::new("examples", "Samples worth a look", content)
 }
@@ -41,14 +89,18 @@ fn explanation(page: &ReportPage) -> Option<Element> {
     plots.peek()?;
     match plots.any(|plot| !plot.importance.is_empty()) {
         true => Some(heat_legend()),
-        false => Some(note("The pictures are those that the vision encoder sees, pixel for pixel.")),
+        false => Some(note(
+            "Line plots as they are drawn for the vision encoder, pixel for pixel.",
+        )),
     }
 }
 
 fn card(page: &ReportPage, example: &Example, left: &mut usize) -> Element {
     let class = |class: usize| name(&page.class_name(class), NAME_COLUMNS);
     let answer = match example.target == example.predicted {
-        true => el("p").text("Correctly predicted as ").child(class(example.predicted)),
+        true => el("p")
+            .text("Correctly predicted as ")
+            .child(class(example.predicted)),
         false => el("p")
             .text("Predicted as ")
             .child(class(example.predicted))
@@ -81,9 +133,22 @@ fn probabilities(page: &ReportPage, example: &Example) -> Option<Element> {
         let mark = if is_true { " (true)" } else { "" };
         let color = if is_true { "this" } else { "other" };
         el("tr")
-            .child(el("th").attr("scope", "row").child(name(&page.class_name(*class), 18)).text(mark))
-            .child(el("td").class("bar").child(track(f64::from(*probability), None, color)))
-            .child(el("td").class("number").text(percent(f64::from(*probability))))
+            .child(
+                el("th")
+                    .attr("scope", "row")
+                    .child(name(&page.class_name(*class), 18))
+                    .text(mark),
+            )
+            .child(
+                el("td")
+                    .class("bar")
+                    .child(track(f64::from(*probability), None, color)),
+            )
+            .child(
+                el("td")
+                    .class("number")
+                    .text(percent(f64::from(*probability))),
+            )
     });
     let body = el("tbody").children(rows);
     (!all.is_empty()).then(|| el("table").class("probabilities").child(body))
@@ -91,8 +156,17 @@ fn probabilities(page: &ReportPage, example: &Example) -> Option<Element> {
 
 /// The plots of a sample: all, or those that mattered most.
 fn plots(example: &Example, left: &mut usize) -> Element {
-    let weight = |plot: &Plot| plot.importance.iter().map(|window| window.value.max(0.0)).sum::<f32>();
-    let values = example.plots.iter().flat_map(|plot| &plot.importance).map(|window| window.value);
+    let weight = |plot: &Plot| {
+        plot.importance
+            .iter()
+            .map(|window| window.value.max(0.0))
+            .sum::<f32>()
+    };
+    let values = example
+        .plots
+        .iter()
+        .flat_map(|plot| &plot.importance)
+        .map(|window| window.value);
     let most = values.fold(f32::MIN_POSITIVE, f32::max);
     let mut shown: Vec<(usize, &Plot)> = example.plots.iter().enumerate().collect();
     shown.sort_by(|a, b| weight(b.1).total_cmp(&weight(a.1)));
@@ -111,7 +185,11 @@ fn plots(example: &Example, left: &mut usize) -> Element {
     let size = if drawn == 1 { "plots one" } else { "plots" };
     let plots = el("div").child(el("div").class(size).children(figures));
     let measured = example.plots.iter().any(|plot| !plot.importance.is_empty());
-    let which = if measured { "that mattered most" } else { "that come first" };
+    let which = if measured {
+        "that mattered most"
+    } else {
+        "that come first"
+    };
     match drawn < all {
         true => plots.child(note(format!("{drawn} of {all} variates, those {which}"))),
         false => plots,
@@ -125,12 +203,19 @@ fn figure(plot: &Plot, uri: &str, most: f32) -> Element {
         .attr("alt", format!("Line plot of {variate}"))
         .attrs([("width", plot.side_px), ("height", plot.side_px)]);
     let [r, g, b] = plot.ink;
-    let swatch = el("span").class("swatch").attr("style", format!("background:rgb({r},{g},{b})"));
+    let swatch = el("span")
+        .class("swatch")
+        .attr("style", format!("background:rgb({r},{g},{b})"));
     let caption = match plot.importance.is_empty() {
         true => el("figcaption").child(name(&plot.variate, 18)),
-        false => el("figcaption").child(swatch).child(name(&plot.variate, 16)),
+        false => el("figcaption")
+            .child(swatch)
+            .child(name(&plot.variate, 16)),
     };
-    el("figure").child(picture).children(strip(plot, most)).child(caption)
+    el("figure")
+        .child(picture)
+        .children(strip(plot, most))
+        .child(caption)
 }
 
 /// Importance along a picture, below it.
@@ -168,9 +253,9 @@ fn heat_legend() -> Element {
         .children(steps);
     el("p")
         .class("note heat")
-        .text("The pictures are those that the vision encoder sees, with the line colored by importance: little ")
+        .text("Line plots as they are drawn for the vision encoder, colored by importance: little ")
         .child(scale)
-        .text(" much. The square beside a name is the ink that the model sees.")
+        .text(" much. The square beside a name is the ink in which the encoder sees it.")
 }
 
 #[cfg(test)]
@@ -202,7 +287,9 @@ mod tests {
             probabilities: vec![(0, 0.7), (1, 0.2), (2, 0.09), (3, 0.01)],
             ..Example::default()
         };
-        let html = probabilities(&page(example.clone()), &example).unwrap().to_string();
+        let html = probabilities(&page(example.clone()), &example)
+            .unwrap()
+            .to_string();
         let shown = ["a", "b", "c", "d"].map(|name| html.contains(&format!("<bdi>{name}</bdi>")));
         assert_eq!(shown, [true, true, false, true]);
     }
@@ -216,7 +303,10 @@ mod tests {
         let html = section(&page(example)).unwrap().element().to_string();
         assert_eq!(html.matches("<article").count(), MAX_EXAMPLES);
         assert_eq!(html.matches("<img").count(), MAX_EXAMPLES * MAX_PLOTS);
-        assert!(html.contains("12 of 100 variates, those that come first"), "says so");
+        assert!(
+            html.contains("12 of 100 variates, those that come first"),
+            "says so"
+        );
     }
 
     #[test]

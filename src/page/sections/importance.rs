@@ -1,12 +1,12 @@
 //! Where the model looked: variates and time windows, for each class.
 
-use super::super::input::{ClassImportance, Importance, ReportPage};
-use super::super::markup::{Element, el};
-use super::super::name::shortened;
-use super::super::number::{count, decimal, percent};
-use super::super::theme::level;
-use super::super::widgets::{Column, bar, facts, fold, head, note, number, paragraph, table, track};
 use super::Section;
+use crate::page::markup::{Element, el};
+use crate::page::name::shortened;
+use crate::page::number::{count, decimal, percent};
+use crate::page::theme::level;
+use crate::page::widgets::{Column, bar, facts, fold, head, note, number, paragraph, table, track};
+use crate::page::{Fact, ReportPage};
 
 /// Classes whose maps are shown, and that fold away.
 const SHOWN: usize = 6;
@@ -23,13 +23,38 @@ const WIDTH: f64 = 330.0;
 const TOP: f64 = 3.0;
 const BOTTOM: f64 = 18.0;
 
+/// Where the model looked: importance of each variate and time window.
+#[derive(Clone, Debug, Default)]
+pub struct Importance {
+    /// How it was measured, in a sentence.
+    pub method: String,
+    /// Weight of each variate in variate selection, in the order of the variates.
+    pub variate_weights: Vec<f64>,
+    /// Mean importance for each class that has one.
+    pub classes: Vec<ClassImportance>,
+    /// How faithful the explanations are, as named figures.
+    pub faithfulness: Vec<Fact>,
+}
+
+/// Mean importance over the samples that were predicted as a class.
+#[derive(Clone, Debug, Default)]
+pub struct ClassImportance {
+    /// The class.
+    pub class: usize,
+    /// `[n_variates][n_windows]`; negative values count as none.
+    pub windows: Vec<Vec<f32>>,
+}
+
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
     let importance = page.importance.as_ref()?;
     let mut content = Vec::new();
     if !importance.method.is_empty() {
         content.push(paragraph(&importance.method));
     }
-    let maps = importance.classes.iter().filter(|class| !class.windows.is_empty());
+    let maps = importance
+        .classes
+        .iter()
+        .filter(|class| !class.windows.is_empty());
     let mut maps = maps.map(|class| map(page, class));
     let shown: Vec<Element> = maps.by_ref().take(SHOWN).collect();
     let folded: Vec<Element> = maps.by_ref().take(FOLDED).collect();
@@ -43,7 +68,10 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         content.push(fold(title, [el("div").class("maps").children(folded)]));
     }
     if left_out > 0 {
-        content.push(note(format!("{} further classes are left out.", count(left_out as u64))));
+        content.push(note(format!(
+            "{} further classes are left out.",
+            count(left_out as u64)
+        )));
     }
     content.extend(weights(page, importance));
     content.extend(facts(&importance.faithfulness));
@@ -58,13 +86,22 @@ fn variate_name(page: &ReportPage, variate: usize) -> String {
 
 /// Variate and window map of one class.
 fn map(page: &ReportPage, class: &ClassImportance) -> Element {
-    let rows: Vec<(usize, Vec<f32>)> = class.windows.iter().map(|row| merged(row)).enumerate().collect();
+    let rows: Vec<(usize, Vec<f32>)> = class
+        .windows
+        .iter()
+        .map(|row| merged(row))
+        .enumerate()
+        .collect();
     let sum = |row: &[f32]| row.iter().map(|value| value.max(0.0)).sum::<f32>();
     let mut shown: Vec<&(usize, Vec<f32>)> = rows.iter().collect();
     shown.sort_by(|a, b| sum(&b.1).total_cmp(&sum(&a.1)));
     shown.truncate(MAX_ROWS);
     shown.sort_by_key(|(variate, _)| *variate);
-    let most = shown.iter().flat_map(|(_, row)| row).copied().fold(0.0, f32::max);
+    let most = shown
+        .iter()
+        .flat_map(|(_, row)| row)
+        .copied()
+        .fold(0.0, f32::max);
     let height = TOP + shown.len() as f64 * ROW + BOTTOM;
     let title = shortened(&page.class_name(class.class), 30);
     let mut svg = el("svg")
@@ -74,7 +111,9 @@ fn map(page: &ReportPage, class: &ClassImportance) -> Element {
     for (i, (variate, row)) in shown.into_iter().enumerate() {
         let y = TOP + i as f64 * ROW;
         let name = variate_name(page, *variate);
-        let text = el("text").class("tick end").attrs([("x", LEFT - 8.0), ("y", y + 12.5)]);
+        let text = el("text")
+            .class("tick end")
+            .attrs([("x", LEFT - 8.0), ("y", y + 12.5)]);
         svg = svg.child(text.text(shortened(&name, 14)));
         let width = WIDTH / row.len().max(1) as f64;
         for (window, value) in row.iter().enumerate() {
@@ -87,14 +126,22 @@ fn map(page: &ReportPage, class: &ClassImportance) -> Element {
     }
     let label = |x: f64, anchor: &str, text: &str| {
         let place = [("x", x), ("y", height - 4.0)];
-        el("text").class(format!("tick {anchor}")).attrs(place).text(text)
+        el("text")
+            .class(format!("tick {anchor}"))
+            .attrs(place)
+            .text(text)
     };
-    let svg = svg.child(label(LEFT, "", "start")).child(label(LEFT + WIDTH, "end", "end"));
+    let svg = svg
+        .child(label(LEFT, "", "start"))
+        .child(label(LEFT + WIDTH, "end", "end"));
     let caption = el("figcaption").child(el("bdi").text(title));
     let hidden = rows.len().saturating_sub(MAX_ROWS);
     let caption = match hidden {
         0 => caption,
-        _ => caption.text(format!(": the {MAX_ROWS} variates of {} that mattered most", rows.len())),
+        _ => caption.text(format!(
+            ": the {MAX_ROWS} variates of {} that mattered most",
+            rows.len()
+        )),
     };
     el("figure").class("chart map").child(caption).child(svg)
 }
@@ -103,22 +150,39 @@ fn map(page: &ReportPage, class: &ClassImportance) -> Element {
 fn merged(row: &[f32]) -> Vec<f32> {
     let size = row.len().div_ceil(MAX_WINDOWS).max(1);
     let groups = row.chunks(size);
-    groups.map(|group| group.iter().sum::<f32>() / group.len() as f32).collect()
+    groups
+        .map(|group| group.iter().sum::<f32>() / group.len() as f32)
+        .collect()
 }
 
 /// The variates that variate selection weighs most.
 fn weights(page: &ReportPage, importance: &Importance) -> Option<Element> {
-    let mut weights: Vec<(usize, f64)> = importance.variate_weights.iter().copied().enumerate().collect();
+    let mut weights: Vec<(usize, f64)> = importance
+        .variate_weights
+        .iter()
+        .copied()
+        .enumerate()
+        .collect();
     weights.sort_by(|a, b| b.1.total_cmp(&a.1));
     let most = weights.first()?.1.max(f64::MIN_POSITIVE);
     let total = weights.len();
+    if total < 2 {
+        return None;
+    }
     weights.truncate(MAX_WEIGHTS);
     let caption = match total > MAX_WEIGHTS {
         true => format!("Variate selection: the {MAX_WEIGHTS} largest weights of {total}"),
         false => "Weights of variate selection".to_owned(),
     };
-    let columns = [Column::Text("Variate"), Column::Number("Weight"), Column::Bar];
-    let as_percent = total > 0 && weights.iter().all(|(_, weight)| (0.0..=1.0).contains(weight));
+    let columns = [
+        Column::Text("Variate"),
+        Column::Number("Weight"),
+        Column::Bar,
+    ];
+    let as_percent = total > 0
+        && weights
+            .iter()
+            .all(|(_, weight)| (0.0..=1.0).contains(weight));
     let format = if as_percent { percent } else { decimal };
     let rows = weights.iter().map(|(variate, weight)| {
         vec![
@@ -153,7 +217,10 @@ mod tests {
             ..ReportPage::default()
         };
         let html = section(&page).unwrap().element().to_string();
-        assert!(html.contains("variate 77") && html.contains("variates of 100"), "{html}");
+        assert!(
+            html.contains("variate 77") && html.contains("variates of 100"),
+            "{html}"
+        );
         assert_eq!(html.matches("class=\"m6\"").count(), 1, "one hot window");
     }
 }

@@ -1,15 +1,33 @@
 //! Which modalities carried the answer.
 
-use super::super::input::{Modality, ReportPage};
-use super::super::number::{decimal, optional, percent};
-use super::super::widgets::{Column, bar, head, note, number, table, track};
 use super::Section;
+use crate::page::ReportPage;
+use crate::page::name::shortened;
+use crate::page::number::{decimal, optional, percent};
+use crate::page::widgets::{Column, bar, head, note, number, table, track};
+
+/// One modality, or one member of the pool.
+#[derive(Clone, Debug, Default)]
+pub struct Modality {
+    /// Its name.
+    pub name: String,
+    /// Its weight in the pool.
+    pub weight: Option<f64>,
+    /// Accuracy of it alone.
+    pub accuracy: Option<f64>,
+    /// Log loss of it alone.
+    pub log_loss: Option<f64>,
+}
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
     if page.modalities.is_empty() {
         return None;
     }
-    let most = page.modalities.iter().filter_map(|modality| modality.weight).fold(0.0, f64::max);
+    let most = page
+        .modalities
+        .iter()
+        .filter_map(|modality| modality.weight)
+        .fold(0.0, f64::max);
     let columns = [
         Column::Text("Modality"),
         Column::Number("Accuracy alone"),
@@ -29,9 +47,17 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
             bar(track(weight, None, "weight")),
         ]
     });
-    let table = table("Each modality alone, and its weight in the answer", &columns, rows);
+    let table = table(
+        "Each modality alone, and its weight in the answer",
+        &columns,
+        rows,
+    );
     let content = [Some(table), carried(&page.modalities).map(note)];
-    Section::new("modalities", "Modalities", content.into_iter().flatten().collect())
+    Section::new(
+        "modalities",
+        "Modalities",
+        content.into_iter().flatten().collect(),
+    )
 }
 
 /// Which of them carried the answer, in a sentence.
@@ -45,6 +71,9 @@ fn carried(modalities: &[Modality]) -> Option<String> {
     if weighted.len() < 2 || total <= 0.0 {
         return None;
     }
-    let name = super::super::name::shortened(&most.name, 40);
-    Some(format!("The {name} modality carries {} of the pooled weight.", percent(weight / total)))
+    let name = shortened(&most.name, 40);
+    Some(format!(
+        "The {name} modality carries {} of the pooled weight.",
+        percent(weight / total)
+    ))
 }

@@ -1,15 +1,28 @@
 //! What is needed to repeat the run.
 
-use super::super::input::{Fact, ReportPage};
-use super::super::markup::{Element, el};
-use super::super::number::bytes;
-use super::super::widgets::{facts, fold, note, scroller};
 use super::Section;
+use crate::page::markup::{Element, el};
+use crate::page::number::bytes;
+use crate::page::widgets::{facts, fold, note, scroller};
+use crate::page::{Fact, ReportPage};
 
 /// Bytes of the configuration that are shown.
 const MAX_CONFIGURATION: usize = 200_000;
 /// Bytes of the command that are shown.
 const MAX_COMMAND: usize = 20_000;
+
+/// What is needed to repeat the run.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    /// The command that repeats it.
+    pub command: Option<String>,
+    /// Hash of the data.
+    pub data_hash: Option<String>,
+    /// Versions, seeds and such.
+    pub facts: Vec<Fact>,
+    /// The full configuration as text.
+    pub configuration: Option<String>,
+}
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
     let provenance = &page.provenance;
@@ -18,7 +31,10 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         content.push(el("p").text("This command repeats the run:"));
         content.extend(verbatim("Command", command, MAX_COMMAND));
     }
-    let hash = provenance.data_hash.iter().map(|hash| Fact::new("Data hash", hash));
+    let hash = provenance
+        .data_hash
+        .iter()
+        .map(|hash| Fact::new("Data hash", hash));
     let all: Vec<Fact> = hash.chain(provenance.facts.iter().cloned()).collect();
     content.extend(facts(&all));
     if let Some(configuration) = &provenance.configuration {

@@ -7,7 +7,10 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -50,7 +53,9 @@ const INKS: [[u8; 3]; 6] = [
 fn plot(variate: usize, importance: bool, random: &mut Random) -> Plot {
     let side = 112;
     let [a, b, c] = [0; 3].map(|_| random.next());
-    let at = |x: f64| 0.5 + 0.28 * (6.0 * x * (0.5 + a) + 9.0 * b).sin() + 0.16 * (21.0 * x * c + a).sin();
+    let at = |x: f64| {
+        0.5 + 0.28 * (6.0 * x * (0.5 + a) + 9.0 * b).sin() + 0.16 * (21.0 * x * c + a).sin()
+    };
     let mut mask = vec![0; side * side];
     for column in 4..side - 4 {
         let x = column as f64 / side as f64;
@@ -76,25 +81,42 @@ fn plot(variate: usize, importance: bool, random: &mut Random) -> Plot {
         ink: INKS[variate % INKS.len()],
         side_px: side,
         mask,
-        importance: if importance { windows.collect() } else { Vec::new() },
+        importance: if importance {
+            windows.collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
-fn example(i: usize, (target, predicted): (usize, usize), n_variates: usize, n_classes: usize) -> Example {
+fn example(
+    i: usize,
+    (target, predicted): (usize, usize),
+    n_variates: usize,
+    n_classes: usize,
+) -> Example {
     let mut random = Random(77 + i as u64);
     let confidence = 0.93 - 0.06 * i as f32;
-    let other = (predicted + 2) % n_classes;
+    let mut probabilities = vec![(predicted, confidence)];
+    let mut left = 1.0 - confidence;
+    for class in [
+        target,
+        (predicted + 1) % n_classes,
+        (predicted + 2) % n_classes,
+    ] {
+        if probabilities.iter().all(|(known, _)| *known != class) {
+            probabilities.push((class, 0.6 * left));
+            left *= 0.4;
+        }
+    }
     Example {
         id: format!("sample {}", 17 * i + 4),
         target,
         predicted,
-        probabilities: vec![
-            (predicted, confidence),
-            (target, if target == predicted { confidence } else { 0.6 * (1.0 - confidence) }),
-            (other, 0.3 * (1.0 - confidence)),
-        ][usize::from(target == predicted)..]
-            .to_vec(),
-        plots: (0..n_variates).map(|v| plot(v, n_variates != 100, &mut random)).collect(),
+        probabilities,
+        plots: (0..n_variates)
+            .map(|v| plot(v, n_variates != 100, &mut random))
+            .collect(),
     }
 }
 
@@ -201,7 +223,9 @@ fn importance(n_classes: usize, n_variates: usize, random: &mut Random) -> Impor
                  the probability that the predicted class lost."
             .to_owned(),
         classes: (0..n_classes).map(class).collect(),
-        variate_weights: (0..n_variates).map(|_| random.next() / n_variates as f64).collect(),
+        variate_weights: (0..n_variates)
+            .map(|_| random.next() / n_variates as f64)
+            .collect(),
         faithfulness: vec![
             Fact::new("Deletion area (random order)", "0.31 (0.62)"),
             Fact::new("Insertion area (random order)", "0.84 (0.66)"),
@@ -212,7 +236,9 @@ fn importance(n_classes: usize, n_variates: usize, random: &mut Random) -> Impor
 fn data(n_classes: usize, n_variates: usize, steps: [usize; 3]) -> DataSummary {
     let split = |name: &str, each: u64, missing: f64| SplitSummary {
         name: name.to_owned(),
-        class_counts: (0..n_classes as u64).map(|class| each + class % 7).collect(),
+        class_counts: (0..n_classes as u64)
+            .map(|class| each + class % 7)
+            .collect(),
         n_steps: Some(steps),
         missing: Some(missing),
     };
@@ -221,11 +247,16 @@ fn data(n_classes: usize, n_variates: usize, steps: [usize; 3]) -> DataSummary {
         text: text.to_owned(),
     };
     DataSummary {
-        variate_names: (0..n_variates).map(|v| format!("coefficient {}", v + 1)).collect(),
+        variate_names: (0..n_variates)
+            .map(|v| format!("coefficient {}", v + 1))
+            .collect(),
         splits: vec![split("training", 30, 0.0), split("test", 38, 0.013)],
         findings: vec![
             finding(false, "No variate looks like an identifier."),
-            finding(true, "2 series are in both training and test data: 17 and 241. Scores may be too good."),
+            finding(
+                true,
+                "2 series are in both training and test data: 17 and 241. Scores may be too good.",
+            ),
             finding(false, "No group is on both sides of a split."),
         ],
     }
@@ -245,7 +276,10 @@ fn early() -> EarlyRecognition {
         points: (1..15).map(point).collect(),
         facts: vec![
             Fact::new("Earliest step with accuracy of 95%", "22 of 29"),
-            Fact::new("Stop rule", "confidence of at least 0.91: accuracy 96.2%, mean earliness 0.44, harmonic mean 0.708"),
+            Fact::new(
+                "Stop rule",
+                "confidence of at least 0.91: accuracy 96.2%, mean earliness 0.44, harmonic mean 0.708",
+            ),
         ],
     }
 }
@@ -259,16 +293,22 @@ fn comparison() -> Vec<Contender> {
         ("kernels only", 0.981, 0.001, 0.061, 3.4, 118_000_000),
         ("1-NN DTW", 0.949, 0.0, 0.612, 11.8, 42_000_000),
     ];
-    all.map(|(name, accuracy, std, log_loss, seconds, memory)| Contender {
-        name: name.to_owned(),
-        is_this: name == "full",
-        accuracy,
-        accuracy_std: Some(std),
-        log_loss: Some(log_loss),
-        difference: (name != "full").then_some([accuracy - 0.989, accuracy - 0.995, accuracy - 0.983]),
-        seconds: Some(seconds),
-        memory_bytes: Some(memory),
-    })
+    all.map(
+        |(name, accuracy, std, log_loss, seconds, memory)| Contender {
+            name: name.to_owned(),
+            is_this: name == "full",
+            accuracy,
+            accuracy_std: Some(std),
+            log_loss: Some(log_loss),
+            difference: (name != "full").then_some([
+                accuracy - 0.989,
+                accuracy - 0.995,
+                accuracy - 0.983,
+            ]),
+            seconds: Some(seconds),
+            memory_bytes: Some(memory),
+        },
+    )
     .into()
 }
 
@@ -283,7 +323,9 @@ fn cost() -> Cost {
         ("test", 1.1),
     ];
     Cost {
-        stages: stages.map(|(name, seconds)| (name.to_owned(), seconds)).into(),
+        stages: stages
+            .map(|(name, seconds)| (name.to_owned(), seconds))
+            .into(),
         total_seconds: Some(88.9),
         peak_memory_bytes: Some(812_000_000),
         facts: vec![
@@ -320,7 +362,9 @@ pub(super) fn vowels() -> ReportPage {
         name: "JapaneseVowels".to_owned(),
         model: "full".to_owned(),
         created: Some("November 28, 2026".to_owned()),
-        class_names: (1..=9).map(|speaker| format!("speaker {speaker}")).collect(),
+        class_names: (1..=9)
+            .map(|speaker| format!("speaker {speaker}"))
+            .collect(),
         evaluation: Some(evaluation(confusion(9, 38, 0.985, &mut random), 0.959)),
         learning: learning(4, 60, &mut random),
         modalities: modalities(),
@@ -345,7 +389,9 @@ pub(super) fn gunpoint() -> ReportPage {
         evaluation: Some(evaluation(vec![vec![75, 1], vec![0, 74]], 0.993)),
         learning: learning(1, 12, &mut random),
         mistakes: vec![example(0, (0, 1), 1, 2)],
-        unsure_hits: (0..5).map(|i| example(i + 4, (i % 2, i % 2), 1, 2)).collect(),
+        unsure_hits: (0..5)
+            .map(|i| example(i + 4, (i % 2, i % 2), 1, 2))
+            .collect(),
         data: Some(data(2, 1, [150, 150, 150])),
         early: None,
         comparison: Vec::new(),
@@ -359,12 +405,28 @@ pub(super) fn of_classes(n_classes: usize, n_variates: usize) -> ReportPage {
     let mut random = Random(n_classes as u64);
     ReportPage {
         name: format!("{n_classes} classes of {n_variates} variates"),
-        class_names: (0..n_classes).map(|class| format!("species {class:03}")).collect(),
-        evaluation: Some(evaluation(confusion(n_classes, 20, 0.84, &mut random), 0.71)),
+        class_names: (0..n_classes)
+            .map(|class| format!("species {class:03}"))
+            .collect(),
+        evaluation: Some(evaluation(
+            confusion(n_classes, 20, 0.84, &mut random),
+            0.71,
+        )),
         learning: learning(10, 900, &mut random),
         importance: Some(importance(n_classes, n_variates, &mut random)),
-        mistakes: (0..12).map(|i| example(i, (i % n_classes, (i + 1) % n_classes), n_variates, n_classes)).collect(),
-        unsure_hits: (0..12).map(|i| example(i, (i % n_classes, i % n_classes), n_variates, n_classes)).collect(),
+        mistakes: (0..12)
+            .map(|i| {
+                example(
+                    i,
+                    (i % n_classes, (i + 1) % n_classes),
+                    n_variates,
+                    n_classes,
+                )
+            })
+            .collect(),
+        unsure_hits: (0..12)
+            .map(|i| example(i, (i % n_classes, i % n_classes), n_variates, n_classes))
+            .collect(),
         data: Some(data(n_classes, n_variates, [40, 122, 366])),
         ..vowels()
     }
@@ -386,7 +448,10 @@ pub(super) fn hostile() -> (ReportPage, Vec<String>) {
     ]);
     names[8] = "Z\u{335}\u{341}\u{327}a\u{301}\u{302}\u{303}lgo".repeat(30);
     names.push("long".repeat(2_500));
-    names.push(format!("a line\nbreak, a \0 nul, an escape {}", "\u{1b}[31m"));
+    names.push(format!(
+        "a line\nbreak, a \0 nul, an escape {}",
+        "\u{1b}[31m"
+    ));
     let mut page = of_classes(names.len(), 3);
     page.class_names = names.clone();
     let all = names.join(" ");
@@ -395,7 +460,10 @@ pub(super) fn hostile() -> (ReportPage, Vec<String>) {
     page.created = Some(all.clone());
     for example in page.mistakes.iter_mut().chain(&mut page.unsure_hits) {
         example.id = names[9].clone();
-        example.plots.iter_mut().for_each(|plot| plot.variate = names[1].clone());
+        example
+            .plots
+            .iter_mut()
+            .for_each(|plot| plot.variate = names[1].clone());
     }
     for curve in &mut page.learning {
         curve.name = names[4].clone();
@@ -426,9 +494,17 @@ pub(super) fn not_numbers() -> ReportPage {
     evaluation.ece = Some(f64::INFINITY);
     evaluation.baselines[0].accuracy = f64::NAN;
     evaluation.calibration[0].confidence = f64::NAN;
-    page.learning[0].epochs.iter_mut().for_each(|epoch| epoch.train_loss = Some(f64::INFINITY));
-    page.learning[1].epochs.iter_mut().for_each(|epoch| epoch.valid_loss = Some(f64::NAN));
-    page.modalities.iter_mut().for_each(|modality| modality.weight = Some(f64::NAN));
+    page.learning[0]
+        .epochs
+        .iter_mut()
+        .for_each(|epoch| epoch.train_loss = Some(f64::INFINITY));
+    page.learning[1]
+        .epochs
+        .iter_mut()
+        .for_each(|epoch| epoch.valid_loss = Some(f64::NAN));
+    page.modalities
+        .iter_mut()
+        .for_each(|modality| modality.weight = Some(f64::NAN));
     let importance = page.importance.as_mut().unwrap();
     importance.variate_weights[0] = f64::NAN;
     importance.classes[0].windows[0][0] = f32::NAN;
