@@ -15,8 +15,8 @@ const MAX_EXAMPLES: usize = 8;
 const MAX_PLOTS: usize = 12;
 /// Classes of a sample whose probability is shown, the predicted and the true one included.
 const MAX_CLASSES: usize = 3;
-/// Bytes of all pictures together.
-const PICTURE_BYTES: usize = 1_600_000;
+/// Bytes of the pictures of a sample: at most 1.6 MB in all.
+const PICTURE_BYTES: usize = 100_000;
 
 /// A sample, and how it was answered.
 #[derive(Clone, Debug, Default)]
@@ -60,24 +60,18 @@ pub struct HeatWindow {
 }
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
-    let mut left = PICTURE_BYTES;
     let mut content: Vec<Element> = explanation(page).into_iter().collect();
     let kinds = [
         ("Most confident mistakes", &page.mistakes),
         ("Least sure hits", &page.unsure_hits),
     ];
-    for (title, examples) in kinds
-        .into_iter()
-        .filter(|(_, examples)| !examples.is_empty())
-    {
-        content.push(el("h3").text(title));
+    for (title, examples) in kinds {
         let shown = examples.iter().take(MAX_EXAMPLES);
-        let cards = shown.map(|example| card(page, example, &mut left));
-        content.push(
-            el("div")
-                .class("examples")
-                .children(cards.collect::<Vec<_>>()),
-        );
+        let cards: Vec<Element> = shown.map(|example| card(page, example)).collect();
+        if !cards.is_empty() {
+            content.push(el("h3").text(title));
+            content.push(el("div").class("examples").children(cards));
+        }
     }
     Section::new("examples", "Samples worth a look", content)
 }
@@ -95,7 +89,7 @@ fn explanation(page: &ReportPage) -> Option<Element> {
     }
 }
 
-fn card(page: &ReportPage, example: &Example, left: &mut usize) -> Element {
+fn card(page: &ReportPage, example: &Example) -> Element {
     let class = |class: usize| name(&page.class_name(class), NAME_COLUMNS);
     let answer = match example.target == example.predicted {
         true => el("p")
@@ -112,7 +106,7 @@ fn card(page: &ReportPage, example: &Example, left: &mut usize) -> Element {
         .child(el("h4").child(name(&example.id, NAME_COLUMNS)))
         .child(answer)
         .children(probabilities(page, example))
-        .child(plots(example, left))
+        .child(plots(example))
 }
 
 /// The most likely classes, and the true one.
@@ -155,45 +149,43 @@ fn probabilities(page: &ReportPage, example: &Example) -> Option<Element> {
 }
 
 /// The plots of a sample: all, or those that mattered most.
-fn plots(example: &Example, left: &mut usize) -> Element {
-    let weight = |plot: &Plot| {
-        plot.importance
-            .iter()
-            .map(|window| window.value.max(0.0))
-            .sum::<f32>()
-    };
-    let values = example
+fn plots(example: &Example) -> Element {
+    let weight = |plot: &Plot| heat(plot).map(|value| value.max(0.0)).sum::<f32>();
+    let most = example
         .plots
         .iter()
-        .flat_map(|plot| &plot.importance)
-        .map(|window| window.value);
-    let most = values.fold(f32::MIN_POSITIVE, f32::max);
+        .flat_map(heat)
+        .fold(f32::MIN_POSITIVE, f32::max);
     let mut shown: Vec<(usize, &Plot)> = example.plots.iter().enumerate().collect();
     shown.sort_by(|a, b| weight(b.1).total_cmp(&weight(a.1)));
     shown.truncate(MAX_PLOTS);
     shown.sort_by_key(|(variate, _)| *variate);
-    let mut figures = Vec::new();
-    for (_, plot) in shown {
+    let mut bytes = 0;
+    let figures = shown.into_iter().map_while(|(_, plot)| {
         let uri = data_uri(plot, most);
-        if uri.len() > *left {
-            break;
-        }
-        *left -= uri.len();
-        figures.push(figure(plot, &uri, most));
-    }
+        bytes += uri.len();
+        (bytes <= PICTURE_BYTES).then(|| figure(plot, &uri, most))
+    });
+    let figures: Vec<Element> = figures.collect();
     let (drawn, all) = (figures.len(), example.plots.len());
-    let size = if drawn == 1 { "plots one" } else { "plots" };
-    let plots = el("div").child(el("div").class(size).children(figures));
-    let measured = example.plots.iter().any(|plot| !plot.importance.is_empty());
-    let which = if measured {
-        "that mattered most"
-    } else {
-        "that come first"
+    let class = if drawn == 1 { "plots one" } else { "plots" };
+    let which = match example.plots.iter().any(|plot| heat(plot).next().is_some()) {
+        true => "that mattered most",
+        false => "that come first",
     };
-    match drawn < all {
-        true => plots.child(note(format!("{drawn} of {all} variates, those {which}"))),
-        false => plots,
-    }
+    let left_out = match drawn {
+        _ if drawn == all => None,
+        0 => Some("The line plots are too large for this page.".to_owned()),
+        _ => Some(format!("{drawn} of {all} variates, those {which}")),
+    };
+    el("div")
+        .child(el("div").class(class).children(figures))
+        .children(left_out.map(note))
+}
+
+/// Importance of the windows of a plot.
+fn heat(plot: &Plot) -> impl Iterator<Item = f32> {
+    plot.importance.iter().map(|window| window.value)
 }
 
 fn figure(plot: &Plot, uri: &str, most: f32) -> Element {
@@ -221,41 +213,49 @@ fn figure(plot: &Plot, uri: &str, most: f32) -> Element {
 /// Importance along a picture, below it.
 fn strip(plot: &Plot, most: f32) -> Option<Element> {
     let windows = plot.importance.iter().map(|window| {
-        let [r, g, b] = heat_color(heat_level(window.value / most).into());
-        let place = [("x", window.start), ("width", window.end - window.start)];
-        let place = place.map(|(name, value)| (name, format!("{:.1}", 100.0 * value)));
-        el("rect")
-            .attrs(place)
-            .attr("height", 1)
-            .attr("fill", format!("#{r:02x}{g:02x}{b:02x}"))
+        let level = heat_level(window.value / most);
+        colored([window.start, window.end], level.into())
     });
-    let strip = el("svg")
+    (!plot.importance.is_empty()).then(|| strip_of(windows))
+}
+
+/// What the colors of the lines mean.
+fn heat_legend() -> Element {
+    let steps = (0..16_u8).map(|level| {
+        let start = f32::from(level) / 16.0;
+        colored([start, start + 1.0 / 16.0], level.into())
+    });
+    let scale = el("span")
+        .text("little ")
+        .child(strip_of(steps))
+        .text(" much.");
+    el("p")
+        .class("note heat")
+        .text("Line plots as they are drawn for the vision encoder, colored by importance: ")
+        .child(scale)
+        .text(" The square beside a name is the ink in which the encoder sees it.")
+}
+
+fn strip_of(windows: impl Iterator<Item = Element>) -> Element {
+    el("svg")
         .class("strip")
         .attr("viewBox", "0 0 100 1")
         .attr("preserveAspectRatio", "none")
         .attr("aria-hidden", "true")
-        .children(windows);
-    (!plot.importance.is_empty()).then_some(strip)
+        .children(windows)
 }
 
-fn heat_legend() -> Element {
-    let steps = (0..16).map(|level| {
-        let [r, g, b] = heat_color(level);
-        el("rect")
-            .attrs([("x", level), ("width", 1), ("height", 1)])
-            .attr("fill", format!("#{r:02x}{g:02x}{b:02x}"))
-    });
-    let scale = el("svg")
-        .class("strip")
-        .attr("viewBox", "0 0 16 1")
-        .attr("preserveAspectRatio", "none")
-        .attr("aria-hidden", "true")
-        .children(steps);
-    el("p")
-        .class("note heat")
-        .text("Line plots as they are drawn for the vision encoder, colored by importance: little ")
-        .child(scale)
-        .text(" much. The square beside a name is the ink in which the encoder sees it.")
+/// A part of a strip in one of 16 colors. It reaches a little under the next one, so that no seam
+/// shows.
+fn colored([start, end]: [f32; 2], level: usize) -> Element {
+    let [r, g, b] = heat_color(level);
+    let width = (end - start + 0.005).min(1.0 - start);
+    let place = [("x", start), ("width", width)];
+    let place = place.map(|(name, share)| (name, format!("{:.1}", 100.0 * share.max(0.0))));
+    el("rect")
+        .attrs(place)
+        .attr("height", 1)
+        .attr("fill", format!("#{r:02x}{g:02x}{b:02x}"))
 }
 
 #[cfg(test)]
@@ -311,13 +311,32 @@ mod tests {
 
     #[test]
     fn pictures_stay_within_their_budget() {
+        // Noise does not compress: it is about 38 kB a picture.
+        let mut state = 1_u64;
+        let mut byte = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        let mut noise = |variate: usize| Plot {
+            side_px: 170,
+            mask: (0..170 * 170).map(|_| byte()).collect(),
+            ..blank(variate)
+        };
         let example = Example {
-            plots: (0..3).map(blank).collect(),
+            plots: (0..9).map(&mut noise).collect(),
             ..Example::default()
         };
-        let size = data_uri(&blank(0), 1.0).len();
-        let mut left = 2 * size;
-        let html = plots(&example, &mut left).to_string();
-        assert_eq!((html.matches("<img").count(), left), (2, 0));
+        let html = plots(&example).to_string();
+        let drawn = html.matches("<img").count();
+        assert!(
+            (1..9).contains(&drawn) && html.len() < PICTURE_BYTES + 2_000,
+            "{drawn} pictures"
+        );
+        assert!(
+            html.contains(&format!("{drawn} of 9 variates")),
+            "the page says so"
+        );
     }
 }

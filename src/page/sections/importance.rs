@@ -16,6 +16,8 @@ const MAX_ROWS: usize = 12;
 const MAX_WEIGHTS: usize = 20;
 /// Windows of a map; more are merged.
 const MAX_WINDOWS: usize = 48;
+/// Columns of the sentence that says how importance was measured.
+const MAX_METHOD: usize = 600;
 /// Size of a map.
 const ROW: f64 = 18.0;
 const LEFT: f64 = 120.0;
@@ -49,7 +51,7 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
     let importance = page.importance.as_ref()?;
     let mut content = Vec::new();
     if !importance.method.is_empty() {
-        content.push(paragraph(&importance.method));
+        content.push(paragraph(shortened(&importance.method, MAX_METHOD)));
     }
     let maps = importance
         .classes
@@ -119,7 +121,12 @@ fn map(page: &ReportPage, class: &ClassImportance) -> Element {
         for (window, value) in row.iter().enumerate() {
             let level = level(f64::from(value / most));
             let x = LEFT + window as f64 * width;
-            let size = [("x", x), ("y", y), ("width", width), ("height", ROW - 2.0)];
+            let size = [
+                ("x", x),
+                ("y", y),
+                ("width", width + 0.5),
+                ("height", ROW - 2.0),
+            ];
             let size = size.map(|(name, value)| (name, format!("{value:.1}")));
             svg = svg.child(el("rect").class(format!("m{level}")).attrs(size));
         }
