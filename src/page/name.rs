@@ -4,6 +4,8 @@ use super::markup::{Element, el};
 
 /// Characters of a name that a tooltip shows.
 const TOOLTIP: usize = 80;
+/// Characters of a text that are looked at, more than any that is shown.
+const MOST: usize = 4_000;
 /// What stands for a name that is empty or only space.
 const NAMELESS: &str = "(empty)";
 
@@ -31,6 +33,7 @@ fn clean(text: &str) -> String {
     let turns = ['\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
     let text: String = text
         .chars()
+        .take(MOST)
         .filter(|c| !turns.iter().any(|turn| turn.contains(c)))
         .collect();
     let words: Vec<&str> = text

@@ -86,51 +86,21 @@ fn variate_name(page: &ReportPage, variate: usize) -> String {
     given.map_or_else(|| format!("variate {variate}"), Clone::clone)
 }
 
-/// Variate and window map of one class.
+/// Variate and window map of one class: all variates, or those that mattered most.
 fn map(page: &ReportPage, class: &ClassImportance) -> Element {
-    let rows: Vec<(usize, Vec<f32>)> = class
-        .windows
-        .iter()
-        .map(|row| merged(row))
-        .enumerate()
-        .collect();
+    let rows = class.windows.iter().map(|row| merged(row)).enumerate();
+    let mut rows: Vec<(usize, Vec<f32>)> = rows.collect();
+    let total = rows.len();
     let sum = |row: &[f32]| row.iter().map(|value| value.max(0.0)).sum::<f32>();
-    let mut shown: Vec<&(usize, Vec<f32>)> = rows.iter().collect();
-    shown.sort_by(|a, b| sum(&b.1).total_cmp(&sum(&a.1)));
-    shown.truncate(MAX_ROWS);
-    shown.sort_by_key(|(variate, _)| *variate);
-    let most = shown
+    rows.sort_by(|a, b| sum(&b.1).total_cmp(&sum(&a.1)));
+    rows.truncate(MAX_ROWS);
+    rows.sort_by_key(|(variate, _)| *variate);
+    let most = rows
         .iter()
         .flat_map(|(_, row)| row)
         .copied()
         .fold(0.0, f32::max);
-    let height = TOP + shown.len() as f64 * ROW + BOTTOM;
-    let title = shortened(&page.class_name(class.class), 30);
-    let mut svg = el("svg")
-        .attr("viewBox", format!("0 0 {} {height}", LEFT + WIDTH))
-        .attr("role", "img")
-        .child(el("title").text(format!("What mattered for {title}")));
-    for (i, (variate, row)) in shown.into_iter().enumerate() {
-        let y = TOP + i as f64 * ROW;
-        let name = variate_name(page, *variate);
-        let text = el("text")
-            .class("tick end")
-            .attrs([("x", LEFT - 8.0), ("y", y + 12.5)]);
-        svg = svg.child(text.text(shortened(&name, 14)));
-        let width = WIDTH / row.len().max(1) as f64;
-        for (window, value) in row.iter().enumerate() {
-            let level = level(f64::from(value / most));
-            let x = LEFT + window as f64 * width;
-            let size = [
-                ("x", x),
-                ("y", y),
-                ("width", width + 0.5),
-                ("height", ROW - 2.0),
-            ];
-            let size = size.map(|(name, value)| (name, format!("{value:.1}")));
-            svg = svg.child(el("rect").class(format!("m{level}")).attrs(size));
-        }
-    }
+    let height = TOP + rows.len() as f64 * ROW + BOTTOM;
     let label = |x: f64, anchor: &str, text: &str| {
         let place = [("x", x), ("y", height - 4.0)];
         el("text")
@@ -138,19 +108,45 @@ fn map(page: &ReportPage, class: &ClassImportance) -> Element {
             .attrs(place)
             .text(text)
     };
-    let svg = svg
-        .child(label(LEFT, "", "start"))
+    let title = shortened(&page.class_name(class.class), 30);
+    let svg = el("svg")
+        .attr("viewBox", format!("0 0 {} {height}", LEFT + WIDTH))
+        .attr("role", "img")
+        .child(el("title").text(format!("What mattered for {title}")))
+        .children(rows.iter().enumerate().flat_map(|(i, (variate, row))| {
+            let y = TOP + i as f64 * ROW;
+            let place = [("x", LEFT - 8.0), ("y", y + 12.5)];
+            let name = shortened(&variate_name(page, *variate), 14);
+            let name = el("text").class("tick end").attrs(place).text(name);
+            [name].into_iter().chain(cells(row, most, y))
+        }))
+        .child(label(LEFT, "start", "start"))
         .child(label(LEFT + WIDTH, "end", "end"));
     let caption = el("figcaption").child(el("bdi").text(title));
-    let hidden = rows.len().saturating_sub(MAX_ROWS);
-    let caption = match hidden {
-        0 => caption,
-        _ => caption.text(format!(
-            ": the {MAX_ROWS} variates of {} that mattered most",
-            rows.len()
+    let caption = match total > MAX_ROWS {
+        true => caption.text(format!(
+            ": the {MAX_ROWS} variates of {total} that mattered most"
         )),
+        false => caption,
     };
     el("figure").class("chart map").child(caption).child(svg)
+}
+
+/// Windows of one variate. Each reaches a little under the next one, so that no seam shows.
+fn cells(row: &[f32], most: f32, y: f64) -> impl Iterator<Item = Element> {
+    let width = WIDTH / row.len().max(1) as f64;
+    row.iter().enumerate().map(move |(window, value)| {
+        let level = level(f64::from(value / most));
+        let x = LEFT + window as f64 * width;
+        let size = [
+            ("x", x),
+            ("y", y),
+            ("width", width + 0.5),
+            ("height", ROW - 2.0),
+        ];
+        let size = size.map(|(name, value)| (name, format!("{value:.1}")));
+        el("rect").class(format!("m{level}")).attrs(size)
+    })
 }
 
 /// Windows averaged in groups, so that at most [`MAX_WINDOWS`] remain.
