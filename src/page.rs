@@ -32,9 +32,6 @@ mod sections;
 mod theme;
 mod widgets;
 
-#[cfg(test)]
-mod tests;
-
 pub use self::evaluation::{Baseline, CalibrationBin, Evaluation};
 pub use self::sections::comparison::Contender;
 pub use self::sections::confusion::confusion_svg;
@@ -185,3 +182,6 @@ impl ReportPage {
             )
     }
 }
+
+#[cfg(test)]
+mod tests;
