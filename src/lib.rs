@@ -84,6 +84,8 @@ pub mod kernels;
 pub mod metrics;
 mod modalities;
 pub mod model;
+#[cfg(feature = "report")]
+pub mod page;
 pub mod raster;
 #[cfg(feature = "report")]
 pub mod report;

@@ -12,6 +12,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("kernels", &["data"]),
     ("closed_form", &[]),
     ("raster", &["data"]),
+    ("page", &["raster"]),
     ("cache", &["data", "files", "raster"]),
     ("fused", &[]),
     ("model", &["fused"]),
@@ -41,6 +42,7 @@ const HOST: &[&str] = &[
     "raster",
     "cache",
     "hub",
+    "page",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["model"];
