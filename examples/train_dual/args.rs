@@ -291,14 +291,16 @@ impl Args {
     ) -> Result<TimesClipClassifierConfig> {
         let (n_variates, n_classes) = (data.train.n_variates(), data.train.n_classes());
         let mut config = self.encoders.model(n_variates, n_classes, pretrained)?;
-        config.language.tokenizer.statistics = matches!(
-            self.normalization,
-            NormalizationFlag::InstanceWithStatistics
-        );
+        if let Some(patches) = config.language.tokenizer.patches_mut() {
+            patches.statistics = matches!(
+                self.normalization,
+                NormalizationFlag::InstanceWithStatistics
+            );
+            patches.dropout = self.dropout.unwrap_or(patches.dropout);
+        }
         if let Some(dropout) = self.dropout {
             config.vision.transformer.dropout = dropout;
             config.language.transformer.dropout = dropout;
-            config.language.tokenizer.dropout = dropout;
             config.selection.dropout = dropout;
             config.head.dropout = dropout;
         }
