@@ -297,13 +297,23 @@ impl<B: Backend> TimesClipClassifier<B> {
         tower.is_frozen().then_some(tower)
     }
 
-    /// The branches alone, sharing their weights.
+    /// The branches that look at one sample at a time, sharing their weights: those that may embed
+    /// a batch in parts.
     #[cfg(feature = "train")]
-    pub(crate) fn branches(&self) -> Branches<B> {
+    pub(crate) fn separable_branches(&self) -> Branches<B> {
+        let separable = |branch: &&LanguageBranch<B>| !branch.looks_across_samples();
         Branches {
             vision: self.vision.clone(),
-            language: self.language.clone(),
+            language: self.language.as_ref().filter(separable).cloned(),
         }
+    }
+
+    /// The language branch, if it must embed whole batches: the norms of its convolutions are over
+    /// all their samples.
+    #[cfg(feature = "train")]
+    pub(crate) fn inseparable_language(&self) -> Option<&LanguageBranch<B>> {
+        let language = self.language.as_ref();
+        language.filter(|branch| branch.looks_across_samples())
     }
 
     /// Variates of the samples it is for.

@@ -11,6 +11,7 @@ use super::selection::VariateSelectionConfig;
 use super::tokenizer::{ConvolutionTokenizerConfig, SeriesTokenizerConfig, TokenizerConfig};
 use super::transformer::TransformerConfig;
 use super::vision::VisionEncoderConfig;
+use crate::model::fused::Activation;
 use crate::model::loss::TimesClipLoss;
 
 /// Which views of a series a classifier has.
@@ -134,6 +135,16 @@ impl TimesClipClassifierConfig {
     pub fn reference_vit_b_32(n_variates: usize, n_classes: usize) -> Self {
         Self::reference_vit_b_16(n_variates, n_classes)
             .with_vision(VisionEncoderConfig::clip_vit_b_32())
+    }
+
+    /// A preset that learns from tens of samples: convolutions read all variates of series of up to
+    /// `n_steps` at once, and a small transformer reads what they give.
+    pub fn convolutional(n_variates: usize, n_classes: usize, n_steps: usize) -> Self {
+        let transformer = TransformerConfig::new(64, 128, 4, 2).with_activation(Activation::Gelu);
+        let tokenizer = ConvolutionTokenizerConfig::new(n_steps);
+        Self::new(n_variates, n_classes)
+            .with_language(LanguageConfig::new(tokenizer.into(), transformer))
+            .with_head(small_head().with_dropout(0.0))
     }
 
     /// The small preset around DINOv2's ViT-S/14, which is meant to be loaded and frozen.

@@ -32,7 +32,8 @@ pub(crate) struct Branches<B: Backend> {
 
 #[cfg(feature = "train")]
 impl<B: Backend> Branches<B> {
-    /// As [`TimesClipClassifier::embed`](super::TimesClipClassifier::embed).
+    /// As [`TimesClipClassifier::embed`](super::TimesClipClassifier::embed), by the branches there
+    /// are.
     pub(crate) fn embed(&self, input: TimesClipInput<B>) -> TimesClipEmbeddings<B> {
         embed(self.vision.as_ref(), self.language.as_ref(), input)
     }
