@@ -6,6 +6,7 @@
 
 #[cfg(feature = "burn-train")]
 mod adapter;
+mod average;
 mod checkpoint;
 mod config;
 mod data;
@@ -37,6 +38,7 @@ pub use state::{EpochRecord, StopReason};
 
 use crate::batch::{BatchError, HostBatch};
 use crate::model::TimesClipClassifier;
+use average::Average;
 use data::check_targets;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
 use evaluate::{evaluate_on, rows};
@@ -48,7 +50,8 @@ use state::RunState;
 /// What training gives.
 #[derive(Debug)]
 pub struct Trained<B: AutodiffBackend> {
-    /// The classifier of the best epoch, without autodiff: ready to predict.
+    /// The classifier of the best epoch, without autodiff: ready to predict. Without validation
+    /// samples no epoch is chosen, and it is that of the last.
     pub model: TimesClipClassifier<B::InnerBackend>,
     /// The best epoch, counted from 1; `None` if not one was completed.
     pub best_epoch: Option<usize>,
@@ -117,7 +120,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         Self { devices, ..self }
     }
 
-    /// Where the optimiser is.
+    fn n_epochs(&self) -> usize {
+        self.config.n_epochs(self.data.train.len())
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        loader::n_batches(self.data.train.len(), self.config.batch_size)
+    }
+
+    /// Where the optimizer is.
     fn device(&self) -> &'a B::Device {
         &self.devices[0]
     }
@@ -134,7 +145,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     ) -> Result<Trained<B>, TrainError> {
         let mut run = self.start(model)?;
         let mut stopped = StopReason::Finished;
-        while run.state.next_epoch() <= self.config.epochs {
+        let n_epochs = self.n_epochs();
+        while run.state.next_epoch() <= n_epochs {
             if self
                 .config
                 .early_stopping
@@ -150,7 +162,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
                     .history
                     .last()
                     .is_some_and(|last| observer.on_epoch(last).is_break());
-            if asked && run.state.next_epoch() <= self.config.epochs {
+            if asked && run.state.next_epoch() <= n_epochs {
                 stopped = StopReason::Interrupted;
                 break;
             }
@@ -170,28 +182,40 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let config = self.config;
         let mut optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
         let (mut model, mut best, mut state) = (model.clone(), model.valid(), RunState::default());
+        let averaged = |model: &_| config.average_decay.map(|decay| Average::of(model, decay));
+        let mut average = averaged(&model);
         if self
             .checkpoints
             .is_none_or(|checkpoints| !checkpoints.has_last())
         {
             best = self.standardized(best)?;
             model = model.with_fixed_of(&best);
+            average = averaged(&model);
             if let Some(checkpoints) = self.checkpoints {
                 checkpoints.save_frozen(&best)?;
                 checkpoints.save_best(&best)?;
-                checkpoints.save_last(&model, &optimizer, &state)?;
+                let learning = (&model, &optimizer, average.as_ref().map(|it| &it.model));
+                checkpoints.save_last(learning, &state)?;
             }
         }
         // Loading also what was just written makes the first start and a resumed one alike.
         if let Some(checkpoints) = self.checkpoints {
             best = checkpoints.load_best(best, self.device())?;
             model = model.with_fixed_of(&best);
-            (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device())?;
+            let trailing = averaged(&model).map(|average| average.model);
+            let learning = (model, optimizer, trailing);
+            let loaded = checkpoints.load_last(learning, self.device())?;
+            let trailing;
+            ((model, optimizer, trailing), state) = loaded;
+            let decay = config.average_decay.zip(trailing);
+            average = decay.map(|(decay, model)| Average { decay, model });
         }
         Ok(Run {
             replicas: Replicas::of(&model, self.devices),
             model: Some(model),
             optimizer,
+            average,
+            unsaved: Unsaved::default(),
             state,
             best,
         })
@@ -211,8 +235,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let Some(sums) = self.train_epoch(run, epoch, observer)? else {
             return Ok(ControlFlow::Break(()));
         };
-        let model = run.model().valid();
-        let (valid_loss, valid_accuracy) = self.validate(epoch, &run.replicas, &model)?;
+        let (model, replicas) = match &run.average {
+            Some(average) => {
+                let model = average.snapshot();
+                let replicas = Replicas::of(&model, self.devices);
+                (model, replicas)
+            }
+            None => (run.model().valid(), run.replicas.valid()),
+        };
+        let (valid_loss, valid_accuracy) = self.validate(epoch, &replicas, &model)?;
         let schedule = self.config.schedule;
         run.state
             .schedule
@@ -227,17 +258,31 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             learning_rate: sums.learning_rate,
         };
         let is_best = run.state.push(record, started.elapsed().as_secs_f64());
-        if let Some(checkpoints) = self.checkpoints {
-            if is_best {
-                checkpoints.save_best(&model)?;
-            }
-            checkpoints.save_last(run.model(), &run.optimizer, &run.state)?;
-        }
         if is_best {
             run.best = model;
         }
+        run.unsaved.add(self.steps_per_epoch(), is_best);
+        self.save(run)?;
         self.devices.iter().for_each(B::memory_cleanup);
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Writes a checkpoint, if it is time for one.
+    fn save(&self, run: &mut Run<'_, B>) -> Result<(), TrainError> {
+        let Some(checkpoints) = self.checkpoints else {
+            return Ok(());
+        };
+        let is_last = run.state.next_epoch() > self.n_epochs();
+        if !is_last && run.unsaved.steps < checkpoints.interval() {
+            return Ok(());
+        }
+        if run.unsaved.best {
+            checkpoints.save_best(&run.best)?;
+        }
+        let average = run.average.as_ref().map(|average| &average.model);
+        checkpoints.save_last((run.model(), &run.optimizer, average), &run.state)?;
+        run.unsaved = Unsaved::default();
+        Ok(())
     }
 
     /// The steps of one epoch; `None` if the observer stopped them.
@@ -251,17 +296,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             batch_size, seed, ..
         } = *self.config;
         let order = loader::shuffled(self.data.train, seed, epoch);
-        let n_steps = loader::n_batches(order.len(), batch_size);
+        let (n_steps, n_epochs) = (self.steps_per_epoch(), self.n_epochs());
         let (mut sums, mut step) = (EpochSums::default(), 0);
         let source = self.data.source_of_epoch(epoch);
         let result = for_each_batch(source, &order, batch_size, |batch| {
             // In its middle, where the rate is zero at neither end of a schedule.
             let progress = (epoch - 1) as f64 + (step as f64 + 0.5) / n_steps as f64;
             step += 1;
-            let factor =
-                run.state
-                    .schedule
-                    .factor(self.config.schedule, progress, self.config.epochs);
+            let schedule = &run.state.schedule;
+            let factor = schedule.factor(self.config.schedule, progress, n_epochs);
             sums.learning_rate = self.config.learning_rate * factor;
             check_targets(&batch, run.model()).map_err(Stop::Failed)?;
             let targets = batch.targets().to_vec();
@@ -281,6 +324,9 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             let gradients = pass.backward(&run.replicas, &model);
             let model = run.optimizer.step(sums.learning_rate, model, gradients);
             run.replicas.follow(&model);
+            if let Some(average) = &mut run.average {
+                average.update(&model, (epoch - 1) * n_steps + step);
+            }
             run.model = Some(model);
             match observer.on_step(StepEvent {
                 epoch,
@@ -314,15 +360,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     fn validate(
         &self,
         epoch: usize,
-        replicas: &Replicas<'_, B>,
+        replicas: &Replicas<'_, B::InnerBackend>,
         model: &TimesClipClassifier<B::InnerBackend>,
     ) -> Result<(Option<f64>, Option<f64>), TrainError> {
         if self.data.valid.is_empty() {
             return Ok((None, None));
         }
         let TrainingData { source, valid, .. } = self.data;
-        let (replicas, batch_size) = (replicas.valid(), self.config.batch_size);
-        let evaluation = evaluate_on(&replicas, model, source, valid, batch_size)?;
+        let batch_size = self.config.batch_size;
+        let evaluation = evaluate_on(replicas, model, source, valid, batch_size)?;
         if !evaluation.loss.is_finite() {
             let loss = evaluation.loss;
             return Err(TrainError::NonFiniteValidation { epoch, loss });
@@ -336,6 +382,8 @@ struct Run<'a, B: AutodiffBackend> {
     replicas: Replicas<'a, B>,
     model: Option<TimesClipClassifier<B>>,
     optimizer: GroupedAdamW<B, TimesClipClassifier<B>>,
+    average: Option<Average<B>>,
+    unsaved: Unsaved,
     state: RunState,
     best: TimesClipClassifier<B::InnerBackend>,
 }
@@ -347,6 +395,21 @@ impl<B: AutodiffBackend> Run<'_, B> {
 
     fn take_model(&mut self) -> TimesClipClassifier<B> {
         self.model.take().expect("every step puts the model back")
+    }
+}
+
+/// What was done since the last checkpoint.
+#[derive(Default)]
+struct Unsaved {
+    steps: usize,
+    /// Whether an epoch was better than all before.
+    best: bool,
+}
+
+impl Unsaved {
+    fn add(&mut self, steps: usize, best: bool) {
+        self.steps += steps;
+        self.best |= best;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checkpoints: everything a run needs to go on as if it had never stopped.
 //!
-//! A folder holds `last.mpk` (weights, optimiser moments, state of the run) and `best.mpk` (the
+//! A folder holds `last.mpk` (weights, their average, optimizer moments, state of the run) and `best.mpk` (the
 //! weights of the best epoch so far); `frozen.mpk`, written once, holds a frozen vision encoder,
 //! so that a run needs no other file to predict. Each is written beside its place and then renamed into it,
 //! so that a crash leaves the old one or the new one. The best is published first: if the run
@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
+use burn::module::{AutodiffModule, Module};
 use burn::record::{FullPrecisionSettings, NamedMpkFileRecorder, Record, Recorder, RecorderError};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use thiserror::Error;
@@ -25,10 +25,18 @@ type FileRecorder = NamedMpkFileRecorder<FullPrecisionSettings>;
 /// The optimiser of a classifier.
 type Optimizer<B> = GroupedAdamW<B, TimesClipClassifier<B>>;
 
+/// What learns: a model, its optimizer, and the average of its weights.
+pub(super) type Learning<B> = (
+    TimesClipClassifier<B>,
+    Optimizer<B>,
+    Option<TimesClipClassifier<<B as AutodiffBackend>::InnerBackend>>,
+);
+
 /// The folder of a run's checkpoints.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
+    interval: usize,
 }
 
 impl Checkpoints {
@@ -42,7 +50,26 @@ impl Checkpoints {
             path: folder.clone(),
             source,
         })?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            interval: 1,
+        })
+    }
+
+    /// The same folder, written to after the first epoch that ends at least so many steps after the
+    /// last that was, and after the last epoch: where epochs are of a few steps, writing would take
+    /// longer than training. A run that dies repeats at most that many steps and one epoch.
+    #[must_use]
+    pub fn with_interval(self, steps: usize) -> Self {
+        Self {
+            interval: steps,
+            ..self
+        }
+    }
+
+    /// Steps between two checkpoints at least.
+    pub(super) fn interval(&self) -> usize {
+        self.interval
     }
 
     /// Whether there is a checkpoint to go on from.
@@ -63,7 +90,8 @@ impl Checkpoints {
         if !self.has_last() {
             return Ok(0);
         }
-        let (_, _, state) = self.load_last(model, GroupedAdamW::new(0.0, None), device)?;
+        let parts = (model, GroupedAdamW::new(0.0, None), None);
+        let (_, state) = self.load_last(parts, device)?;
         Ok(state.history.len())
     }
 
@@ -119,8 +147,11 @@ impl Checkpoints {
     /// Publishes where the run stands.
     pub(super) fn save_last<B: AutodiffBackend>(
         &self,
-        model: &TimesClipClassifier<B>,
-        optimizer: &Optimizer<B>,
+        (model, optimizer, average): (
+            &TimesClipClassifier<B>,
+            &Optimizer<B>,
+            Option<&TimesClipClassifier<B::InnerBackend>>,
+        ),
         state: &RunState,
     ) -> Result<(), CheckpointError> {
         let state = serde_json::to_string(state).map_err(|source| CheckpointError::State {
@@ -129,24 +160,33 @@ impl Checkpoints {
         })?;
         let [matrices, vectors] = optimizer.to_records();
         let weights = model.clone().into_record();
-        write::<B, _>(&self.last(), (state, weights, matrices, vectors))
+        let average = average.map(|average| {
+            // A record of the same backend as the others.
+            TimesClipClassifier::<B>::from_inner(average.clone()).into_record()
+        });
+        let record = (state, weights, matrices, vectors, average);
+        write::<B, _>(&self.last(), record)
     }
 
     /// Restores where the run stood.
     pub(super) fn load_last<B: AutodiffBackend>(
         &self,
-        model: TimesClipClassifier<B>,
-        optimizer: Optimizer<B>,
+        (model, optimizer, average): Learning<B>,
         device: &B::Device,
-    ) -> Result<(TimesClipClassifier<B>, Optimizer<B>, RunState), CheckpointError> {
-        let (state, weights, matrices, vectors): (String, _, _, _) =
+    ) -> Result<(Learning<B>, RunState), CheckpointError> {
+        let (state, weights, matrices, vectors, averaged): (String, _, _, _, Option<_>) =
             read::<B, _>(&self.last(), device)?;
         let state = serde_json::from_str(&state).map_err(|source| CheckpointError::State {
             path: self.last(),
             source,
         })?;
         let model = model.load_record(weights);
-        Ok((model, optimizer.load_records([matrices, vectors]), state))
+        let optimizer = optimizer.load_records([matrices, vectors]);
+        let average = average.zip(averaged).map(|(average, record)| {
+            let average = TimesClipClassifier::<B>::from_inner(average);
+            average.load_record(record).valid()
+        });
+        Ok(((model, optimizer, average), state))
     }
 }
 
