@@ -45,7 +45,7 @@ pub(super) fn cut_blocks(table: &mut Table, longest: f64, mut random: Random) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Purpose;
+    use crate::data::random::Purpose;
     use super::*;
 
     fn random(seed: u64) -> Random {

@@ -73,7 +73,7 @@ pub(super) fn part_of(n_steps: usize, fraction: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Purpose;
+    use crate::data::random::Purpose;
     use super::*;
 
     fn random(seed: u64, purpose: Purpose) -> Random {

@@ -70,7 +70,7 @@ fn narrow(value: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Purpose;
+    use crate::data::random::Purpose;
     use super::*;
 
     /// Rounding of 32-bit values near 10.
