@@ -69,6 +69,8 @@ pub struct ReportPage {
     pub learning: Vec<LearningCurve>,
     /// Each modality alone, and its weight in the pool.
     pub modalities: Vec<Modality>,
+    /// What the modalities were scored on: `test`, `held-out training`, ...
+    pub modality_split: String,
     /// Where the model looked.
     pub importance: Option<Importance>,
     /// The mistakes of which the model was most confident, most confident first.

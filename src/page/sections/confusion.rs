@@ -45,6 +45,12 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         title = "Most confused classes";
         content.push(pairs(evaluation, &names, PAIRS));
     }
+    if evaluation.unknown > 0 {
+        let unknown = counted(evaluation.unknown, "sample");
+        let text =
+            "of a class that the model does not know: counted as mistakes, but not shown here.";
+        content.push(note(format!("{unknown} {text}")));
+    }
     Section::new("confusion", title, content)
 }
 

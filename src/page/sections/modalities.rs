@@ -29,7 +29,7 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         .filter_map(|modality| modality.weight)
         .fold(0.0, f64::max);
     let columns = [
-        Column::Text("Modality"),
+        Column::Text("Modality or predictor"),
         Column::Number("Accuracy alone"),
         Column::Bar,
         Column::Number("Log loss alone"),
@@ -47,11 +47,12 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
             bar(track(weight, None, "weight")),
         ]
     });
-    let table = table(
-        "Each modality alone, and its weight in the answer",
-        &columns,
-        rows,
-    );
+    let samples = match page.modality_split.is_empty() {
+        true => String::new(),
+        false => format!(" on {} samples", shortened(&page.modality_split, 40)),
+    };
+    let caption = format!("Each alone{samples}, and its weight in the pooled answer");
+    let table = table(&caption, &columns, rows);
     let content = [Some(table), carried(&page.modalities).map(note)];
     Section::new(
         "modalities",
@@ -73,7 +74,7 @@ fn carried(modalities: &[Modality]) -> Option<String> {
     }
     let name = shortened(&most.name, 40);
     Some(format!(
-        "The {name} modality carries {} of the pooled weight.",
+        "Most of the answer comes from {name}, with {} of the weight.",
         percent(weight / total)
     ))
 }

@@ -35,7 +35,10 @@ pub(in crate::page) fn section(page: &ReportPage) -> Option<Section> {
 
 /// The majority class of the scored samples, then the baselines that were given.
 fn with_majority(evaluation: &Evaluation) -> Vec<Baseline> {
-    let given = evaluation.baselines.iter().cloned();
+    let given = evaluation
+        .baselines
+        .iter()
+        .filter(|baseline| baseline.accuracy.is_finite());
     let largest = evaluation
         .confusion
         .iter()
@@ -51,7 +54,7 @@ fn with_majority(evaluation: &Evaluation) -> Vec<Baseline> {
     (!has_own)
         .then_some(majority)
         .into_iter()
-        .chain(given)
+        .chain(given.cloned())
         .collect()
 }
 
@@ -214,6 +217,17 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+    }
+
+    #[test]
+    fn samples_of_unknown_classes_count_as_mistakes() {
+        let mut page = page(vec![vec![45, 0], vec![0, 45]], &[]);
+        page.evaluation.as_mut().unwrap().unknown = 10;
+        let text = html(&page);
+        assert!(
+            text.contains("90 of 100 test samples") && text.contains("(45.0%)"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -182,6 +182,7 @@ fn evaluation(confusion: Vec<Vec<u64>>, kernels: f64) -> Evaluation {
             name: "kernel baseline".to_owned(),
             accuracy: kernels,
         }],
+        ..Evaluation::default()
     }
 }
 
@@ -368,6 +369,7 @@ pub(super) fn vowels() -> ReportPage {
         evaluation: Some(evaluation(confusion(9, 38, 0.985, &mut random), 0.959)),
         learning: learning(4, 60, &mut random),
         modalities: modalities(),
+        modality_split: "held-out training".to_owned(),
         importance: Some(importance(9, 12, &mut random)),
         mistakes: (0..3).map(|i| example(i, (i, i + 1), 12, 9)).collect(),
         unsure_hits: (0..4).map(|i| example(i + 5, (i, i), 12, 9)).collect(),
