@@ -160,8 +160,7 @@ fn check_learnt<B: AutodiffBackend>(
         return Ok(());
     }
     let (run, n_epochs) = (directory.path().display(), config.training.epochs);
-    let model = config.model.init::<B>(device);
-    let done = directory.checkpoints()?.n_epochs(model, device)?;
+    let done = directory.checkpoints()?.n_epochs::<B>(device)?;
     ensure!(
         done > 0,
         "the run in {run} has learnt nothing yet: not one of its {n_epochs} epochs is done"
