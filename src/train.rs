@@ -13,6 +13,7 @@ mod data;
 mod epoch;
 mod error;
 mod evaluate;
+mod learner;
 mod loader;
 mod observer;
 mod optimizer;
@@ -38,12 +39,11 @@ pub use state::{EpochRecord, StopReason};
 
 use crate::batch::{BatchError, HostBatch};
 use crate::model::TimesClipClassifier;
-use average::Average;
 use data::check_targets;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
 use evaluate::{evaluate_on, rows};
+use learner::Learner;
 use loader::for_each_batch;
-use optimizer::GroupedAdamW;
 use parallel::Replicas;
 use state::RunState;
 
@@ -168,7 +168,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             }
         }
         Ok(Trained {
-            model: run.best,
+            model: *run.best,
             best_epoch: run.state.best().map(|best| best.epoch),
             history: run.state.history,
             epoch_seconds: run.state.epoch_seconds,
@@ -179,42 +179,30 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     /// A run at its beginning, or where its last checkpoint left it.
     fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<'a, B>, TrainError> {
         self.data.check_model(&model)?;
-        let config = self.config;
-        let mut optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
-        let (mut model, mut best, mut state) = (model.clone(), model.valid(), RunState::default());
-        let averaged = |model: &_| config.average_decay.map(|decay| Average::of(model, decay));
-        let mut average = averaged(&model);
+        let mut learner = Learner::new(Box::new(model), self.config);
+        let mut best = Box::new(learner.model().valid());
+        let mut state = RunState::default();
         if self
             .checkpoints
             .is_none_or(|checkpoints| !checkpoints.has_last())
         {
             best = self.standardized(best)?;
-            model = model.with_fixed_of(&best);
-            average = averaged(&model);
+            learner.share_fixed(&best);
             if let Some(checkpoints) = self.checkpoints {
                 checkpoints.save_frozen(&best)?;
                 checkpoints.save_best(&best)?;
-                let learning = (&model, &optimizer, average.as_ref().map(|it| &it.model));
-                checkpoints.save_last(learning, &state)?;
+                checkpoints.save_last(&learner, &state)?;
             }
         }
         // Loading also what was just written makes the first start and a resumed one alike.
         if let Some(checkpoints) = self.checkpoints {
-            best = checkpoints.load_best(best, self.device())?;
-            model = model.with_fixed_of(&best);
-            let trailing = averaged(&model).map(|average| average.model);
-            let learning = (model, optimizer, trailing);
-            let loaded = checkpoints.load_last(learning, self.device())?;
-            let trailing;
-            ((model, optimizer, trailing), state) = loaded;
-            let decay = config.average_decay.zip(trailing);
-            average = decay.map(|(decay, model)| Average { decay, model });
+            best = Box::new(checkpoints.load_best(*best, self.device())?);
+            learner.share_fixed(&best);
+            state = checkpoints.load_last(&mut learner, self.device())?;
         }
         Ok(Run {
-            replicas: Replicas::of(&model, self.devices),
-            model: Some(model),
-            optimizer,
-            average,
+            replicas: Replicas::of(learner.model(), self.devices),
+            learner,
             unsaved: Unsaved::default(),
             state,
             best,
@@ -235,13 +223,10 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let Some(sums) = self.train_epoch(run, epoch, observer)? else {
             return Ok(ControlFlow::Break(()));
         };
-        let (model, replicas) = match &run.average {
-            Some(average) => {
-                let model = average.snapshot();
-                let replicas = Replicas::of(&model, self.devices);
-                (model, replicas)
-            }
-            None => (run.model().valid(), run.replicas.valid()),
+        let model = run.learner.snapshot();
+        let replicas = match run.learner.is_averaged() {
+            true => Replicas::of(&model, self.devices),
+            false => run.replicas.valid(),
         };
         let (valid_loss, valid_accuracy) = self.validate(epoch, &replicas, &model)?;
         let schedule = self.config.schedule;
@@ -279,8 +264,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         if run.unsaved.best {
             checkpoints.save_best(&run.best)?;
         }
-        let average = run.average.as_ref().map(|average| &average.model);
-        checkpoints.save_last((run.model(), &run.optimizer, average), &run.state)?;
+        checkpoints.save_last(&run.learner, &run.state)?;
         run.unsaved = Unsaved::default();
         Ok(())
     }
@@ -306,11 +290,11 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             let schedule = &run.state.schedule;
             let factor = schedule.factor(self.config.schedule, progress, n_epochs);
             sums.learning_rate = self.config.learning_rate * factor;
-            check_targets(&batch, run.model()).map_err(Stop::Failed)?;
+            check_targets(&batch, run.learner.model()).map_err(Stop::Failed)?;
             let targets = batch.targets().to_vec();
             let batch = self.recolored(batch, epoch, step);
-            let model = run.take_model();
-            let pass = run.replicas.forward(&model, batch);
+            let model = run.learner.model();
+            let pass = run.replicas.forward(model, batch);
             let loss = pass.loss();
             if !loss.is_finite() {
                 return Err(Stop::Failed(TrainError::NonFiniteLoss {
@@ -321,13 +305,10 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             }
             let (contrastive, logits) = (pass.contrastive(), rows(pass.logits()));
             sums.add(loss, contrastive, &targets, &logits);
-            let gradients = pass.backward(&run.replicas, &model);
-            let model = run.optimizer.step(sums.learning_rate, model, gradients);
-            run.replicas.follow(&model);
-            if let Some(average) = &mut run.average {
-                average.update(&model, (epoch - 1) * n_steps + step);
-            }
-            run.model = Some(model);
+            let gradients = pass.backward(&run.replicas, model);
+            let n = (epoch - 1) * n_steps + step;
+            run.learner.step(sums.learning_rate, gradients, n);
+            run.replicas.follow(run.learner.model());
             match observer.on_step(StepEvent {
                 epoch,
                 step,
@@ -377,25 +358,13 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     }
 }
 
-/// A run in progress. The model is absent only while a step is being taken.
+/// A run in progress.
 struct Run<'a, B: AutodiffBackend> {
     replicas: Replicas<'a, B>,
-    model: Option<TimesClipClassifier<B>>,
-    optimizer: GroupedAdamW<B, TimesClipClassifier<B>>,
-    average: Option<Average<B>>,
+    learner: Learner<B>,
     unsaved: Unsaved,
     state: RunState,
-    best: TimesClipClassifier<B::InnerBackend>,
-}
-
-impl<B: AutodiffBackend> Run<'_, B> {
-    fn model(&self) -> &TimesClipClassifier<B> {
-        self.model.as_ref().expect("every step puts the model back")
-    }
-
-    fn take_model(&mut self) -> TimesClipClassifier<B> {
-        self.model.take().expect("every step puts the model back")
-    }
+    best: Box<TimesClipClassifier<B::InnerBackend>>,
 }
 
 /// What was done since the last checkpoint.

@@ -129,7 +129,11 @@ impl LanguageConfig {
             }
         };
         // Of convolutions class token and mean are read out.
-        let d_read = if convolutions.is_some() { 2 * width } else { width };
+        let d_read = if convolutions.is_some() {
+            2 * width
+        } else {
+            width
+        };
         LanguageBranch {
             tokenizer,
             convolutions,
@@ -293,7 +297,9 @@ impl<B: Backend> LanguageBranch<B> {
         input: &SeriesInput<B>,
     ) -> Tensor<B, 3> {
         let tokens = convolutions.forward(input);
-        let x = self.text_model.forward(tokens.tokens, tokens.masked.clone());
+        let x = self
+            .text_model
+            .forward(tokens.tokens, tokens.masked.clone());
         let rest = x.dims()[1] - 1;
         let (class, others) = (x.clone().narrow(1, 0, 1), x.narrow(1, 1, rest));
         let mean = match tokens.masked {

@@ -69,7 +69,11 @@ impl InfoNceLoss {
         };
         let [seen, read] = [&vision, &language].map(|view| {
             let [batch, n, width] = view.dims();
-            let n = if self.alignment == Alignment::Mean { 1 } else { n };
+            let n = if self.alignment == Alignment::Mean {
+                1
+            } else {
+                n
+            };
             [batch, n, width]
         });
         assert_eq!(

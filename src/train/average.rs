@@ -11,13 +11,13 @@ use crate::model::TimesClipClassifier;
 #[derive(Debug)]
 pub(super) struct Average<B: AutodiffBackend> {
     pub(super) decay: f64,
-    pub(super) model: TimesClipClassifier<B::InnerBackend>,
+    pub(super) model: Box<TimesClipClassifier<B::InnerBackend>>,
 }
 
 impl<B: AutodiffBackend> Average<B> {
     /// Starts from a model as it is.
     pub(super) fn of(model: &TimesClipClassifier<B>, decay: f64) -> Self {
-        let model = model.valid();
+        let model = Box::new(model.valid());
         Self { decay, model }
     }
 
@@ -32,13 +32,14 @@ impl<B: AutodiffBackend> Average<B> {
             tensors: TensorContainer::new(),
         };
         Module::<B::InnerBackend>::visit(&model.valid(), &mut follow);
-        self.model = self.model.clone().map(&mut follow);
+        let average = (*self.model).clone();
+        self.model = Box::new(average.map(&mut follow));
     }
 
     /// The averaged model, sharing nothing that later updates change: running statistics are shared
     /// by clones (Burn 0.21).
     pub(super) fn snapshot(&self) -> TimesClipClassifier<B::InnerBackend> {
-        TimesClipClassifier::<B>::from_inner(self.model.clone()).valid()
+        TimesClipClassifier::<B>::from_inner((*self.model).clone()).valid()
     }
 }
 

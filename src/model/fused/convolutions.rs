@@ -15,7 +15,10 @@ use super::{at_once, cpu, float};
 /// # Panics
 /// If `size` is even.
 pub(crate) fn windows<B: Backend>(x: Tensor<B, 3>, size: usize, stride: usize) -> Tensor<B, 3> {
-    assert!(!size.is_multiple_of(2), "windows of {size} steps have no center");
+    assert!(
+        !size.is_multiple_of(2),
+        "windows of {size} steps have no center"
+    );
     #[cfg(feature = "cpu")]
     if let Some(y) = at_once(&cpu::CutWindows { size, stride }, &[float(x.clone())]) {
         return y;
@@ -65,7 +68,10 @@ impl<B: Backend> Affine<B> {
         let (n, counted) = match &valid {
             Some(valid) => {
                 let counted = valid.clone().float().unsqueeze_dim::<2>(1);
-                (counted.clone().sum().clamp_min(1.0).unsqueeze(), x.clone() * counted)
+                (
+                    counted.clone().sum().clamp_min(1.0).unsqueeze(),
+                    x.clone() * counted,
+                )
             }
             None => {
                 let n = Tensor::full([1, 1], x.dims()[0] as f32, &x.device());
@@ -143,7 +149,10 @@ fn keep_valid<B: Backend>(x: Tensor<B, 2>, valid: Option<Tensor<B, 1, Bool>>) ->
 
 /// The mask as the CPU backend has it, if this is it: none, or one.
 #[cfg(feature = "cpu")]
-#[expect(clippy::option_option, reason = "whether it is the CPU, and whether there is a mask")]
+#[expect(
+    clippy::option_option,
+    reason = "whether it is the CPU, and whether there is a mask"
+)]
 fn cpu_mask<B: Backend>(
     valid: Option<Tensor<B, 1, Bool>>,
 ) -> Option<Option<burn_flex::FlexTensor>> {

@@ -260,7 +260,11 @@ impl<B: Backend> ConvolutionTokenizer<B> {
                 let counted = valid.clone().float().reshape([batch * n, stretch, 1]);
                 let counts = counted.clone().sum_dim(1);
                 let x = x * counted.clone();
-                (x.clone().sum_dim(1), x + (counted - 1.0) * BELOW_ALL, Some(counts))
+                (
+                    x.clone().sum_dim(1),
+                    x + (counted - 1.0) * BELOW_ALL,
+                    Some(counts),
+                )
             }
         };
         let most = x.max_dim(1);
@@ -366,7 +370,9 @@ fn norm<B: Backend>(
     if !B::ad_enabled(&device) {
         let moments = [norm.running_mean.value(), norm.running_var.value()];
         let moments = Tensor::stack(moments.to_vec(), 0);
-        return affine.by_moments(x, valid, moments).reshape([batch, readings, width]);
+        return affine
+            .by_moments(x, valid, moments)
+            .reshape([batch, readings, width]);
     }
     let (y, moments) = affine.by_batch(x, valid.clone());
     let count = match valid {

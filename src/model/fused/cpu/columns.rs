@@ -44,12 +44,7 @@ impl Fused<1> for Moments {
         (tensor(moments, Shape::new([2, x.shape()[1]])), Vec::new())
     }
 
-    fn backward(
-        &self,
-        _: Vec<FlexTensor>,
-        _: FlexTensor,
-        _: [bool; 1],
-    ) -> [Option<FlexTensor>; 1] {
+    fn backward(&self, _: Vec<FlexTensor>, _: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         [None]
     }
 }

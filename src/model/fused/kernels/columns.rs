@@ -29,7 +29,9 @@ impl Counted<'_> {
     /// Number of rows that count, as a divisor.
     pub(crate) fn count(self) -> f32 {
         let all = self.rows.len() / self.width;
-        let n = self.valid.map_or(all, |valid| valid.iter().filter(|valid| **valid != 0).count());
+        let n = self.valid.map_or(all, |valid| {
+            valid.iter().filter(|valid| **valid != 0).count()
+        });
         n.max(1) as f32
     }
 
@@ -104,9 +106,17 @@ impl ColumnNorm<'_> {
 
     /// Turns the gradient of the norm's output into that of its input `x`, in place. With
     /// `learned` statistics, which are those of `x` itself, it goes through them too.
-    pub(crate) fn backward(self, gradient: &mut [f32], x: Counted<'_>, learned: bool) -> NormGradients {
+    pub(crate) fn backward(
+        self,
+        gradient: &mut [f32],
+        x: Counted<'_>,
+        learned: bool,
+    ) -> NormGradients {
         let (width, inverse) = (x.width, self.inverse());
-        let tied = Counted { rows: gradient, ..x };
+        let tied = Counted {
+            rows: gradient,
+            ..x
+        };
         // The gradient of every row comes with its row of `x`.
         let parts: Vec<Vec<f32>> = tied
             .rows
@@ -117,7 +127,9 @@ impl ColumnNorm<'_> {
                 let mut sums = vec![0.0; 2 * width];
                 let rows = gradient.chunks_exact(width).zip(rows.chunks_exact(width));
                 for (i, (gradient, row)) in rows.enumerate() {
-                    if x.valid.is_none_or(|valid| valid[chunk * SUMMED_ROWS + i] != 0) {
+                    if x.valid
+                        .is_none_or(|valid| valid[chunk * SUMMED_ROWS + i] != 0)
+                    {
                         add_products(gradient, row, self.mean, &mut sums);
                     }
                 }
@@ -132,9 +144,14 @@ impl ColumnNorm<'_> {
         let chunks = gradient.par_chunks_mut(SUMMED_ROWS * width);
         let chunks = chunks.zip(x.rows.par_chunks(SUMMED_ROWS * width));
         chunks.enumerate().for_each(|(chunk, (gradient, rows))| {
-            let rows = gradient.chunks_exact_mut(width).zip(rows.chunks_exact(width));
+            let rows = gradient
+                .chunks_exact_mut(width)
+                .zip(rows.chunks_exact(width));
             for (i, (gradient, row)) in rows.enumerate() {
-                match x.valid.is_none_or(|valid| valid[chunk * SUMMED_ROWS + i] != 0) {
+                match x
+                    .valid
+                    .is_none_or(|valid| valid[chunk * SUMMED_ROWS + i] != 0)
+                {
                     true => along(gradient, row, &line.slope, &line.tilt, &line.level),
                     false => gradient.fill(0.0),
                 }
@@ -161,7 +178,9 @@ impl Line {
     ) -> Self {
         let slope: Vec<f32> = inverse.iter().zip(norm.gamma).map(|(i, g)| i * g).collect();
         let tilts = slope.iter().zip(inverse).zip(gamma);
-        let tilt: Vec<f32> = tilts.map(|((slope, i), sum)| -slope * i * sum / count).collect();
+        let tilt: Vec<f32> = tilts
+            .map(|((slope, i), sum)| -slope * i * sum / count)
+            .collect();
         let levels = slope.iter().zip(beta).zip(&tilt).zip(norm.mean);
         let level = levels.map(|(((slope, sum), tilt), mean)| -slope * sum / count - tilt * mean);
         Self {

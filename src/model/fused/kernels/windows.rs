@@ -48,12 +48,14 @@ impl Windows {
 /// Cuts lines `[n, steps, channels]` into windows `[n, count, size * channels]`; `out` is zeros.
 pub(crate) fn windows(out: &mut [f32], x: &[f32], windows: Windows) {
     let lines = out.par_chunks_mut(windows.count() * windows.row());
-    lines.zip(x.par_chunks(windows.line())).for_each(|(out, x)| {
-        let rows = out.chunks_exact_mut(windows.row());
-        for (row, [place, first, len]) in rows.zip(windows.parts()) {
-            row[place..place + len].copy_from_slice(&x[first..first + len]);
-        }
-    });
+    lines
+        .zip(x.par_chunks(windows.line()))
+        .for_each(|(out, x)| {
+            let rows = out.chunks_exact_mut(windows.row());
+            for (row, [place, first, len]) in rows.zip(windows.parts()) {
+                row[place..place + len].copy_from_slice(&x[first..first + len]);
+            }
+        });
 }
 
 /// Adds up what windows say of the steps of their lines; `out` is zeros.
@@ -64,7 +66,8 @@ pub(crate) fn windows_backward(out: &mut [f32], gradient: &[f32], windows: Windo
         let rows = gradient.chunks_exact(windows.row());
         for (row, [place, first, len]) in rows.zip(windows.parts()) {
             let sums = out[first..first + len].iter_mut();
-            sums.zip(&row[place..place + len]).for_each(|(sum, x)| *sum += x);
+            sums.zip(&row[place..place + len])
+                .for_each(|(sum, x)| *sum += x);
         }
     });
 }
