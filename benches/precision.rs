@@ -13,12 +13,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use timesclip::backend::{BackendJob, ChosenDevice, run_on};
+use timesclip::backend::{ChosenDevice, TrainingJob, train_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
+use timesclip::data::SeriesDataset;
 use timesclip::data::normalize::{Normalization, Normalizer};
-use timesclip::data::{SeriesDataset, read_dataset};
 use timesclip::encode::FeatureEncoder;
 use timesclip::model::{TimesClipClassifierConfig, VisionEncoder, VisionTower};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
@@ -41,18 +41,18 @@ const CASES: [[FeatureDtype; 2]; 4] = {
 fn main() -> Result<(), Box<dyn Error>> {
     let device = settings::device()?;
     let (kind, index) = (device.kind, device.index);
-    Ok(run_on(kind, &[index], Table(device))?)
+    Ok(train_on(kind, &[index], Table(device))?)
 }
 
 struct Table(ChosenDevice);
 
-impl BackendJob for Table {
+impl TrainingJob for Table {
     type Output = ();
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) {
         let device = &devices[0];
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let set = read_dataset(&root.join("examples/data/JapaneseVowels_TEST.ts"), None);
+        let set = SeriesDataset::read(root.join("examples/data/JapaneseVowels_TEST.ts"));
         let set = set.expect("a shipped data set");
         let spread: Vec<usize> = (0..N_SAMPLES).map(|i| i * set.len() / N_SAMPLES).collect();
         let set = set.subset(&spread).expect("samples of the set");

@@ -21,7 +21,7 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use burn::tensor::DType;
 use burn::tensor::backend::AutodiffBackend;
-use timesclip::backend::{BackendJob, run_on};
+use timesclip::backend::{TrainingJob, train_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::{BuildOptions, InMemoryImages};
@@ -60,7 +60,7 @@ impl Clock {
     }
 }
 
-impl BackendJob for Job {
+impl TrainingJob for Job {
     type Output = Result<(), Box<dyn Error>>;
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output {
@@ -134,5 +134,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         config: config.with_freeze_vision(Freeze::All),
         dtype,
     };
-    run_on(device.kind, &[device.index], job)?
+    train_on(device.kind, &[device.index], job)?
 }

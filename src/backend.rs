@@ -13,7 +13,9 @@ mod trial;
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "train")]
 use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::Backend;
 
 pub use choice::{BackendChoice, ChosenDevice};
 pub use devices::DeviceInfo;
@@ -126,12 +128,22 @@ impl FromStr for BackendKind {
     }
 }
 
-/// Work that runs on whatever backend is chosen at run time.
+/// Work without gradients that runs on whatever backend is chosen at run time.
 pub trait BackendJob {
     /// What it gives.
     type Output;
 
-    /// Does the work on the devices asked for: one at least.
+    /// Does the work on the devices asked for, of which there is at least one.
+    fn run<B: Backend>(self, devices: &[B::Device]) -> Self::Output;
+}
+
+/// Work with gradients that runs on whatever backend is chosen at run time.
+#[cfg(feature = "train")]
+pub trait TrainingJob {
+    /// What it gives.
+    type Output;
+
+    /// Does the work on the devices asked for, of which there is at least one.
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output;
 }
 
@@ -149,13 +161,49 @@ pub fn run_on<J: BackendJob>(
     indices: &[usize],
     job: J,
 ) -> Result<J::Output, BackendError> {
+    try_devices(kind, indices)?;
+    start(kind, indices, job)
+}
+
+/// Runs a job with gradients, as [`run_on`] runs one without.
+///
+/// # Errors
+/// As [`run_on`].
+///
+/// # Panics
+/// If no device is named.
+#[cfg(feature = "train")]
+pub fn train_on<J: TrainingJob>(
+    kind: BackendKind,
+    indices: &[usize],
+    job: J,
+) -> Result<J::Output, BackendError> {
+    try_devices(kind, indices)?;
+    start(kind, indices, WithGradients(job))
+}
+
+/// Refuses devices that are not there or do not compute, each asked once.
+fn try_devices(kind: BackendKind, indices: &[usize]) -> Result<(), BackendError> {
     assert!(!indices.is_empty(), "a job on 0 devices");
     for (i, index) in indices.iter().enumerate() {
         if !indices[..i].contains(index) {
             kind.try_device(*index)?;
         }
     }
-    start(kind, indices, job)
+    Ok(())
+}
+
+/// A job with gradients where one without is expected.
+#[cfg(feature = "train")]
+struct WithGradients<J>(J);
+
+#[cfg(feature = "train")]
+impl<J: TrainingJob> BackendJob for WithGradients<J> {
+    type Output = J::Output;
+
+    fn run<B: Backend>(self, devices: &[B::Device]) -> J::Output {
+        self.0.run::<burn::backend::Autodiff<B>>(devices)
+    }
 }
 
 /// Runs a job on devices that are there.
@@ -168,19 +216,19 @@ fn start<J: BackendJob>(
         #[cfg(feature = "cpu")]
         BackendKind::Cpu => {
             let devices = vec![burn_flex::FlexDevice; indices.len()];
-            Ok(job.run::<burn::backend::Autodiff<burn_flex::Flex>>(&devices))
+            Ok(job.run::<burn_flex::Flex>(&devices))
         }
         #[cfg(feature = "wgpu")]
         BackendKind::Wgpu => {
             let devices = indices.iter().copied().map(devices::wgpu_device);
             let devices = devices.collect::<Result<Vec<_>, _>>()?;
-            Ok(job.run::<burn::backend::Autodiff<burn_wgpu::Wgpu>>(&devices))
+            Ok(job.run::<burn_wgpu::Wgpu>(&devices))
         }
         #[cfg(feature = "cuda")]
         BackendKind::Cuda => {
             let devices = indices.iter().copied().map(burn_cuda::CudaDevice::new);
             let devices: Vec<_> = devices.collect();
-            Ok(job.run::<burn::backend::Autodiff<burn_cuda::Cuda>>(&devices))
+            Ok(job.run::<burn_cuda::Cuda>(&devices))
         }
         #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
         kind => {

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
 use criterion::{BenchmarkId, Criterion, Throughput};
-use timesclip::backend::{BackendJob, run_on};
+use timesclip::backend::{TrainingJob, train_on};
 use timesclip::cache::features::FeatureDtype;
 use timesclip::model::{ModelMode, VisionEncoderConfig};
 
@@ -99,7 +99,7 @@ struct Bench {
     dtype: FeatureDtype,
 }
 
-impl BackendJob for Bench {
+impl TrainingJob for Bench {
     type Output = Result<(), Box<dyn Error>>;
 
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output {
@@ -122,5 +122,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         dtype: settings::value("TIMESCLIP_BENCH_DTYPE", FeatureDtype::F32)?,
     };
     eprintln!("on {device}, frozen encoders in {}", bench.dtype);
-    run_on(device.kind, &[device.index], bench)?
+    train_on(device.kind, &[device.index], bench)?
 }

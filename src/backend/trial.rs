@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use burn::tensor::Tensor;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::Backend;
 
 use super::{BackendError, BackendJob, BackendKind, start};
 
@@ -34,8 +34,8 @@ struct Double;
 impl BackendJob for Double {
     type Output = Vec<f32>;
 
-    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Vec<f32> {
-        let one = Tensor::<B::InnerBackend, 1>::ones([1], &devices[0]);
+    fn run<B: Backend>(self, devices: &[B::Device]) -> Vec<f32> {
+        let one = Tensor::<B, 1>::ones([1], &devices[0]);
         (one.clone() + one).into_data().iter::<f32>().collect()
     }
 }

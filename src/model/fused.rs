@@ -11,6 +11,10 @@ mod pictures;
 mod tests;
 
 #[cfg(feature = "cpu")]
+#[cfg_attr(
+    not(feature = "train"),
+    expect(dead_code, reason = "gradients are for the trainer")
+)]
 mod cpu;
 #[cfg(feature = "cpu")]
 mod kernels;

@@ -17,14 +17,14 @@ mod support;
 
 use std::sync::{Mutex, PoisonError};
 
-use timesclip::backend::{BackendError, BackendJob, BackendKind, run_on};
+use timesclip::backend::{BackendError, BackendKind, TrainingJob, train_on};
 
 /// Runs a test on the first device of a kind; an absent one skips it, one in disorder fails it.
-fn on_device(kind: BackendKind, test: impl BackendJob<Output = ()>) {
+fn on_device(kind: BackendKind, test: impl TrainingJob<Output = ()>) {
     // Once, of a dozen runs, a training beside other tests on the device was 7e-3 off.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    match run_on(kind, &[0], test) {
+    match train_on(kind, &[0], test) {
         Ok(()) => {}
         Err(absent @ BackendError::NotPresent { .. }) => println!("skipped: {absent}"),
         Err(other) => panic!("{other}"),
@@ -43,7 +43,7 @@ macro_rules! on_every_gpu {
         #[test]
         fn $test() {
             struct Test;
-            impl timesclip::backend::BackendJob for Test {
+            impl timesclip::backend::TrainingJob for Test {
                 type Output = ();
                 fn run<B: burn::tensor::backend::AutodiffBackend>(self, devices: &[B::Device]) {
                     crate::$room::$test::<B>(timesclip::backend::BackendKind::$kind, &devices[0]);

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 /// Room, and the rooms it may import from. A room is a file of `src` and the folder beside it.
 const RULES: &[(&str, &[&str])] = &[
-    ("data", &[]),
+    ("files", &[]),
+    ("modalities", &[]),
+    ("data", &["modalities"]),
     ("metrics", &[]),
+    ("kernels", &["data"]),
+    ("closed_form", &[]),
     ("raster", &["data"]),
-    ("cache", &["data", "raster"]),
+    ("cache", &["data", "files", "raster"]),
     ("fused", &[]),
     ("model", &["fused"]),
-    ("weights", &["hub", "model"]),
+    ("weights", &["files", "hub", "model"]),
     ("hub", &[]),
     ("batch", &["cache", "data", "model", "raster"]),
     ("backend", &[]),
@@ -27,7 +31,17 @@ const RULES: &[(&str, &[&str])] = &[
 /// Folders inside a room that are rooms of their own.
 const INNER: &[&str] = &["model/fused", "weights/hub"];
 /// Rooms of the host: no tensor may enter.
-const HOST: &[&str] = &["data", "metrics", "raster", "cache", "hub"];
+const HOST: &[&str] = &[
+    "files",
+    "modalities",
+    "data",
+    "metrics",
+    "kernels",
+    "closed_form",
+    "raster",
+    "cache",
+    "hub",
+];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["model"];
 

@@ -45,8 +45,8 @@ pub(super) fn cut_blocks(table: &mut Table, longest: f64, mut random: Random) {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::random::Purpose;
     use super::*;
+    use crate::data::random::Purpose;
 
     fn random(seed: u64) -> Random {
         Random::new([seed, 0, 1], Purpose::VariateDrop)

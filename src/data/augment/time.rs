@@ -73,8 +73,8 @@ pub(super) fn part_of(n_steps: usize, fraction: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::random::Purpose;
     use super::*;
+    use crate::data::random::Purpose;
 
     fn random(seed: u64, purpose: Purpose) -> Random {
         Random::new([seed, 0, 1], purpose)

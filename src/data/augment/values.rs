@@ -70,8 +70,8 @@ fn narrow(value: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::random::Purpose;
     use super::*;
+    use crate::data::random::Purpose;
 
     /// Rounding of 32-bit values near 10.
     const TOLERANCE: f64 = 2e-6;

@@ -5,11 +5,13 @@ mod elements;
 mod feed_forward;
 mod groups;
 mod patches;
+#[cfg(feature = "train")]
 mod tracked;
 
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
 
+#[cfg(feature = "train")]
 use burn::backend::Autodiff;
 use burn::nn::Dropout;
 use burn::tensor::backend::Backend;
@@ -51,6 +53,7 @@ pub(super) fn run<B: Backend, F: Fused<N>, const N: usize>(
     if let Some(inputs) = given.downcast_ref::<[FlexTensor; N]>() {
         return same(operation.forward(inputs.clone(), false).0);
     }
+    #[cfg(feature = "train")]
     if let Some(inputs) = given.downcast_ref() {
         return same(tracked::run(operation, inputs));
     }
@@ -64,8 +67,15 @@ pub(super) fn is<B: Backend>() -> bool {
 }
 
 /// Whether `B` is the CPU backend under autodiff.
+#[cfg(feature = "train")]
 fn learns<B: Backend>() -> bool {
     TypeId::of::<FloatTensor<B>>() == TypeId::of::<FloatTensor<Autodiff<Flex>>>()
+}
+
+/// Without the trainer no backend of this build has autodiff.
+#[cfg(not(feature = "train"))]
+fn learns<B: Backend>() -> bool {
+    false
 }
 
 /// Dropout of `B`, if it is the CPU backend and learns, from one draw of its random numbers.
