@@ -221,7 +221,9 @@ pub enum SeriesError {
         n_steps: usize,
     },
     /// A time that is no number, or lies before the one of the step before.
-    #[error("the time of step {step} is {time}, expected a finite one, not before that of the step before")]
+    #[error(
+        "the time of step {step} is {time}, expected a finite one, not before that of the step before"
+    )]
     Time {
         /// Time step, counted from 0.
         step: usize,

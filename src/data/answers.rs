@@ -88,7 +88,12 @@ impl<W: Write> AnswerWriter<W> {
         if format != AnswerFormat::Jsonl {
             let fixed = ["label".to_owned(), "probability".to_owned()];
             let classes = class_names.iter().map(|name| format!("probability_{name}"));
-            let header: Vec<String> = id_names.iter().cloned().chain(fixed).chain(classes).collect();
+            let header: Vec<String> = id_names
+                .iter()
+                .cloned()
+                .chain(fixed)
+                .chain(classes)
+                .collect();
             writer.write_row(&header)?;
         }
         Ok(writer)
@@ -113,11 +118,16 @@ impl<W: Write> AnswerWriter<W> {
         let n_classes = self.class_names.len();
         if let Some(probabilities) = probabilities {
             let found = probabilities.len();
-            assert_eq!(found, n_classes, "{found} probabilities of {n_classes} classes");
+            assert_eq!(
+                found, n_classes,
+                "{found} probabilities of {n_classes} classes"
+            );
         }
         let best = probabilities.and_then(|all| {
             // The first of those that are equally probable.
-            (0..n_classes).rev().max_by(|&a, &b| all[a].total_cmp(&all[b]))
+            (0..n_classes)
+                .rev()
+                .max_by(|&a, &b| all[a].total_cmp(&all[b]))
         });
         if self.format == AnswerFormat::Jsonl {
             return self.write_object(ids, probabilities, best);
@@ -132,7 +142,11 @@ impl<W: Write> AnswerWriter<W> {
     }
 
     fn write_row(&mut self, cells: &[String]) -> io::Result<()> {
-        let delimiter = if self.format == AnswerFormat::Csv { ',' } else { '\t' };
+        let delimiter = if self.format == AnswerFormat::Csv {
+            ','
+        } else {
+            '\t'
+        };
         for (column, cell) in cells.iter().enumerate() {
             if column > 0 {
                 write!(self.out, "{delimiter}")?;
@@ -215,7 +229,9 @@ impl AtomicFile {
     /// What the system says.
     pub fn commit(mut self) -> io::Result<()> {
         if let Some(out) = self.out.take() {
-            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            out.into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .sync_all()?;
         }
         fs::rename(&self.temporary, &self.path)
     }
@@ -270,8 +286,10 @@ mod tests {
     #[test]
     fn lines_of_json_hold_names_and_numbers() {
         let text = written(AnswerFormat::Jsonl, &["id"]);
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines[0]["id"], "x\ty");
         assert_eq!(lines[0]["label"], "a,b");
         assert_eq!(lines[0]["probabilities"]["c \"d\""], 0.5);
@@ -292,6 +310,9 @@ mod tests {
         file.write_all(b"whole").unwrap();
         assert!(!path.exists());
         file.commit().unwrap();
-        assert_eq!((fs::read(&path).unwrap(), n_files()), (b"whole".to_vec(), 1));
+        assert_eq!(
+            (fs::read(&path).unwrap(), n_files()),
+            (b"whole".to_vec(), 1)
+        );
     }
 }

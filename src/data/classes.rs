@@ -64,7 +64,6 @@ impl Classes {
         }
     }
 
-
     /// Index of the class without a name, that of samples without a label.
     pub(super) fn unlabeled(&mut self) -> usize {
         if let Some(&index) = self.spellings.get("") {
@@ -104,7 +103,13 @@ impl Classes {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by(|&a, &b| self.names[a].cmp(&self.names[b]));
         // The class without a name, of samples without a label, is the last one.
-        let number = |name: &String| if name.is_empty() { Some(f64::NAN) } else { name.parse().ok() };
+        let number = |name: &String| {
+            if name.is_empty() {
+                Some(f64::NAN)
+            } else {
+                name.parse().ok()
+            }
+        };
         let numbers: Option<Vec<f64>> = self.names.iter().map(number).collect();
         if let Some(numbers) = numbers {
             order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
@@ -194,7 +199,10 @@ mod tests {
         assert_eq!(labels, [2, 2, 0, 1, 2, 0, 1]);
         assert_eq!(from_rows(&["007", "7", "v1.0"]).0, ["007", "7", "v1.0"]);
         let mut listed = Classes::listed(owned(&["1", "2.0"]));
-        assert_eq!((listed.index_of("1.0"), listed.index_of("2.0")), (Some(0), Some(1)));
+        assert_eq!(
+            (listed.index_of("1.0"), listed.index_of("2.0")),
+            (Some(0), Some(1))
+        );
     }
 
     #[test]

@@ -93,7 +93,10 @@ impl SeriesDataset {
 
     /// The group of each sample, if there are groups.
     pub fn groups(&self) -> Option<&[String]> {
-        self.metadata.groups.as_ref().map(|column| column.values.as_slice())
+        self.metadata
+            .groups
+            .as_ref()
+            .map(|column| column.values.as_slice())
     }
 
     /// Whether the sample at an index has a label; those without have a class without a name.
@@ -252,7 +255,10 @@ impl SeriesDataset {
         }
         let dataset = Self::new(self.name.clone(), names, samples)?;
         let counts = dataset.class_counts();
-        let absent = class_names.iter().zip(counts).filter(|&(_, count)| count == 0);
+        let absent = class_names
+            .iter()
+            .zip(counts)
+            .filter(|&(_, count)| count == 0);
         Ok(ClassMatch {
             absent: absent.map(|(name, _)| name.clone()).collect(),
             dataset: dataset.with_metadata(self.metadata.clone())?,
@@ -495,7 +501,12 @@ mod tests {
 
     #[test]
     fn classes_that_a_model_does_not_know_are_counted_and_stand_behind_its_own() {
-        let samples = vec![sample(0, 1, 0), sample(1, 1, 2), sample(2, 1, 2), sample(3, 1, 3)];
+        let samples = vec![
+            sample(0, 1, 0),
+            sample(1, 1, 2),
+            sample(2, 1, 2),
+            sample(3, 1, 3),
+        ];
         let test = SeriesDataset::new("test", names(&["b", "none", "new", ""]), samples).unwrap();
 
         let found = test.match_classes(&names(&["a", "b"])).unwrap();
@@ -528,12 +539,24 @@ mod tests {
         assert_eq!(subset.groups(), Some(&names(&["t", "s"])[..]));
         assert_eq!(subset.metadata().weights, Some(vec![0.5, 1.0]));
 
-        let fewer = Metadata { weights: Some(vec![1.0]), ..metadata.clone() };
+        let fewer = Metadata {
+            weights: Some(vec![1.0]),
+            ..metadata.clone()
+        };
         let error = three_lengths().with_metadata(fewer).unwrap_err();
         assert_eq!(error.to_string(), "the weights have 1 entries, expected 3");
-        let negative = Metadata { weights: Some(vec![1.0, -1.0, 0.0]), ..metadata };
+        let negative = Metadata {
+            weights: Some(vec![1.0, -1.0, 0.0]),
+            ..metadata
+        };
         let error = three_lengths().with_metadata(negative).unwrap_err();
-        assert_eq!(error, SeriesError::Weight { id: 11, weight: -1.0 });
+        assert_eq!(
+            error,
+            SeriesError::Weight {
+                id: 11,
+                weight: -1.0
+            }
+        );
     }
 
     #[test]

@@ -44,7 +44,11 @@ impl Metadata {
             count("variate names", self.variates.len(), n_variates)?;
         }
         for column in self.ids.iter().chain(&self.groups) {
-            count(&format!("values of `{}`", column.name), column.values.len(), samples.len())?;
+            count(
+                &format!("values of `{}`", column.name),
+                column.values.len(),
+                samples.len(),
+            )?;
         }
         let Some(weights) = &self.weights else {
             return Ok(());
@@ -61,7 +65,10 @@ impl Metadata {
     pub(super) fn subset(&self, indices: &[usize]) -> Self {
         let pick = |column: &TextColumn| TextColumn {
             name: column.name.clone(),
-            values: indices.iter().map(|&index| column.values[index].clone()).collect(),
+            values: indices
+                .iter()
+                .map(|&index| column.values[index].clone())
+                .collect(),
         };
         let weights = self.weights.as_ref();
         Self {

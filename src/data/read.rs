@@ -12,8 +12,6 @@ mod lines;
 mod npy;
 mod npz;
 mod options;
-#[cfg(feature = "parquet")]
-mod parquet;
 mod reader;
 mod sample;
 mod schema;

@@ -57,7 +57,9 @@ impl FromStr for SplitOrder {
         match name {
             "stratified" => Ok(Self::Stratified),
             "ordered" => Ok(Self::Ordered),
-            _ => Err(SplitError::Order { found: name.to_owned() }),
+            _ => Err(SplitError::Order {
+                found: name.to_owned(),
+            }),
         }
     }
 }

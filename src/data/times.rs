@@ -36,9 +36,8 @@ impl Series {
                 n_steps: self.n_steps,
             });
         }
-        let wrong = |&step: &usize| {
-            !times[step].is_finite() || (step > 0 && times[step] < times[step - 1])
-        };
+        let wrong =
+            |&step: &usize| !times[step].is_finite() || (step > 0 && times[step] < times[step - 1]);
         if let Some(step) = (0..times.len()).find(wrong) {
             let time = times[step];
             return Err(SeriesError::Time { step, time });
@@ -127,7 +126,12 @@ fn are_even(times: &[f64]) -> bool {
     };
     let step = (last - first) / (times.len() - 1) as f64;
     let off = |(index, time): (usize, &f64)| (time - first - step * index as f64).abs();
-    step > 0.0 && times.iter().enumerate().map(off).all(|off| off <= step * EVEN_TOLERANCE)
+    step > 0.0
+        && times
+            .iter()
+            .enumerate()
+            .map(off)
+            .all(|off| off <= step * EVEN_TOLERANCE)
 }
 
 #[cfg(test)]
@@ -154,7 +158,16 @@ mod tests {
         let series = Series::new(vec![1.0, 2.0], 2, 1).unwrap();
 
         let error = series.clone().with_times(vec![1.0]).unwrap_err();
-        assert_eq!((error, 2), (SeriesError::TimeCount { found: 1, n_steps: 2 }, 2));
+        assert_eq!(
+            (error, 2),
+            (
+                SeriesError::TimeCount {
+                    found: 1,
+                    n_steps: 2
+                },
+                2
+            )
+        );
         let error = series.clone().with_times(vec![1.0, 0.5]).unwrap_err();
         assert_eq!(error, SeriesError::Time { step: 1, time: 0.5 });
         assert!(series.with_times(vec![f64::NAN, 0.5]).is_err());
@@ -174,12 +187,30 @@ mod tests {
     #[test]
     fn each_interpolation_finds_its_value() {
         let uneven = series(&[0.0, 10.0, f32::NAN, 30.0], &[0.0, 2.0, 3.0, 10.0]);
-        let at = |interpolation| uneven.resampled(6, interpolation).unwrap().values().to_vec();
+        let at = |interpolation| {
+            uneven
+                .resampled(6, interpolation)
+                .unwrap()
+                .values()
+                .to_vec()
+        };
 
-        assert_eq!(at(Interpolation::Linear), [0.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
-        assert_eq!(at(Interpolation::Previous), [0.0, 10.0, 10.0, 10.0, 10.0, 30.0]);
-        assert_eq!(at(Interpolation::Nearest), [0.0, 10.0, 10.0, 10.0, 30.0, 30.0]);
-        assert_eq!(uneven.resampled(0, Interpolation::Linear), Err(SeriesError::NoSteps));
+        assert_eq!(
+            at(Interpolation::Linear),
+            [0.0, 10.0, 15.0, 20.0, 25.0, 30.0]
+        );
+        assert_eq!(
+            at(Interpolation::Previous),
+            [0.0, 10.0, 10.0, 10.0, 10.0, 30.0]
+        );
+        assert_eq!(
+            at(Interpolation::Nearest),
+            [0.0, 10.0, 10.0, 10.0, 30.0, 30.0]
+        );
+        assert_eq!(
+            uneven.resampled(0, Interpolation::Linear),
+            Err(SeriesError::NoSteps)
+        );
     }
 
     #[test]

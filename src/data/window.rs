@@ -49,7 +49,11 @@ impl FromStr for LabelRule {
             "last" => Ok(Self::Last),
             "majority" => Ok(Self::Majority),
             "uniform" => Ok(Self::Uniform),
-            _ => Err(ReadError::option("--window-label", name, "last, majority or uniform")),
+            _ => Err(ReadError::option(
+                "--window-label",
+                name,
+                "last, majority or uniform",
+            )),
         }
     }
 }
@@ -80,14 +84,19 @@ impl Windows {
         let last = labels.last()?.as_ref();
         match self.label {
             LabelRule::Last => Some(last),
-            LabelRule::Uniform => labels.iter().all(|label| label.as_ref() == last).then_some(last),
+            LabelRule::Uniform => labels
+                .iter()
+                .all(|label| label.as_ref() == last)
+                .then_some(last),
             LabelRule::Majority => {
                 let mut seen: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
                 for (step, label) in labels.iter().enumerate() {
                     let entry = seen.entry(label.as_ref()).or_default();
                     *entry = (entry.0 + 1, step);
                 }
-                seen.into_iter().max_by_key(|&(_, rank)| rank).map(|(label, _)| label)
+                seen.into_iter()
+                    .max_by_key(|&(_, rank)| rank)
+                    .map(|(label, _)| label)
             }
         }
     }
@@ -98,13 +107,19 @@ mod tests {
     use super::*;
 
     fn windows(length: usize, stride: usize, label: LabelRule) -> Windows {
-        Windows { length, stride, label }
+        Windows {
+            length,
+            stride,
+            label,
+        }
     }
 
     #[test]
     fn only_whole_windows_are_made() {
         let starts = |length, stride, n_steps| {
-            windows(length, stride, LabelRule::Last).starts(n_steps).collect::<Vec<_>>()
+            windows(length, stride, LabelRule::Last)
+                .starts(n_steps)
+                .collect::<Vec<_>>()
         };
         assert_eq!(starts(4, 4, 12), [0, 4, 8]);
         assert_eq!(starts(4, 3, 9), [0, 3]);

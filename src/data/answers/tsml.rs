@@ -67,9 +67,21 @@ impl TsmlResult<'_> {
             names.join("; ")
         )?;
         let parameters = plain(self.parameters);
-        writeln!(out, "{}", if parameters.is_empty() { "No Parameter Info" } else { &parameters })?;
+        writeln!(
+            out,
+            "{}",
+            if parameters.is_empty() {
+                "No Parameter Info"
+            } else {
+                &parameters
+            }
+        )?;
         let predicted: Vec<usize> = self.probabilities.iter().map(|all| most(all)).collect();
-        let hits = self.labels.iter().zip(&predicted).filter(|(label, found)| label == found);
+        let hits = self
+            .labels
+            .iter()
+            .zip(&predicted)
+            .filter(|(label, found)| label == found);
         let accuracy = hits.count() as f64 / self.labels.len().max(1) as f64;
         let time = |time: Option<u64>| time.map_or("-1".to_owned(), |time| time.to_string());
         let (fit, predict) = (time(self.fit_milliseconds), time(self.predict_milliseconds));
@@ -77,7 +89,8 @@ impl TsmlResult<'_> {
         writeln!(out, "{accuracy},{fit},{predict},-1,-1,{n_classes},,-1,-1")?;
         for ((label, found), all) in self.labels.iter().zip(predicted).zip(self.probabilities) {
             write!(out, "{label},{found},")?;
-            all.iter().try_for_each(|probability| write!(out, ",{probability}"))?;
+            all.iter()
+                .try_for_each(|probability| write!(out, ",{probability}"))?;
             writeln!(out)?;
         }
         Ok(())
@@ -94,7 +107,10 @@ fn most(probabilities: &[f32]) -> usize {
 /// Text that neither ends a cell, a line nor a folder.
 fn plain(text: &str) -> String {
     let odd = |letter: char| letter.is_control() || ",/\\\"".contains(letter);
-    let text: String = text.chars().map(|letter| if odd(letter) { '_' } else { letter }).collect();
+    let text: String = text
+        .chars()
+        .map(|letter| if odd(letter) { '_' } else { letter })
+        .collect();
     text.trim().trim_start_matches('.').to_owned()
 }
 
@@ -121,7 +137,10 @@ mod tests {
         let path = result.write(folder.path()).unwrap();
 
         let relative = path.strip_prefix(folder.path()).unwrap();
-        assert_eq!(relative, Path::new("TimesClip/Predictions/Gestures/testResample0.csv"));
+        assert_eq!(
+            relative,
+            Path::new("TimesClip/Predictions/Gestures/testResample0.csv")
+        );
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         let version = env!("CARGO_PKG_VERSION");

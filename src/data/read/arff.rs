@@ -44,28 +44,50 @@ pub(super) fn read<'a>(
     let file = opened.file;
     let mut reader = opened.reader;
     let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(ReadError::io(&file))?;
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(ReadError::io(&file))?;
     let text: Arc<str> = decode(&bytes).into();
     drop(bytes);
     let mut lines = Lines::new(Cursor::new(text.as_bytes()), &file, b'%');
     let header = Header::read(&mut lines)?;
-    if header.attributes.iter().any(|attribute| attribute.relational) {
+    if header
+        .attributes
+        .iter()
+        .any(|attribute| attribute.relational)
+    {
         return Relational::open(text.clone(), &file, header, asked.options);
     }
-    let nominal = header.attributes.iter().rfind(|attribute| attribute.classes.is_some());
-    let mut options = ReadOptions { header: HeaderRow::Present, ..asked.options.clone() };
-    if let (None, Some(class), Labels::Required) = (&options.label_column, nominal, options.labels) {
+    let nominal = header
+        .attributes
+        .iter()
+        .rfind(|attribute| attribute.classes.is_some());
+    let mut options = ReadOptions {
+        header: HeaderRow::Present,
+        ..asked.options.clone()
+    };
+    if let (None, Some(class), Labels::Required) = (&options.label_column, nominal, options.labels)
+    {
         options.label_column = Some(class.name.clone());
     }
     if options.value_columns.is_empty() {
-        let numbers = header.attributes.iter().filter(|attribute| attribute.numeric);
+        let numbers = header
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.numeric);
         options.value_columns = numbers.map(|attribute| attribute.name.clone()).collect();
     }
     let label = options.label_column.as_ref();
-    let of_label = header.attributes.iter().find(|attribute| Some(&attribute.name) == label);
+    let of_label = header
+        .attributes
+        .iter()
+        .find(|attribute| Some(&attribute.name) == label);
     let classes = of_label.and_then(|attribute| attribute.classes.clone());
     let rows = || ArffRows::new(text.clone(), &file, &header);
-    let asked = Asked { options: &options, known: asked.known };
+    let asked = Asked {
+        options: &options,
+        known: asked.known,
+    };
     let mut source = table::read_rows(rows(), rows(), asked)?;
     if !header.relation.is_empty() {
         source.facts().name.clone_from(&header.relation);
@@ -89,7 +111,8 @@ impl Header {
                 "@attribute" if inner => {}
                 "@attribute" => {
                     let attribute = Attribute::parse(rest);
-                    let expected = "`@attribute NAME TYPE`, of numbers, classes, text or relational";
+                    let expected =
+                        "`@attribute NAME TYPE`, of numbers, classes, text or relational";
                     let attribute = attribute.ok_or_else(|| lines.unexpected(expected))?;
                     inner = attribute.relational;
                     header.attributes.push(attribute);
@@ -104,7 +127,9 @@ impl Header {
                 _ => return Err(lines.unexpected("`@relation`, `@attribute` or `@data`")),
             }
         }
-        Err(lines.place().found("the end of the file", "a line `@data` and rows below it"))
+        Err(lines
+            .place()
+            .found("the end of the file", "a line `@data` and rows below it"))
     }
 }
 
@@ -112,9 +137,17 @@ impl Attribute {
     fn parse(text: &str) -> Option<Self> {
         let (name, kind) = quoted_word(text);
         let lower = kind.to_lowercase();
-        let listed = kind.strip_prefix('{').and_then(|kind| kind.strip_suffix('}'));
+        let listed = kind
+            .strip_prefix('{')
+            .and_then(|kind| kind.strip_suffix('}'));
         let classes = match listed {
-            Some(listed) => Some(split(listed).ok()?.into_iter().map(|cell| cell.text).collect()),
+            Some(listed) => Some(
+                split(listed)
+                    .ok()?
+                    .into_iter()
+                    .map(|cell| cell.text)
+                    .collect(),
+            ),
             None => None,
         };
         let word = lower.split_whitespace().next().unwrap_or_default();
@@ -122,7 +155,12 @@ impl Attribute {
         let plain = numeric || ["string", "date"].contains(&word);
         let relational = word == "relational";
         let known = plain || relational || classes.is_some();
-        known.then_some(Self { name, classes, numeric, relational })
+        known.then_some(Self {
+            name,
+            classes,
+            numeric,
+            relational,
+        })
     }
 }
 
@@ -147,7 +185,10 @@ fn split(row: &str) -> Result<Vec<Cell>, &'static str> {
     let mut cells = Vec::new();
     let mut rest = row.trim_start();
     loop {
-        let quote = rest.chars().next().filter(|first| matches!(first, '\'' | '"'));
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '\'' | '"'));
         let (text, after) = match quote {
             None => {
                 let end = rest.find(',').unwrap_or(rest.len());
@@ -213,7 +254,11 @@ impl ArffRows {
             lines: data_lines(text, file, header),
             file: file.to_owned(),
             cells: Vec::new(),
-            names: header.attributes.iter().map(|attribute| attribute.name.clone()).collect(),
+            names: header
+                .attributes
+                .iter()
+                .map(|attribute| attribute.name.clone())
+                .collect(),
             started: false,
         }
     }
@@ -230,7 +275,9 @@ impl Rows for ArffRows {
         }
         let text = self.lines.text();
         if text.starts_with('{') {
-            return Err(self.lines.unexpected("a row with all values, not a sparse one"));
+            return Err(self
+                .lines
+                .unexpected("a row with all values, not a sparse one"));
         }
         let cells = split(&text);
         let place = self.lines.place();
@@ -285,8 +332,12 @@ impl Relational {
         let wanted = options.label_column.as_ref();
         let label = match (options.labels, wanted) {
             (Labels::Absent, _) => None,
-            (_, Some(name)) => attributes.iter().position(|attribute| attribute.name == *name),
-            (_, None) => attributes.iter().rposition(|attribute| attribute.classes.is_some()),
+            (_, Some(name)) => attributes
+                .iter()
+                .position(|attribute| attribute.name == *name),
+            (_, None) => attributes
+                .iter()
+                .rposition(|attribute| attribute.classes.is_some()),
         };
         if label.is_none() && options.labels == Labels::Required {
             let error = Place::file(file).found("no attribute of classes", "one, such as `{a, b}`");
@@ -302,13 +353,21 @@ impl Relational {
         });
         let classes = label.and_then(|at| attributes[at].classes.clone());
         Ok(Box::new(Self {
-            series: attributes.iter().position(|a| a.relational).unwrap_or_default(),
+            series: attributes
+                .iter()
+                .position(|a| a.relational)
+                .unwrap_or_default(),
             n_attributes: attributes.len(),
             lines,
             label,
             missing: Missing::new(&options.missing),
             labels: options.labels,
-            facts: Facts { name, label: origin, classes, ..Facts::default() },
+            facts: Facts {
+                name,
+                label: origin,
+                classes,
+                ..Facts::default()
+            },
             row: 0,
         }))
     }
@@ -329,18 +388,32 @@ impl Relational {
                 let word = word.trim();
                 let found = self.missing.value(word).filter(|_| !word.is_empty());
                 let field = format!("variate {variate}, value {number}");
-                let error = || place().field(field).found_text(word, self.missing.expected());
+                let error = || {
+                    place()
+                        .field(field)
+                        .found_text(word, self.missing.expected())
+                };
                 found.ok_or_else(error)
             };
-            variates.push((1..).zip(line.split(',')).map(value).collect::<Result<_, _>>()?);
+            variates.push(
+                (1..)
+                    .zip(line.split(','))
+                    .map(value)
+                    .collect::<Result<_, _>>()?,
+            );
         }
         let n_steps = variates.iter().map(Vec::len).max().unwrap_or_default();
         let at = |step: usize, variate: &Vec<f32>| variate.get(step).copied().unwrap_or(f32::NAN);
         let steps = 0..n_steps;
-        let values = steps.flat_map(|step| variates.iter().map(move |v| at(step, v))).collect();
+        let values = steps
+            .flat_map(|step| variates.iter().map(move |v| at(step, v)))
+            .collect();
         let series = Series::new(values, n_steps, variates.len());
         let series = series.map_err(ReadError::series(place()))?;
-        let label = self.label.map(|at| cells[at].text.as_str()).unwrap_or_default();
+        let label = self
+            .label
+            .map(|at| cells[at].text.as_str())
+            .unwrap_or_default();
         let label = match (self.missing.is_label(label), self.labels) {
             (true, Labels::Required) => {
                 let place = place().field("label");

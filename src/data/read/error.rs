@@ -88,17 +88,26 @@ pub struct Place {
 impl Place {
     /// The whole file.
     pub(crate) fn file(file: &Path) -> Self {
-        Self { file: file.to_owned(), ..Self::default() }
+        Self {
+            file: file.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// A line of the file.
     pub(crate) fn line(file: &Path, line: u64) -> Self {
-        Self { line: Some(line), ..Self::file(file) }
+        Self {
+            line: Some(line),
+            ..Self::file(file)
+        }
     }
 
     /// The same place, or a field within it.
     pub(crate) fn field(self, field: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), ..self }
+        Self {
+            field: Some(field.into()),
+            ..self
+        }
     }
 
     /// What is found here is not what is expected.
@@ -123,24 +132,35 @@ impl fmt::Display for Place {
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
         }
-        self.field.iter().try_for_each(|field| write!(f, ", {field}"))
+        self.field
+            .iter()
+            .try_for_each(|field| write!(f, ", {field}"))
     }
 }
 
 impl ReadError {
     /// What happened to `file`, with the cause to be filled in.
     pub(crate) fn io(file: &Path) -> impl FnOnce(io::Error) -> Self {
-        |source| Self::Io { file: file.to_owned(), source }
+        |source| Self::Io {
+            file: file.to_owned(),
+            source,
+        }
     }
 
     /// What is wrong with the samples of `file`, with the cause to be filled in.
     pub(crate) fn dataset(file: &Path) -> impl FnOnce(SeriesError) -> Self {
-        |source| Self::Dataset { file: file.to_owned(), source }
+        |source| Self::Dataset {
+            file: file.to_owned(),
+            source,
+        }
     }
 
     /// What is wrong with the series at a place, with the cause to be filled in.
     pub(crate) fn series(place: Place) -> impl FnOnce(SeriesError) -> Self {
-        move |source| Self::Series { place: Box::new(place), source }
+        move |source| Self::Series {
+            place: Box::new(place),
+            source,
+        }
     }
 
     /// A setting that cannot be.
@@ -170,13 +190,19 @@ impl ReadError {
 }
 
 fn fix(hint: &Option<String>) -> String {
-    hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"))
+    hint.as_ref()
+        .map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
 /// Names for a message: all of a few, the first and the last of many.
 pub(crate) fn shortened<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 20;
-    let listed = |names: &[S]| names.iter().map(|n| excerpt(n.as_ref())).collect::<Vec<_>>();
+    let listed = |names: &[S]| {
+        names
+            .iter()
+            .map(|n| excerpt(n.as_ref()))
+            .collect::<Vec<_>>()
+    };
     match names {
         [first @ .., last] if first.len() >= SHOWN => format!(
             "{}, .., {} ({} names)",
@@ -195,7 +221,9 @@ mod tests {
     #[test]
     fn a_message_has_place_finding_expectation_and_remedy() {
         let place = Place::line(Path::new("a.csv"), 3).field("column 2 (`x`)");
-        let error = place.found_text("ab\u{1b}[31m", "a number").hint("--missing ab helps");
+        let error = place
+            .found_text("ab\u{1b}[31m", "a number")
+            .hint("--missing ab helps");
         assert_eq!(
             error.to_string(),
             "`a.csv`, line 3, column 2 (`x`): found `ab\\u{1b}[31m`, expected a number; --missing \

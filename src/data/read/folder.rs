@@ -24,8 +24,16 @@ pub(super) fn read(root: &Path, options: &ReadOptions) -> Result<Box<dyn Source>
     let mut files = Vec::new();
     let folders = entries(root, true)?;
     for class in &folders {
-        let name = class.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.extend(entries(class, false)?.into_iter().map(|file| (file, Some(name.clone()))));
+        let name = class
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        files.extend(
+            entries(class, false)?
+                .into_iter()
+                .map(|file| (file, Some(name.clone()))),
+        );
     }
     let labeled = !folders.is_empty();
     if !labeled {
@@ -47,7 +55,11 @@ pub(super) fn read(root: &Path, options: &ReadOptions) -> Result<Box<dyn Source>
         files: files.into_iter(),
         options: options.clone(),
         facts: Facts {
-            name: root.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: root
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             label: (labeled && options.labels != Labels::Absent).then_some(origin),
             ids: vec!["file".to_owned()],
             ..Facts::default()
@@ -104,11 +116,23 @@ impl Folder {
             return Err(Place::file(file).found(found, expected));
         }
         for warning in facts.warnings {
-            self.facts.warnings.push(format!("`{}`: {warning}", file.display()));
+            self.facts
+                .warnings
+                .push(format!("`{}`: {warning}", file.display()));
         }
-        let name = file.strip_prefix(&self.root).unwrap_or(file).display().to_string();
-        let about = About { ids: vec![name], ..About::default() };
-        Ok(Sample { about, ..Sample::new(row, 0, series, label) })
+        let name = file
+            .strip_prefix(&self.root)
+            .unwrap_or(file)
+            .display()
+            .to_string();
+        let about = About {
+            ids: vec![name],
+            ..About::default()
+        };
+        Ok(Sample {
+            about,
+            ..Sample::new(row, 0, series, label)
+        })
     }
 }
 

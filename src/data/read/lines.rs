@@ -21,7 +21,13 @@ pub(super) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(reader: R, file: &Path, comment: u8) -> Self {
-        Self { reader, file: file.to_owned(), comment, number: 0, bytes: Vec::new() }
+        Self {
+            reader,
+            file: file.to_owned(),
+            comment,
+            number: 0,
+            bytes: Vec::new(),
+        }
     }
 
     /// Goes to the next line; false at the end of the file.
@@ -64,7 +70,9 @@ pub(super) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next() {
-        let quoted = matches!(first, '"' | '\'').then(|| rest[1..].find(first)).flatten();
+        let quoted = matches!(first, '"' | '\'')
+            .then(|| rest[1..].find(first))
+            .flatten();
         let (word, after) = match quoted {
             Some(end) => (&rest[1..=end], &rest[end + 2..]),
             None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
@@ -81,7 +89,10 @@ mod tests {
 
     #[test]
     fn quotes_keep_blanks_within_a_word() {
-        assert_eq!(words("a \"b c\"  'd e' f's \"g"), ["a", "b c", "d e", "f's", "\"g"]);
+        assert_eq!(
+            words("a \"b c\"  'd e' f's \"g"),
+            ["a", "b c", "d e", "f's", "\"g"]
+        );
         assert!(words("  ").is_empty());
     }
 

@@ -40,9 +40,9 @@ impl<R: Read> Array<R> {
     /// Reads the header.
     pub(super) fn open(mut reader: R, place: Place) -> Result<Self, ReadError> {
         let cut = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                place.clone().found("the end of the file", "the header of an array")
-            }
+            std::io::ErrorKind::UnexpectedEof => place
+                .clone()
+                .found("the end of the file", "the header of an array"),
             _ => ReadError::io(&place.file)(error),
         };
         let mut prefix = [0; PREFIX_BYTES];
@@ -61,15 +61,28 @@ impl<R: Read> Array<R> {
         reader.read_exact(&mut header).map_err(cut)?;
         let header = String::from_utf8_lossy(&header).into_owned();
         let parsed = parse_header(&header);
-        let (dtype, fortran, shape) = parsed.map_err(|expected| place.clone().found_text(&header, expected))?;
-        Ok(Self { dtype, shape, fortran, reader, place })
+        let (dtype, fortran, shape) =
+            parsed.map_err(|expected| place.clone().found_text(&header, expected))?;
+        Ok(Self {
+            dtype,
+            shape,
+            fortran,
+            reader,
+            place,
+        })
     }
 
     fn n_elements(&self) -> Result<usize, ReadError> {
-        let n = self.shape.iter().try_fold(1_usize, |n, &axis| n.checked_mul(axis));
-        n.and_then(|n| n.checked_mul(self.dtype.size).map(|_| n)).ok_or_else(|| {
-            self.place.clone().found(format!("the shape {:?}", self.shape), "one that can be")
-        })
+        let n = self
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, &axis| n.checked_mul(axis));
+        n.and_then(|n| n.checked_mul(self.dtype.size).map(|_| n))
+            .ok_or_else(|| {
+                self.place
+                    .clone()
+                    .found(format!("the shape {:?}", self.shape), "one that can be")
+            })
     }
 
     /// The next `n` elements, as bytes.
@@ -77,7 +90,11 @@ impl<R: Read> Array<R> {
         let expected = n * self.dtype.size;
         let mut bytes = Vec::new();
         // Memory is taken as bytes come: the header may promise more than there are.
-        let taken = self.reader.by_ref().take(expected as u64).read_to_end(&mut bytes);
+        let taken = self
+            .reader
+            .by_ref()
+            .take(expected as u64)
+            .read_to_end(&mut bytes);
         taken.map_err(ReadError::io(&self.place.file))?;
         match bytes.len() == expected {
             true => Ok(bytes),
@@ -93,7 +110,10 @@ impl<R: Read> Array<R> {
     fn values(&mut self, n: usize) -> Result<Vec<f32>, ReadError> {
         let dtype = self.dtype;
         let bytes = self.bytes(n)?;
-        Ok(bytes.chunks_exact(dtype.size).map(|element| dtype.value(element)).collect())
+        Ok(bytes
+            .chunks_exact(dtype.size)
+            .map(|element| dtype.value(element))
+            .collect())
     }
 
     fn check_numbers(&self) -> Result<(), ReadError> {
@@ -114,7 +134,9 @@ impl<R: Read> Array<R> {
         let is_column = self.shape.first() == Some(&n) && self.shape[1..].iter().all(|&a| a == 1);
         if !is_column {
             let found = format!("the shape {:?}", self.shape);
-            return Err(self.place.found(found, format!("[{n}], one entry for each sample")));
+            return Err(self
+                .place
+                .found(found, format!("[{n}], one entry for each sample")));
         }
         if self.dtype.kind == b'O' {
             let error = self.place.found("Python objects", "texts or numbers");
@@ -125,7 +147,10 @@ impl<R: Read> Array<R> {
             return Ok(vec![String::new(); n]);
         }
         let bytes = self.bytes(n)?;
-        Ok(bytes.chunks_exact(dtype.size).map(|element| dtype.text(element)).collect())
+        Ok(bytes
+            .chunks_exact(dtype.size)
+            .map(|element| dtype.text(element))
+            .collect())
     }
 
     /// The values of all samples, in order, where the file has another one.
@@ -151,8 +176,19 @@ impl<R: Read> Array<R> {
             ordered.extend_from_slice(&bytes[at * size..(at + 1) * size]);
         }
         let reader: Box<dyn Read + Send + 'a> = Box::new(Cursor::new(ordered));
-        let Self { dtype, shape, place, .. } = self;
-        Ok(Array { dtype, shape, fortran: false, reader, place })
+        let Self {
+            dtype,
+            shape,
+            place,
+            ..
+        } = self;
+        Ok(Array {
+            dtype,
+            shape,
+            fortran: false,
+            reader,
+            place,
+        })
     }
 }
 
@@ -170,7 +206,11 @@ impl Dtype {
     fn little(self, element: &[u8]) -> [u8; 8] {
         let mut bytes = [0; 8];
         for (index, &byte) in element.iter().take(8).enumerate() {
-            let at = if self.big_endian { self.size.min(8) - 1 - index } else { index };
+            let at = if self.big_endian {
+                self.size.min(8) - 1 - index
+            } else {
+                index
+            };
             bytes[at] = byte;
         }
         bytes
@@ -194,7 +234,10 @@ impl Dtype {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "values are read as 32-bit numbers")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "values are read as 32-bit numbers"
+    )]
     fn value(self, element: &[u8]) -> f32 {
         match self.kind {
             b'f' => self.float(element) as f32,
@@ -215,7 +258,9 @@ impl Dtype {
                 let text: String = element.chunks_exact(4).map(letter).collect();
                 text.trim_end_matches('\0').to_owned()
             }
-            b'S' => String::from_utf8_lossy(element).trim_end_matches('\0').to_owned(),
+            b'S' => String::from_utf8_lossy(element)
+                .trim_end_matches('\0')
+                .to_owned(),
             b'b' => (element[0] != 0).to_string(),
             b'f' => match self.float(element) {
                 number if number.is_nan() => String::new(),
@@ -236,20 +281,43 @@ fn parse_header(header: &str) -> Result<(Dtype, bool, Vec<usize>), &'static str>
     };
     let expected = "a header with `descr`, `fortran_order` and `shape`";
     let descr = value("descr").ok_or(expected)?;
-    let descr = descr.strip_prefix('\'').ok_or("elements of one type, not of several fields")?;
+    let descr = descr
+        .strip_prefix('\'')
+        .ok_or("elements of one type, not of several fields")?;
     let descr = &descr[..descr.find('\'').ok_or(expected)?];
-    let shape = value("shape").and_then(|shape| shape.strip_prefix('(')).ok_or(expected)?;
+    let shape = value("shape")
+        .and_then(|shape| shape.strip_prefix('('))
+        .ok_or(expected)?;
     let shape = &shape[..shape.find(')').ok_or(expected)?];
-    let axes = shape.split(',').map(str::trim).filter(|axis| !axis.is_empty());
+    let axes = shape
+        .split(',')
+        .map(str::trim)
+        .filter(|axis| !axis.is_empty());
     let shape = axes.map(|axis| axis.trim_end_matches('L').parse().map_err(|_| expected));
     let shape = shape.collect::<Result<Vec<usize>, _>>()?;
     let fortran = value("fortran_order").ok_or(expected)?.starts_with("True");
     let plain = descr.trim_start_matches(['<', '>', '|', '=']);
     let kind = *plain.as_bytes().first().ok_or(expected)?;
     let digits = plain.get(1..).unwrap_or_default();
-    let size: usize = if kind == b'O' { 8 } else { digits.parse().map_err(|_| expected)? };
-    let size = if kind == b'U' { size.checked_mul(4).ok_or(expected)? } else { size };
-    Ok((Dtype { kind, size, big_endian: descr.starts_with('>') }, fortran, shape))
+    let size: usize = if kind == b'O' {
+        8
+    } else {
+        digits.parse().map_err(|_| expected)?
+    };
+    let size = if kind == b'U' {
+        size.checked_mul(4).ok_or(expected)?
+    } else {
+        size
+    };
+    Ok((
+        Dtype {
+            kind,
+            size,
+            big_endian: descr.starts_with('>'),
+        },
+        fortran,
+        shape,
+    ))
 }
 
 /// The samples of an array, read as they are asked for.
@@ -289,7 +357,10 @@ impl<R: Read> ArraySource<R> {
             (_, Layout::VariateMajor) => "[n_samples, n_variates, n_steps]",
             (_, Layout::TimeMajor) => "[n_samples, n_steps, n_variates]",
         };
-        facts.notes.push(format!("shape {:?} is {axes}: --layout says else", array.shape));
+        facts.notes.push(format!(
+            "shape {:?} is {axes}: --layout says else",
+            array.shape
+        ));
         if n_variates > n_steps && options.layout.is_none() {
             let warning = format!(
                 "{n_variates} variates of {n_steps} steps: --layout time-major reads [n_samples, \
@@ -324,10 +395,16 @@ impl<R: Read> ArraySource<R> {
         let missing = super::text::Missing::default();
         let is_missing = |label: &String| missing.is_label(label);
         if let Some(at) = labels.iter().position(is_missing).filter(|_| required) {
-            let place = self.array.place.clone().field(format!("label of sample {}", at + 1));
+            let place = self
+                .array
+                .place
+                .clone()
+                .field(format!("label of sample {}", at + 1));
             return Err(place.found_text(&labels[at], "the name of a class"));
         }
-        let labels = labels.into_iter().map(|label| Some(label).filter(|l| !is_missing(l)));
+        let labels = labels
+            .into_iter()
+            .map(|label| Some(label).filter(|l| !is_missing(l)));
         self.labels = Some(labels.collect());
         self.facts.label = Some(LabelOrigin::of_file(origin));
         Ok(())
@@ -341,17 +418,29 @@ impl<R: Read> ArraySource<R> {
         if self.layout == Layout::VariateMajor && n_variates > 1 {
             let steps = 0..n_steps;
             let at = |step: usize, variate: usize| values[variate * n_steps + step];
-            values = steps.flat_map(|s| (0..n_variates).map(move |v| (s, v))).map(|(s, v)| at(s, v)).collect();
+            values = steps
+                .flat_map(|s| (0..n_variates).map(move |v| (s, v)))
+                .map(|(s, v)| at(s, v))
+                .collect();
         }
         // Shorter series are filled up at their ends.
         let known = values.iter().rposition(|value| !value.is_nan());
-        let kept = known.map_or(1, |index| index / n_variates.max(1) + 1).min(n_steps);
+        let kept = known
+            .map_or(1, |index| index / n_variates.max(1) + 1)
+            .min(n_steps);
         values.truncate(kept * n_variates);
-        let place = self.array.place.clone().field(format!("sample {}", row + 1));
+        let place = self
+            .array
+            .place
+            .clone()
+            .field(format!("sample {}", row + 1));
         let series = Series::new(values, kept, n_variates).map_err(ReadError::series(place))?;
         let label = self.labels.as_mut().and_then(|labels| labels[row].take());
         let about = self.about.take(row);
-        Ok(Sample { about, ..Sample::new(row as u64, 0, series, label) })
+        Ok(Sample {
+            about,
+            ..Sample::new(row as u64, 0, series, label)
+        })
     }
 }
 
@@ -374,9 +463,21 @@ pub(super) fn samples<'a, R: Read + Send + 'a>(
     options: &ReadOptions,
     facts: Facts,
 ) -> Result<ArraySource<Box<dyn Read + Send + 'a>>, ReadError> {
-    let Array { dtype, shape, fortran, reader, place } = array;
+    let Array {
+        dtype,
+        shape,
+        fortran,
+        reader,
+        place,
+    } = array;
     let reader: Box<dyn Read + Send + 'a> = Box::new(reader);
-    let mut array = Array { dtype, shape, fortran, reader, place };
+    let mut array = Array {
+        dtype,
+        shape,
+        fortran,
+        reader,
+        place,
+    };
     if fortran {
         array = array.in_order()?;
     }
@@ -389,7 +490,10 @@ pub(super) fn read<'a>(
     options: &ReadOptions,
 ) -> Result<Box<dyn Source + 'a>, ReadError> {
     let file = opened.file.clone();
-    let facts = Facts { name: set_name(&file), ..Facts::default() };
+    let facts = Facts {
+        name: set_name(&file),
+        ..Facts::default()
+    };
     let array = Array::open(opened.reader, Place::file(&file))?;
     let mut source = samples(array, options, facts)?;
     match &options.label_file {

@@ -52,12 +52,21 @@ pub(super) fn read<'a>(
     let file = opened.file;
     let mut bytes = Vec::new();
     let mut reader = opened.reader;
-    reader.read_to_end(&mut bytes).map_err(ReadError::io(&file))?;
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(ReadError::io(&file))?;
     let members = members(&bytes).map_err(|found| {
         Place::file(&file).found(found, "a zip archive as `numpy.savez` writes it")
     })?;
-    let archive = Archive { file: &file, bytes: &bytes, members };
-    let facts = Facts { name: set_name(&file), ..Facts::default() };
+    let archive = Archive {
+        file: &file,
+        bytes: &bytes,
+        members,
+    };
+    let facts = Facts {
+        name: set_name(&file),
+        ..Facts::default()
+    };
     let values = archive.choose(VALUES, None, "the values")?;
     let values = values.ok_or_else(|| archive.lacks("`X`, the values of the samples"))?;
     let mut source = samples(archive.array(&values)?, options, facts)?;
@@ -68,12 +77,22 @@ pub(super) fn read<'a>(
         source.facts().ids.push(name);
         source.about.ids.push(ids);
     }
-    if let Some((name, groups)) = archive.columns(GROUPS, &names(&options.group_column), n)?.pop() {
+    if let Some((name, groups)) = archive
+        .columns(GROUPS, &names(&options.group_column), n)?
+        .pop()
+    {
         source.facts().group = Some(name);
         source.about.groups = Some(groups);
     }
-    if let Some((name, texts)) = archive.columns(WEIGHTS, &names(&options.weight_column), n)?.pop() {
-        let weight = |text: &String| text.parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0);
+    if let Some((name, texts)) = archive
+        .columns(WEIGHTS, &names(&options.weight_column), n)?
+        .pop()
+    {
+        let weight = |text: &String| {
+            text.parse()
+                .ok()
+                .filter(|w: &f32| w.is_finite() && *w >= 0.0)
+        };
         let weights: Option<Vec<f32>> = texts.iter().map(weight).collect();
         let place = || Place::file(&file).field(format!("array `{name}`"));
         let wrong = || place().found("what is no weight", "numbers of at least 0");
@@ -98,7 +117,9 @@ struct Archive<'a> {
 impl Archive<'_> {
     fn names(&self) -> Vec<String> {
         let names = self.members.iter().map(|member| member.name.as_str());
-        names.map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned()).collect()
+        names
+            .map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned())
+            .collect()
     }
 
     fn lacks(&self, expected: &str) -> ReadError {
@@ -117,7 +138,10 @@ impl Archive<'_> {
         match option {
             Some(name) if names.contains(name) => Ok(Some(name.clone())),
             Some(name) => Err(self.lacks(&format!("`{name}`, {what}"))),
-            None => Ok(usual.iter().find(|name| names.iter().any(|n| n == *name)).map(|n| (*n).to_owned())),
+            None => Ok(usual
+                .iter()
+                .find(|name| names.iter().any(|n| n == *name))
+                .map(|n| (*n).to_owned())),
         }
     }
 
@@ -131,7 +155,9 @@ impl Archive<'_> {
         let usual = self.choose(usual, None, "")?.filter(|_| options.is_empty());
         let mut columns = Vec::new();
         for name in options.iter().cloned().chain(usual) {
-            let name = self.choose(&[], Some(&name), "an array for each sample")?.unwrap_or(name);
+            let name = self
+                .choose(&[], Some(&name), "an array for each sample")?
+                .unwrap_or(name);
             let texts = self.array(&name)?.texts(n)?;
             columns.push((name, texts));
         }
@@ -164,7 +190,9 @@ impl Archive<'_> {
         let place = Place::file(self.file).field(format!("array `{}`", super::text::excerpt(name)));
         let index = self.names().iter().position(|other| other == name);
         let member = index.and_then(|index| self.members.get(index));
-        let bytes = member.ok_or("no such array").and_then(|member| member.unpack(self.bytes));
+        let bytes = member
+            .ok_or("no such array")
+            .and_then(|member| member.unpack(self.bytes));
         let bytes = bytes.map_err(|found| place.clone().found(found, "an undamaged archive"))?;
         Array::open(Cursor::new(bytes), place)
     }
@@ -182,11 +210,19 @@ struct Member {
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Result<u64, &'static str> {
-    let part = bytes.get(at..at.saturating_add(N)).ok_or("the end of the archive in a header")?;
-    Ok(part.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    let part = bytes
+        .get(at..at.saturating_add(N))
+        .ok_or("the end of the archive in a header")?;
+    Ok(part
+        .iter()
+        .rev()
+        .fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a size beyond the memory is past the end, too")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a size beyond the memory is past the end, too"
+)]
 fn size(number: u64) -> usize {
     number.min(usize::MAX as u64) as usize
 }
@@ -201,9 +237,12 @@ fn members(bytes: &[u8]) -> Result<Vec<Member>, &'static str> {
         if bytes.get(at..at.saturating_add(4)) != Some(b"PK\x01\x02") {
             return Err("a damaged directory");
         }
-        let [name_size, extra_size, comment_size] = [28, 30, 32].map(|o| number::<2>(bytes, at + o));
+        let [name_size, extra_size, comment_size] =
+            [28, 30, 32].map(|o| number::<2>(bytes, at + o));
         let (name_size, extra_size) = (size(name_size?), size(extra_size?));
-        let name = bytes.get(at + 46..at + 46 + name_size).ok_or("a damaged directory")?;
+        let name = bytes
+            .get(at + 46..at + 46 + name_size)
+            .ok_or("a damaged directory")?;
         let method = number::<2>(bytes, at + 10)?;
         if method != 0 && method != 8 {
             return Err("a way of packing other than `numpy.savez` and `savez_compressed` use");
@@ -217,7 +256,11 @@ fn members(bytes: &[u8]) -> Result<Vec<Member>, &'static str> {
             at: size(number::<4>(bytes, at + 42)?),
         };
         let extra = at + 46 + name_size;
-        member.widen(bytes.get(extra..extra + extra_size).ok_or("a damaged directory")?)?;
+        member.widen(
+            bytes
+                .get(extra..extra + extra_size)
+                .ok_or("a damaged directory")?,
+        )?;
         members.push(member);
         at = extra + extra_size + size(comment_size?);
     }
@@ -256,18 +299,28 @@ impl Member {
         let name_size = size(number::<2>(archive, self.at.saturating_add(26))?);
         let extra_size = size(number::<2>(archive, self.at + 28)?);
         let start = self.at + 30 + name_size + extra_size;
-        let end = start.checked_add(self.packed_size).ok_or("a damaged header")?;
-        let packed = archive.get(start..end).ok_or("the end of the archive within an array")?;
+        let end = start
+            .checked_add(self.packed_size)
+            .ok_or("a damaged header")?;
+        let packed = archive
+            .get(start..end)
+            .ok_or("the end of the archive within an array")?;
         let bytes = if self.deflated {
             let most = self.size.min((packed.len() as u64 + 1) * MOST_EXPANSION);
             let mut bytes = Vec::new();
-            let unpacked = DeflateDecoder::new(packed).take(most + 1).read_to_end(&mut bytes);
+            let unpacked = DeflateDecoder::new(packed)
+                .take(most + 1)
+                .read_to_end(&mut bytes);
             unpacked.map_err(|_| "damaged data")?;
             bytes
         } else {
             packed.to_vec()
         };
         let intact = bytes.len() as u64 == self.size && crc32fast::hash(&bytes) == self.checksum;
-        if intact { Ok(bytes) } else { Err("data that do not fit their checksum") }
+        if intact {
+            Ok(bytes)
+        } else {
+            Err("data that do not fit their checksum")
+        }
     }
 }

@@ -104,7 +104,11 @@ impl ReadOptions {
             return Err(ReadError::option("--label-column", column, expected));
         }
         if self.label_column.as_deref() == Some("none") && self.labels == Labels::Required {
-            return Self { labels: Labels::Absent, ..self.clone() }.validate();
+            return Self {
+                labels: Labels::Absent,
+                ..self.clone()
+            }
+            .validate();
         }
         self.windows.map_or(Ok(()), |windows| windows.validate())
     }
@@ -185,7 +189,11 @@ impl FromStr for Layout {
         match name {
             "time-major" => Ok(Self::TimeMajor),
             "variate-major" => Ok(Self::VariateMajor),
-            _ => Err(ReadError::option("--layout", name, "time-major or variate-major")),
+            _ => Err(ReadError::option(
+                "--layout",
+                name,
+                "time-major or variate-major",
+            )),
         }
     }
 }
@@ -260,10 +268,16 @@ mod tests {
     #[test]
     fn settings_that_no_file_can_have_are_refused_with_their_flag() {
         let base = ReadOptions::default();
-        let zero = ReadOptions { n_variates: Some(0), ..base.clone() };
+        let zero = ReadOptions {
+            n_variates: Some(0),
+            ..base.clone()
+        };
         assert_eq!(refusal(&zero), "--variates is `0`, expected at least one");
         for mark in ['1', 'x', '.', '"', '\n', 'é'] {
-            let options = ReadOptions { delimiter: Some(mark), ..base.clone() };
+            let options = ReadOptions {
+                delimiter: Some(mark),
+                ..base.clone()
+            };
             assert!(refusal(&options).starts_with("--delimiter is `"), "{mark}");
         }
         let both = ReadOptions {
@@ -272,15 +286,31 @@ mod tests {
             ..base.clone()
         };
         assert!(refusal(&both).starts_with("--label-column is `y`, expected no label column"));
-        let windows = Windows { length: 3, stride: 0, label: LabelRule::Last };
-        let options = ReadOptions { windows: Some(windows), ..base };
-        assert_eq!(refusal(&options), "--stride is `0`, expected at least one step");
+        let windows = Windows {
+            length: 3,
+            stride: 0,
+            label: LabelRule::Last,
+        };
+        let options = ReadOptions {
+            windows: Some(windows),
+            ..base
+        };
+        assert_eq!(
+            refusal(&options),
+            "--stride is `0`, expected at least one step"
+        );
     }
 
     #[test]
     fn settings_are_read_from_the_command_line_and_from_json() {
         assert_eq!("time-major".parse::<Layout>().unwrap(), Layout::TimeMajor);
-        assert!("rows".parse::<Layout>().unwrap_err().to_string().starts_with("--layout is `rows`"));
+        assert!(
+            "rows"
+                .parse::<Layout>()
+                .unwrap_err()
+                .to_string()
+                .starts_with("--layout is `rows`")
+        );
         assert_eq!("skip".parse::<OnError>().unwrap(), OnError::Skip);
         assert_eq!("npz".parse::<Format>().unwrap(), Format::Npz);
         let options: ReadOptions = serde_json::from_str(r#"{"n_variates": 3}"#).unwrap();

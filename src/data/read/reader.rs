@@ -67,7 +67,10 @@ pub struct Rejected {
 impl std::fmt::Debug for SeriesReader<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut fields = f.debug_struct("SeriesReader");
-        fields.field("file", &self.origin.file).field("n_rows", &self.n_rows).finish_non_exhaustive()
+        fields
+            .field("file", &self.origin.file)
+            .field("n_rows", &self.n_rows)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,7 +144,11 @@ impl<'a> SeriesReader<'a> {
     ) -> Result<Self, ReadError> {
         let options = schema.complete(options);
         options.validate()?;
-        Self::of_opened(source::of_reader(reader, file, &options)?, &options, Some(schema))
+        Self::of_opened(
+            source::of_reader(reader, file, &options)?,
+            &options,
+            Some(schema),
+        )
     }
 
     fn of_opened(
@@ -162,14 +169,11 @@ impl<'a> SeriesReader<'a> {
             Format::Table => table::read(opened, asked)?,
             Format::Npy => npy::read(opened, options)?,
             Format::Npz => npz::read(opened, options)?,
-            #[cfg(feature = "parquet")]
-            Format::Parquet => super::parquet::read(opened, asked)?,
-            #[cfg(not(feature = "parquet"))]
             Format::Parquet => {
                 return Err(ReadError::Foreign {
                     file: opened.file,
                     found: "a Parquet file".to_owned(),
-                    expected: "a build with the feature `parquet`".to_owned(),
+                    expected: "its table saved as CSV".to_owned(),
                 });
             }
             Format::Folder => {
@@ -246,7 +250,10 @@ impl<'a> SeriesReader<'a> {
     /// All samples.
     pub(crate) fn read_all(mut self) -> Result<ReadSeries, ReadError> {
         let (samples, rejected) = self.gather(usize::MAX)?;
-        self.source.facts().rejected.extend(rejected.into_iter().map(|rejected| rejected.error));
+        self.source
+            .facts()
+            .rejected
+            .extend(rejected.into_iter().map(|rejected| rejected.error));
         let file = self.origin.file.clone();
         if samples.is_empty() {
             return Err(match self.source.facts().rejected.drain(..).next() {
@@ -265,7 +272,11 @@ impl<'a> SeriesReader<'a> {
         if let Some(known) = &self.known {
             understanding.compare(&known.class_names);
         }
-        Ok(ReadSeries { dataset, understanding, schema })
+        Ok(ReadSeries {
+            dataset,
+            understanding,
+            schema,
+        })
     }
 
     /// The next samples, and the malformed rows among them.
@@ -306,7 +317,10 @@ impl<'a> SeriesReader<'a> {
                 Some(_) => "that the model was trained on",
                 None => "of the first sample",
             };
-            let error = place.found(format!("{found} variates"), format!("the {expected} {as_in}"));
+            let error = place.found(
+                format!("{found} variates"),
+                format!("the {expected} {as_in}"),
+            );
             return Err(error);
         }
         if !sample.step_labels.is_empty() && self.options.windows.is_none() {
@@ -345,7 +359,11 @@ impl<'a> SeriesReader<'a> {
         }
         let n_distinct = distinct.len();
         let facts = self.source.facts();
-        let label = facts.label.as_ref().map(|label| label.text.clone()).unwrap_or_default();
+        let label = facts
+            .label
+            .as_ref()
+            .map(|label| label.text.clone())
+            .unwrap_or_default();
         let found = format!(
             "{n_distinct} different numbers in {n} samples as labels, from {label}: it looks like a \
              regression target"
@@ -371,7 +389,10 @@ impl<'a> SeriesReader<'a> {
             Some(listed) => Classes::listed(listed.clone()),
             None => Classes::from_rows(),
         };
-        let named = |name: &String| TextColumn { name: name.clone(), values: Vec::new() };
+        let named = |name: &String| TextColumn {
+            name: name.clone(),
+            values: Vec::new(),
+        };
         let mut metadata = Metadata {
             variates: facts.variates.clone(),
             ids: facts.ids.iter().map(named).collect(),
@@ -379,7 +400,14 @@ impl<'a> SeriesReader<'a> {
             weights: facts.weight.is_some().then(Vec::new),
         };
         let mut labeled = Vec::with_capacity(samples.len());
-        for Sample { row, series, label, about, .. } in samples {
+        for Sample {
+            row,
+            series,
+            label,
+            about,
+            ..
+        } in samples
+        {
             let label = match label {
                 Some(label) => classes.index_of(&label).unwrap_or_default(),
                 None => classes.unlabeled(),
@@ -393,7 +421,11 @@ impl<'a> SeriesReader<'a> {
             if let Some(weights) = &mut metadata.weights {
                 weights.push(about.weight.unwrap_or(1.0));
             }
-            labeled.push(LabeledSeries { id: row, series, label });
+            labeled.push(LabeledSeries {
+                id: row,
+                series,
+                label,
+            });
         }
         let names = classes.into_names(&mut labeled);
         let dataset = SeriesDataset::new(facts.name.clone(), names, labeled)
@@ -415,14 +447,35 @@ fn refuse_unused(opened: &Opened<'_>, options: &ReadOptions) -> Result<(), ReadE
     let array = [Format::Npy, Format::Npz].contains(&opened.format);
     let arff = opened.format == Format::Arff;
     let unused = [
-        ("--variates", options.n_variates.is_some() && !(table || arff)),
-        ("--layout", options.layout.is_some() && !(table || array || arff)),
-        ("--delimiter", options.delimiter.is_some() && opened.format != Format::Table),
-        ("--decimal-comma", options.decimal_comma.is_some() && opened.format != Format::Table),
+        (
+            "--variates",
+            options.n_variates.is_some() && !(table || arff),
+        ),
+        (
+            "--layout",
+            options.layout.is_some() && !(table || array || arff),
+        ),
+        (
+            "--delimiter",
+            options.delimiter.is_some() && opened.format != Format::Table,
+        ),
+        (
+            "--decimal-comma",
+            options.decimal_comma.is_some() && opened.format != Format::Table,
+        ),
         ("--time-column", options.time_column.is_some() && !table),
-        ("--variate-column", options.variate_column.is_some() && !table),
-        ("--value-columns", !options.value_columns.is_empty() && !(table || arff)),
-        ("--label-file", options.label_file.is_some() && opened.format != Format::Npy),
+        (
+            "--variate-column",
+            options.variate_column.is_some() && !table,
+        ),
+        (
+            "--value-columns",
+            !(options.value_columns.is_empty() || table || arff),
+        ),
+        (
+            "--label-file",
+            options.label_file.is_some() && opened.format != Format::Npy,
+        ),
     ];
     match unused.iter().find(|(_, unused)| *unused) {
         Some((flag, _)) => {

@@ -85,7 +85,10 @@ pub(crate) struct LabelOrigin {
 
 impl LabelOrigin {
     pub(crate) fn of_file(text: &str) -> Self {
-        Self { text: text.to_owned(), column: None }
+        Self {
+            text: text.to_owned(),
+            column: None,
+        }
     }
 }
 
@@ -106,7 +109,10 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     pub(crate) fn new(samples: Vec<Sample>, facts: Facts) -> Self {
-        Self { samples: samples.into_iter(), facts }
+        Self {
+            samples: samples.into_iter(),
+            facts,
+        }
     }
 }
 

@@ -92,24 +92,38 @@ impl<'a> Matched<'a> {
     ) -> Result<Self, ReadError> {
         let facts = source.facts();
         if facts.variates.is_empty() || schema.variates.is_empty() {
-            return Ok(Self { source, order: None });
+            return Ok(Self {
+                source,
+                order: None,
+            });
         }
         let at = |name: &String| facts.variates.iter().position(|other| other == name);
         let missing: Vec<&String> = schema.variates.iter().filter(|v| at(v).is_none()).collect();
         if !missing.is_empty() {
             let found = format!("the variates {}", shortened(&facts.variates));
-            let expected = format!("also those that the model was trained on: {}", shortened(&missing));
+            let expected = format!(
+                "also those that the model was trained on: {}",
+                shortened(&missing)
+            );
             return Err(place.found(found, expected));
         }
-        let extra = facts.variates.iter().filter(|name| !schema.variates.contains(name));
+        let extra = facts
+            .variates
+            .iter()
+            .filter(|name| !schema.variates.contains(name));
         facts.ignored.extend(extra.cloned().collect::<Vec<_>>());
         let order: Vec<usize> = schema.variates.iter().filter_map(at).collect();
         let alike = facts.variates == schema.variates;
         if !alike && facts.variates.len() == order.len() {
-            facts.notes.push("variates put in the order of the model, by name".to_owned());
+            facts
+                .notes
+                .push("variates put in the order of the model, by name".to_owned());
         }
         facts.variates.clone_from(&schema.variates);
-        Ok(Self { source, order: (!alike).then_some(order) })
+        Ok(Self {
+            source,
+            order: (!alike).then_some(order),
+        })
     }
 }
 

@@ -18,8 +18,7 @@ const MOST_HEAD_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What can be read, for messages.
-const READABLE: &str =
-    "a table (CSV, TSV), a .ts or .arff file, an .npy array or an .npz archive, any of them gzipped";
+const READABLE: &str = "a table (CSV, TSV), a .ts or .arff file, an .npy array or an .npz archive, any of them gzipped";
 
 /// A file whose format is known, at its first byte.
 pub(crate) struct Opened<'a> {
@@ -48,7 +47,10 @@ pub(crate) fn of_reader<'a>(
     options: &ReadOptions,
 ) -> Result<Opened<'a>, ReadError> {
     let mut reader: Box<dyn BufRead + Send + 'a> = Box::new(reader);
-    let gzipped = reader.fill_buf().map_err(ReadError::io(file))?.starts_with(b"\x1f\x8b");
+    let gzipped = reader
+        .fill_buf()
+        .map_err(ReadError::io(file))?
+        .starts_with(b"\x1f\x8b");
     if gzipped {
         let plain = MultiGzDecoder::new(reader);
         reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, plain));
@@ -83,7 +85,11 @@ fn read_head(reader: &mut impl BufRead) -> std::io::Result<(Vec<u8>, bool)> {
         let taken = chunk.len();
         head.extend_from_slice(chunk);
         reader.consume(taken);
-        let breaks = || memchr::memchr2_iter(b'\n', b'\r', &head).take(HEAD_LINES).count();
+        let breaks = || {
+            memchr::memchr2_iter(b'\n', b'\r', &head)
+                .take(HEAD_LINES)
+                .count()
+        };
         let binary = || head[..HEAD_BYTES].contains(&0);
         let enough = head.len() >= HEAD_BYTES && (binary() || breaks() == HEAD_LINES);
         if enough || head.len() >= MOST_HEAD_BYTES {
@@ -100,7 +106,10 @@ struct Foreign {
 
 impl Foreign {
     fn new(found: &str, expected: &str) -> Self {
-        Self { found: found.to_owned(), expected: expected.to_owned() }
+        Self {
+            found: found.to_owned(),
+            expected: expected.to_owned(),
+        }
     }
 
     fn error(self, file: &Path) -> ReadError {
@@ -114,26 +123,74 @@ impl Foreign {
 
 /// First bytes of files of other kinds, their names, and what to do.
 const SIGNATURES: &[(&[u8], &str, &str)] = &[
-    (b"SQLite format 3\0", "a SQLite database", "a table exported from it as CSV"),
+    (
+        b"SQLite format 3\0",
+        "a SQLite database",
+        "a table exported from it as CSV",
+    ),
     (b"\x89PNG", "a PNG picture", READABLE),
     (b"\xff\xd8\xff", "a JPEG picture", READABLE),
     (b"GIF8", "a GIF picture", READABLE),
     (b"%PDF", "a PDF document", READABLE),
-    (b"\x89HDF\r\n", "an HDF5 file", "its arrays saved with `numpy.savez`"),
-    (b"MATLAB 5.0 MAT", "a MATLAB file", "its arrays saved with `numpy.savez`"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", "its sheet saved as CSV"),
-    (b"BZh", "a bzip2 file", "it unpacked (`bunzip2`), or packed with gzip"),
-    (b"\xfd7zXZ\0", "an xz file", "it unpacked (`unxz`), or packed with gzip"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file", "it unpacked (`unzstd`), or packed with gzip"),
+    (
+        b"\x89HDF\r\n",
+        "an HDF5 file",
+        "its arrays saved with `numpy.savez`",
+    ),
+    (
+        b"MATLAB 5.0 MAT",
+        "a MATLAB file",
+        "its arrays saved with `numpy.savez`",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Excel workbook (.xls)",
+        "its sheet saved as CSV",
+    ),
+    (
+        b"BZh",
+        "a bzip2 file",
+        "it unpacked (`bunzip2`), or packed with gzip",
+    ),
+    (
+        b"\xfd7zXZ\0",
+        "an xz file",
+        "it unpacked (`unxz`), or packed with gzip",
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "a zstd file",
+        "it unpacked (`unzstd`), or packed with gzip",
+    ),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "it unpacked"),
-    (b"\x1f\x8b", "a gzip file inside a gzip file", "it unpacked once (`gunzip`)"),
-    (b"ARROW1", "an Arrow or Feather file", "a table saved as CSV or Parquet"),
-    (b"Obj\x01", "an Avro file", "a table saved as CSV or Parquet"),
+    (
+        b"\x1f\x8b",
+        "a gzip file inside a gzip file",
+        "it unpacked once (`gunzip`)",
+    ),
+    (
+        b"ARROW1",
+        "an Arrow or Feather file",
+        "a table saved as CSV or Parquet",
+    ),
+    (
+        b"Obj\x01",
+        "an Avro file",
+        "a table saved as CSV or Parquet",
+    ),
     (b"ORC", "an ORC file", "a table saved as CSV or Parquet"),
-    (b"RIFF", "a sound or a video (RIFF)", "its samples saved with `numpy.save`"),
+    (
+        b"RIFF",
+        "a sound or a video (RIFF)",
+        "its samples saved with `numpy.save`",
+    ),
     (b"\xff\xfe", "a UTF-16 text", "it saved as UTF-8"),
     (b"\xfe\xff", "a UTF-16 text", "it saved as UTF-8"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "the file itself (`git lfs pull`)"),
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS",
+        "the file itself (`git lfs pull`)",
+    ),
 ];
 
 /// The format of a file that begins with `head`.
@@ -142,13 +199,7 @@ fn recognize(head: &[u8]) -> Result<Format, Foreign> {
         return Ok(Format::Npy);
     }
     if head.starts_with(b"PAR1") {
-        return match cfg!(feature = "parquet") {
-            true => Ok(Format::Parquet),
-            false => {
-                let expected = "a build with the feature `parquet`, or the table saved as CSV";
-                Err(Foreign::new("a Parquet file", expected))
-            }
-        };
+        return Err(Foreign::new("a Parquet file", "its table saved as CSV"));
     }
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return recognize_zip(head);
@@ -174,15 +225,28 @@ fn recognize_zip(head: &[u8]) -> Result<Format, Foreign> {
             head.get(at + 30..at + 30 + size)
         })
         .collect();
-    let any = |part: &[u8]| names.iter().any(|name| memchr::memmem::find(name, part).is_some());
+    let any = |part: &[u8]| {
+        names
+            .iter()
+            .any(|name| memchr::memmem::find(name, part).is_some())
+    };
     if names.first().is_some_and(|name| name.ends_with(b".npy")) {
         Ok(Format::Npz)
     } else if any(b"xl/") || any(b"[Content_Types].xml") {
-        Err(Foreign::new("an Excel workbook (.xlsx)", "its sheet saved as CSV"))
+        Err(Foreign::new(
+            "an Excel workbook (.xlsx)",
+            "its sheet saved as CSV",
+        ))
     } else if any(b"mimetype") {
-        Err(Foreign::new("an OpenDocument file", "its sheet saved as CSV"))
+        Err(Foreign::new(
+            "an OpenDocument file",
+            "its sheet saved as CSV",
+        ))
     } else {
-        Err(Foreign::new("a zip archive", "it unpacked, or an .npz archive of arrays"))
+        Err(Foreign::new(
+            "a zip archive",
+            "it unpacked, or an .npz archive of arrays",
+        ))
     }
 }
 
@@ -191,15 +255,23 @@ fn recognize_text(head: &[u8]) -> Result<Format, Foreign> {
     let odd = |&&byte: &&u8| byte < 32 && !b"\t\n\r\x0c\x1a".contains(&byte);
     let start = &head[..head.len().min(HEAD_BYTES)];
     if start.iter().filter(odd).count() > start.len() / 100 || start.contains(&0) {
-        let begins: Vec<String> = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let found = format!("binary data of an unknown kind (it begins {})", begins.join(" "));
+        let begins: Vec<String> = start
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let found = format!(
+            "binary data of an unknown kind (it begins {})",
+            begins.join(" ")
+        );
         return Err(Foreign::new(&found, READABLE));
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let lines = text.split(|&byte| byte == b'\n' || byte == b'\r').map(<[u8]>::trim_ascii);
-    let mut lines = lines.filter(|line| {
-        !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b"%")
-    });
+    let lines = text
+        .split(|&byte| byte == b'\n' || byte == b'\r')
+        .map(<[u8]>::trim_ascii);
+    let mut lines =
+        lines.filter(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b"%"));
     let first = lines.next().unwrap_or_default();
     let lower = first.to_ascii_lowercase();
     if lower.starts_with(b"@relation") {
@@ -214,7 +286,10 @@ fn recognize_text(head: &[u8]) -> Result<Format, Foreign> {
     }
     if lower.starts_with(b"<!doctype") || lower.starts_with(b"<html") || lower.starts_with(b"<?xml")
     {
-        let found = format!("a web page or XML (`{}`)", excerpt(&super::text::decode(first)));
+        let found = format!(
+            "a web page or XML (`{}`)",
+            excerpt(&super::text::decode(first))
+        );
         return Err(Foreign::new(&found, "the data file itself"));
     }
     Ok(Format::Table)
@@ -229,7 +304,9 @@ mod tests {
     fn opened(bytes: &[u8]) -> Result<(Format, bool), String> {
         let options = ReadOptions::default();
         let opened = of_reader(Cursor::new(bytes.to_vec()), Path::new("x.csv"), &options);
-        opened.map(|o| (o.format, o.gzipped)).map_err(|error| error.to_string())
+        opened
+            .map(|o| (o.format, o.gzipped))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -258,7 +335,7 @@ mod tests {
         let zip = |name: &str| {
             let mut bytes = b"PK\x03\x04".to_vec();
             bytes.resize(26, 0);
-            bytes.extend([name.len() as u8, 0, 0, 0]);
+            bytes.extend([u8::try_from(name.len()).unwrap(), 0, 0, 0]);
             bytes.extend(name.as_bytes());
             bytes
         };
@@ -270,11 +347,20 @@ mod tests {
             (b"{\"a\": 1}\n".to_vec(), "JSON"),
             (b"\xff\xfe1\0,\0".to_vec(), "a UTF-16 text"),
             (b"\x80\x04\x95\0".to_vec(), "a Python pickle"),
-            (b"\x01\x02\x03\0\x05".to_vec(), "binary data of an unknown kind (it begins 01 02 03 00 05)"),
+            (
+                b"\x01\x02\x03\0\x05".to_vec(),
+                "binary data of an unknown kind (it begins 01 02 03 00 05)",
+            ),
         ] {
             let message = opened(&bytes).unwrap_err();
-            assert!(message.starts_with(&format!("`x.csv` is {name}, expected ")), "{message}");
-            assert!(message.chars().all(|letter| !letter.is_control()), "{message:?}");
+            assert!(
+                message.starts_with(&format!("`x.csv` is {name}, expected ")),
+                "{message}"
+            );
+            assert!(
+                message.chars().all(|letter| !letter.is_control()),
+                "{message:?}"
+            );
         }
         assert_eq!(opened(&zip("X.npy")), Ok((Format::Npz, false)));
     }

@@ -74,9 +74,8 @@ pub(super) fn read_recording(
     let file = opened.file.clone();
     let mut source = plan.source(rows)?;
     let sample = source.next()?;
-    let sample = sample.ok_or_else(|| {
-        super::Place::file(&file).found("no rows", "a row for each step")
-    })?;
+    let sample =
+        sample.ok_or_else(|| super::Place::file(&file).found("no rows", "a row for each step"))?;
     Ok((sample, std::mem::take(source.facts())))
 }
 
@@ -91,7 +90,10 @@ fn start<'o>(
         let end = memchr::memrchr(dialect.line_end, start);
         start = &start[..end.map_or(start.len(), |at| at + 1)];
     }
-    (dialect, TextRows::new(Cursor::new(start), &opened.file, dialect))
+    (
+        dialect,
+        TextRows::new(Cursor::new(start), &opened.file, dialect),
+    )
 }
 
 /// How a table is to be read.
@@ -141,7 +143,17 @@ impl Plan {
         }
         let facts = facts(&file, &head, &mut roles, &missing);
         let on_error = asked.options.on_error;
-        Ok(Self { head, roles, shape, reading: Reading { facts, missing, labels, on_error } })
+        Ok(Self {
+            head,
+            roles,
+            shape,
+            reading: Reading {
+                facts,
+                missing,
+                labels,
+                on_error,
+            },
+        })
     }
 
     /// All rows are steps of one sample.
@@ -155,26 +167,49 @@ impl Plan {
             id_columns: Vec::new(),
             ..options.clone()
         };
-        let request = Request { file: &file, options: &options, known: None, missing: &missing };
+        let request = Request {
+            file: &file,
+            options: &options,
+            known: None,
+            missing: &missing,
+        };
         let mut roles = request.roles(&head)?;
         roles.time = roles.time.or_else(|| head.usual(head::TIME_NAMES, &[]));
         roles.ignored.append(&mut roles.ids);
         let facts = facts(&file, &head, &mut roles, &missing);
         let (labels, on_error) = (Labels::Absent, options.on_error);
-        let reading = Reading { facts, missing, labels, on_error };
-        Ok(Self { head, roles, shape: Shape::Long, reading })
+        let reading = Reading {
+            facts,
+            missing,
+            labels,
+            on_error,
+        };
+        Ok(Self {
+            head,
+            roles,
+            shape: Shape::Long,
+            reading,
+        })
     }
 
     fn note(&mut self, dialect: Dialect) {
         let notes = &mut self.reading.facts.notes;
-        notes.insert(0, format!("columns separated by {}", dialect.delimiter_name()));
+        notes.insert(
+            0,
+            format!("columns separated by {}", dialect.delimiter_name()),
+        );
         if dialect.decimal_comma {
             notes.insert(1, "numbers with a decimal comma".to_owned());
         }
     }
 
     fn source<'a>(self, rows: impl Rows + 'a) -> Result<Box<dyn Source + 'a>, ReadError> {
-        let Self { head, roles, shape, mut reading } = self;
+        let Self {
+            head,
+            roles,
+            shape,
+            mut reading,
+        } = self;
         match shape {
             Shape::Wide(values) => {
                 reading.facts.n_columns = Some(head.n_columns);
@@ -204,7 +239,9 @@ fn facts(file: &Path, head: &Head, roles: &mut Roles, missing: &Missing) -> Fact
         let kind = head.kind(column, missing);
         kind.repeats() && (kind.is_text() || kind.whole)
     };
-    let could_be_labels = (0..head.n_columns).filter(classes).map(|column| head.describe(column));
+    let could_be_labels = (0..head.n_columns)
+        .filter(classes)
+        .map(|column| head.describe(column));
     Facts {
         name: set_name(file),
         label: roles.label.map(origin),
@@ -213,7 +250,11 @@ fn facts(file: &Path, head: &Head, roles: &mut Roles, missing: &Missing) -> Fact
         weight: roles.weight.map(|column| head.name(column)),
         time: roles.time.map(|column| head.name(column)),
         variate: roles.variate.map(|column| head.name(column)),
-        ignored: roles.ignored.iter().map(|&column| head.name(column)).collect(),
+        ignored: roles
+            .ignored
+            .iter()
+            .map(|&column| head.name(column))
+            .collect(),
         could_be_labels: could_be_labels.collect(),
         notes,
         ..Facts::default()

@@ -5,7 +5,11 @@ use std::path::Path;
 use super::*;
 use crate::data::window::{LabelRule, Windows};
 
-fn read(name: &str, text: impl AsRef<[u8]>, options: &ReadOptions) -> Result<ReadSeries, ReadError> {
+fn read(
+    name: &str,
+    text: impl AsRef<[u8]>,
+    options: &ReadOptions,
+) -> Result<ReadSeries, ReadError> {
     parse(text.as_ref(), Path::new(name), options)
 }
 
@@ -22,7 +26,11 @@ fn full(error: &ReadError) -> String {
 }
 
 fn refusal_with(text: impl AsRef<[u8]>, options: &ReadOptions) -> String {
-    full(&read("t.csv", text, options).map(|read| read.understanding).unwrap_err())
+    full(
+        &read("t.csv", text, options)
+            .map(|read| read.understanding)
+            .unwrap_err(),
+    )
 }
 
 fn refusal(text: impl AsRef<[u8]>) -> String {
@@ -31,7 +39,10 @@ fn refusal(text: impl AsRef<[u8]>) -> String {
 
 fn values(read: &ReadSeries, index: usize) -> Vec<Option<f32>> {
     let values = read.dataset.samples()[index].series.values();
-    values.iter().map(|&value| (!value.is_nan()).then_some(value)).collect()
+    values
+        .iter()
+        .map(|&value| (!value.is_nan()).then_some(value))
+        .collect()
 }
 
 fn some(values: &[f32]) -> Vec<Option<f32>> {
@@ -40,15 +51,25 @@ fn some(values: &[f32]) -> Vec<Option<f32>> {
 
 fn classes(read: &ReadSeries) -> Vec<&str> {
     let names = read.dataset.class_names();
-    read.dataset.samples().iter().map(|sample| names[sample.label].as_str()).collect()
+    read.dataset
+        .samples()
+        .iter()
+        .map(|sample| names[sample.label].as_str())
+        .collect()
 }
 
 fn unlabeled() -> ReadOptions {
-    ReadOptions { labels: Labels::Absent, ..ReadOptions::default() }
+    ReadOptions {
+        labels: Labels::Absent,
+        ..ReadOptions::default()
+    }
 }
 
 fn variates(n_variates: usize) -> ReadOptions {
-    ReadOptions { n_variates: Some(n_variates), ..ReadOptions::default() }
+    ReadOptions {
+        n_variates: Some(n_variates),
+        ..ReadOptions::default()
+    }
 }
 
 #[test]
@@ -74,7 +95,10 @@ fn a_header_that_contradicts_flags_is_refused() {
         "`t.csv`, line 1: found 2 variates (a, b) in the header, expected the 3 of --variates; \
          without --variates, the names tell"
     );
-    let layout = ReadOptions { layout: Some(Layout::TimeMajor), ..ReadOptions::default() };
+    let layout = ReadOptions {
+        layout: Some(Layout::TimeMajor),
+        ..ReadOptions::default()
+    };
     assert_eq!(
         refusal_with(table, &layout),
         "`t.csv`, line 1: found a header in variate-major order, expected the time-major of \
@@ -89,15 +113,27 @@ fn a_header_that_contradicts_flags_is_refused() {
 #[test]
 fn the_files_of_the_ucr_archive_begin_with_the_label() {
     let text = "1\t0.5\t0.6\t0.7\n2\t1.5\t1.6\t1.7\n1\t0.1\t0.2\t0.3\n2\t0.5\t1.0\t0.1\n";
-    let told = ReadOptions { label_column: Some("1".to_owned()), ..ReadOptions::default() };
+    let told = ReadOptions {
+        label_column: Some("1".to_owned()),
+        ..ReadOptions::default()
+    };
 
     let found = read("Set_TRAIN.tsv", text, &ReadOptions::default()).unwrap();
 
     assert_eq!(found.dataset.len(), 4);
     assert_eq!(classes(&found), ["1", "2", "1", "2"]);
     assert_eq!(values(&found, 0), some(&[0.5, 0.6, 0.7]));
-    assert!(found.understanding.notes.iter().any(|note| note.contains("labels from column 1")));
-    assert_eq!(read("t.tsv", text, &told).unwrap().dataset.samples(), found.dataset.samples());
+    assert!(
+        found
+            .understanding
+            .notes
+            .iter()
+            .any(|note| note.contains("labels from column 1"))
+    );
+    assert_eq!(
+        read("t.tsv", text, &told).unwrap().dataset.samples(),
+        found.dataset.samples()
+    );
     // The older form: blanks and exponents.
     let text = "  1.0000000e+00  5.0e-01  6.0e-01\n  2.0000000e+00  1.5  1.6\n";
     let text = text.repeat(2);
@@ -116,7 +152,10 @@ fn column_numbers_as_pandas_writes_them_are_a_header() {
     assert_eq!(found.dataset.len(), 2);
     assert_eq!(values(&found, 1), some(&[2.5, 3.5, 4.5, 5.5]));
     // The same row is a sample where it is said to be one.
-    let absent = ReadOptions { header: HeaderRow::Absent, ..ReadOptions::default() };
+    let absent = ReadOptions {
+        header: HeaderRow::Absent,
+        ..ReadOptions::default()
+    };
     let found = read("t.csv", "0,1,2,3,x\n1.5,2.5,3.5,4.5,x\n", &absent).unwrap();
     assert_eq!(found.dataset.len(), 2);
     // A label that recurs is none of a name.
@@ -129,13 +168,21 @@ fn semicolons_and_decimal_commas_are_detected() {
     let found = plain("x_0;x_1;label\n1,5;2,25;a\n-0,5;3,0;b\n");
     assert_eq!(values(&found, 0), some(&[1.5, 2.25]));
     assert_eq!(values(&found, 1), some(&[-0.5, 3.0]));
-    assert!(found.understanding.notes.contains(&"numbers with a decimal comma".to_owned()));
+    assert!(
+        found
+            .understanding
+            .notes
+            .contains(&"numbers with a decimal comma".to_owned())
+    );
     let message = refusal("x_0,x_1,label\n\"1,5\",2,a\n3,4,b\n");
     assert!(
         message.starts_with("`t.csv`, line 2, column 1 (`x_0`): found `1,5`, expected a finite"),
         "{message}"
     );
-    assert!(message.ends_with("--decimal-comma reads it as a number"), "{message}");
+    assert!(
+        message.ends_with("--decimal-comma reads it as a number"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -148,11 +195,20 @@ fn a_missing_file_is_said_to_be_missing_before_anything_else() {
 fn every_usual_spelling_of_missing_is_read() {
     let found = plain("x_0,x_1,x_2,x_3,x_4,label\nNULL,N/A,None,null,1,a\n1,?,,NaN,2,b\n");
     assert_eq!(values(&found, 0), [None, None, None, None, Some(1.0)]);
-    let gap = ReadOptions { missing: vec!["gap".to_owned()], ..ReadOptions::default() };
+    let gap = ReadOptions {
+        missing: vec!["gap".to_owned()],
+        ..ReadOptions::default()
+    };
     let table = "x_0,x_1,label\ngap,1,a\n2,3,b\n";
-    assert_eq!(values(&read("t.csv", table, &gap).unwrap(), 0), [None, Some(1.0)]);
+    assert_eq!(
+        values(&read("t.csv", table, &gap).unwrap(), 0),
+        [None, Some(1.0)]
+    );
     let message = refusal(table);
-    assert!(message.contains("--missing \"gap\" reads it as missing"), "{message}");
+    assert!(
+        message.contains("--missing \"gap\" reads it as missing"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -165,15 +221,31 @@ fn one_and_one_point_zero_are_one_class() {
 fn comments_are_passed_over_and_counted() {
     let found = plain("% made by hand\n# twice\nx_0,x_1,label\n1,2,a\n# inside\n3,4,b\n");
     assert_eq!(found.dataset.len(), 2);
-    assert!(found.understanding.notes.contains(&"3 comment lines passed over".to_owned()));
+    assert!(
+        found
+            .understanding
+            .notes
+            .contains(&"3 comment lines passed over".to_owned())
+    );
 }
 
 #[test]
 fn labels_that_look_like_a_target_of_regression_are_refused() {
     let rows: String = (0..40)
-        .map(|i| format!("{},{},{},{}\n", i as f32 * 0.5, i * 7 % 5, ["a", "b"][i % 2], i as f32 * 0.37))
+        .map(|i| {
+            format!(
+                "{},{},{},{}\n",
+                i as f32 * 0.5,
+                i * 7 % 5,
+                ["a", "b"][i % 2],
+                i as f32 * 0.37
+            )
+        })
         .collect();
-    let options = ReadOptions { label_column: Some("y".to_owned()), ..ReadOptions::default() };
+    let options = ReadOptions {
+        label_column: Some("y".to_owned()),
+        ..ReadOptions::default()
+    };
     let message = refusal_with(format!("x_0,x_1,crop,y\n{rows}"), &options);
     assert_eq!(
         message,
@@ -233,8 +305,16 @@ fn defects_of_tables_are_told_with_line_and_remedy() {
              tells variate and step",
             "--id-column, --group-column, --ignore-columns or --value-columns say what it is",
         ),
-        ("", "`t.csv`: found an empty file", "expected a row for each sample"),
-        ("# only\n", "`t.csv`: found only comments", "expected a row for each sample"),
+        (
+            "",
+            "`t.csv`: found an empty file",
+            "expected a row for each sample",
+        ),
+        (
+            "# only\n",
+            "`t.csv`: found only comments",
+            "expected a row for each sample",
+        ),
     ] {
         let message = refusal(text);
         assert!(message.starts_with(start), "{text:?}: {message}");
@@ -252,15 +332,33 @@ fn columns_that_are_asked_for_and_absent_are_named() {
     };
     let start = "`t.csv`, line 1: found no column `kind`, expected one of: x_0, x_1, crop; ";
     for (message, flag) in [
-        (with(|o, name| o.label_column = Some(name)), "--label-column"),
+        (
+            with(|o, name| o.label_column = Some(name)),
+            "--label-column",
+        ),
         (with(|o, name| o.id_columns = vec![name]), "--id-column"),
-        (with(|o, name| o.group_column = Some(name)), "--group-column"),
-        (with(|o, name| o.weight_column = Some(name)), "--weight-column"),
-        (with(|o, name| o.ignore_columns = vec![name]), "--ignore-columns"),
-        (with(|o, name| o.value_columns = vec![name]), "--value-columns"),
+        (
+            with(|o, name| o.group_column = Some(name)),
+            "--group-column",
+        ),
+        (
+            with(|o, name| o.weight_column = Some(name)),
+            "--weight-column",
+        ),
+        (
+            with(|o, name| o.ignore_columns = vec![name]),
+            "--ignore-columns",
+        ),
+        (
+            with(|o, name| o.value_columns = vec![name]),
+            "--value-columns",
+        ),
         (with(|o, name| o.time_column = Some(name)), "--time-column"),
     ] {
-        assert_eq!(message, format!("{start}{flag} names it, or gives its number"));
+        assert_eq!(
+            message,
+            format!("{start}{flag} names it, or gives its number")
+        );
     }
     assert_eq!(
         refusal_with("1,2,3\n4,5,6\n", &variates(4)),
@@ -303,7 +401,10 @@ fn columns_have_their_roles() {
 #[test]
 fn tables_without_names_are_read_by_place() {
     let time_major = read("t.csv", "1,10,2,20,b\n3,30,4,40,a\n", &variates(2)).unwrap();
-    let options = ReadOptions { layout: Some(Layout::VariateMajor), ..variates(2) };
+    let options = ReadOptions {
+        layout: Some(Layout::VariateMajor),
+        ..variates(2)
+    };
     let variate_major = read("t.csv", "1,2,10,20,b\n3,4,30,40,a\n", &options).unwrap();
 
     assert_eq!(time_major.dataset, variate_major.dataset);
@@ -311,21 +412,38 @@ fn tables_without_names_are_read_by_place() {
     assert_eq!(classes(&time_major), ["b", "a"]);
     // Missing to the end: a shorter series.
     let short = read("t.csv", "1,10,2,20,b\n3,30,,,a\n,,,,a\n", &variates(2)).unwrap();
-    let steps = short.dataset.samples().iter().map(|sample| sample.series.n_steps());
+    let steps = short
+        .dataset
+        .samples()
+        .iter()
+        .map(|sample| sample.series.n_steps());
     assert_eq!(steps.collect::<Vec<_>>(), [2, 1, 1]);
 }
 
 #[test]
 fn malformed_rows_are_left_out_if_asked_for_and_counted() {
     let table = "x_0,x_1,label\n1,2,a\nbad,2,a\n3,4,b\n5,6\n7,8,\"c\n9,9,b\n";
-    let options = ReadOptions { on_error: OnError::Skip, ..ReadOptions::default() };
+    let options = ReadOptions {
+        on_error: OnError::Skip,
+        ..ReadOptions::default()
+    };
 
     let found = read("t.csv", table, &options).unwrap();
 
-    let ids: Vec<u64> = found.dataset.samples().iter().map(|sample| sample.id).collect();
+    let ids: Vec<u64> = found
+        .dataset
+        .samples()
+        .iter()
+        .map(|sample| sample.id)
+        .collect();
     assert_eq!(ids, [0, 2, 5]);
     assert_eq!(found.understanding.n_rejected, 3);
-    assert!(found.understanding.to_string().ends_with(", 3 malformed rows left out"));
+    assert!(
+        found
+            .understanding
+            .to_string()
+            .ends_with(", 3 malformed rows left out")
+    );
     assert!(found.understanding.rejected[0].starts_with("`t.csv`, line 3, column 1 (`x_0`)"));
     assert!(found.understanding.inspect().contains("left out"));
 }
@@ -333,8 +451,16 @@ fn malformed_rows_are_left_out_if_asked_for_and_counted() {
 #[test]
 fn uneven_steps_in_names_are_times() {
     let found = plain("a_0,a_1,a_5,label\n1,2,3,x\n4,5,6,y\n");
-    assert_eq!(found.dataset.samples()[0].series.times(), Some(&[0.0, 1.0, 5.0][..]));
-    assert!(found.understanding.to_string().contains("2 with uneven times"));
+    assert_eq!(
+        found.dataset.samples()[0].series.times(),
+        Some(&[0.0, 1.0, 5.0][..])
+    );
+    assert!(
+        found
+            .understanding
+            .to_string()
+            .contains("2 with uneven times")
+    );
 }
 
 #[test]
@@ -351,7 +477,13 @@ fn a_row_for_each_step_makes_samples_by_id_in_order_of_time() {
     assert_eq!(found.dataset.metadata().ids[0].values, ["b", "a"]);
     assert_eq!(values(&found, 0), some(&[2.0, 20.0, 3.0, 30.0]));
     assert_eq!(classes(&found), ["run", "walk"]);
-    assert!(found.understanding.notes.iter().any(|note| note.contains("put in order of time")));
+    assert!(
+        found
+            .understanding
+            .notes
+            .iter()
+            .any(|note| note.contains("put in order of time"))
+    );
 }
 
 #[test]
@@ -363,7 +495,10 @@ fn dates_gaps_and_doubled_times_are_kept_and_counted() {
     let times = found.dataset.samples()[0].series.times().unwrap();
     assert_eq!(times[3] - times[2], 5.0 * 86_400.0);
     let warnings = &found.understanding.warnings;
-    assert!(warnings.contains(&"1 gaps between times".to_owned()), "{warnings:?}");
+    assert!(
+        warnings.contains(&"1 gaps between times".to_owned()),
+        "{warnings:?}"
+    );
     assert!(warnings.contains(&"1 steps have the time of the step before".to_owned()));
     let message = refusal(table.replace("2024-01-02", "soon"));
     assert_eq!(
@@ -383,19 +518,34 @@ fn a_row_for_each_value_is_put_together() {
     assert_eq!(values(&found, 0), [Some(1.0), Some(10.0), Some(2.0), None]);
     assert_eq!(values(&found, 1), [Some(5.0), Some(50.0), None, Some(61.0)]);
     let warnings = &found.understanding.warnings;
-    assert!(warnings[0].contains("1 values stand twice for one time"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("1 values stand twice for one time"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
 fn labels_that_change_within_a_sample_need_windows() {
-    let rows: String = (0..10).map(|t| format!("{t},{},{}\n", t * t, if t < 6 { "a" } else { "b" })).collect();
+    let rows: String = (0..10)
+        .map(|t| format!("{t},{},{}\n", t * t, if t < 6 { "a" } else { "b" }))
+        .collect();
     let table = format!("time,x,label\n{rows}");
     let windows = |rule| {
-        let windows = Windows { length: 4, stride: 2, label: rule };
-        let options = ReadOptions { windows: Some(windows), ..ReadOptions::default() };
+        let windows = Windows {
+            length: 4,
+            stride: 2,
+            label: rule,
+        };
+        let options = ReadOptions {
+            windows: Some(windows),
+            ..ReadOptions::default()
+        };
         read("run.csv", &table, &options).unwrap()
     };
-    let time = ReadOptions { time_column: Some("time".to_owned()), ..ReadOptions::default() };
+    let time = ReadOptions {
+        time_column: Some("time".to_owned()),
+        ..ReadOptions::default()
+    };
     let message = refusal_with(&table, &time);
     assert!(message.starts_with("`t.csv`, line 2: found the labels a, b within one sample"));
 
@@ -407,25 +557,39 @@ fn labels_that_change_within_a_sample_need_windows() {
     assert_eq!(values(&last, 1), some(&[4.0, 9.0, 16.0, 25.0]));
     let uniform = windows(LabelRule::Uniform);
     assert_eq!(classes(&uniform), ["a", "a", "b"]);
-    assert!(uniform.understanding.warnings.iter().any(|w| w.contains("1 windows have several")));
+    assert!(
+        uniform
+            .understanding
+            .warnings
+            .iter()
+            .any(|w| w.contains("1 windows have several"))
+    );
 }
 
 const TS: &str = "@problemName toy\n@classLabel true a b\n@data\n";
 
 #[test]
 fn a_ts_file_is_read_with_its_classes() {
-    let found = read("toy.ts", format!("{TS}1,2,3:4,5,6:b\n7,8,9:0,?:A\n"), &ReadOptions::default());
+    let found = read(
+        "toy.ts",
+        format!("{TS}1,2,3:4,5,6:b\n7,8,9:0,?:A\n"),
+        &ReadOptions::default(),
+    );
     let found = found.unwrap();
     assert_eq!(found.dataset.name(), "toy");
     assert_eq!(values(&found, 0), some(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
-    assert_eq!(values(&found, 1), [Some(7.0), Some(0.0), Some(8.0), None, Some(9.0), None]);
+    assert_eq!(
+        values(&found, 1),
+        [Some(7.0), Some(0.0), Some(8.0), None, Some(9.0), None]
+    );
     assert_eq!(classes(&found), ["b", "a"]);
     assert_eq!(found.understanding.format, Format::Ts);
 }
 
 #[test]
 fn every_claim_of_a_ts_header_is_checked() {
-    let claims = "@univariate true\n@dimensions 3\n@equalLength true\n@seriesLength 13\n@missing false\n";
+    let claims =
+        "@univariate true\n@dimensions 3\n@equalLength true\n@seriesLength 13\n@missing false\n";
     let found = plain(format!("{claims}{TS}1,2,3:1,2,?:a\n1,2:3,4:b\n"));
     assert_eq!(
         found.understanding.warnings,
@@ -439,7 +603,10 @@ fn every_claim_of_a_ts_header_is_checked() {
         ]
     );
     let empty = plain(format!("{TS}1,2::a\n3,4::a\n5,6::b\n7,7::b\n"));
-    assert_eq!(empty.understanding.warnings, ["variates without a value: 2"]);
+    assert_eq!(
+        empty.understanding.warnings,
+        ["variates without a value: 2"]
+    );
 }
 
 #[test]
@@ -447,7 +614,11 @@ fn class_names_of_ts_files_may_have_blanks() {
     for header in ["true \"class a\" \"class b\"", "true class a class b"] {
         let text = format!("@classLabel {header}\n@data\n1,2:class b\n3,4:class a\n");
         let found = plain(text);
-        assert_eq!(found.dataset.class_names(), ["class a", "class b"], "{header}");
+        assert_eq!(
+            found.dataset.class_names(),
+            ["class a", "class b"],
+            "{header}"
+        );
         assert_eq!(classes(&found), ["class b", "class a"]);
     }
 }
@@ -457,7 +628,13 @@ fn ts_files_without_labels_are_read_where_none_are_needed() {
     let text = "@classLabel false\n@data\n1,2:3,4\n5,6:7,8\n";
     let found = read("t.ts", text, &unlabeled()).unwrap();
     assert_eq!(found.dataset.class_names(), [""]);
-    assert_eq!((found.dataset.n_variates(), found.understanding.label.clone()), (2, None));
+    assert_eq!(
+        (
+            found.dataset.n_variates(),
+            found.understanding.label.clone()
+        ),
+        (2, None)
+    );
     assert!(found.understanding.to_string().ends_with(", no labels"));
     assert_eq!(
         refusal(text),
@@ -472,10 +649,20 @@ fn time_stamps_of_ts_files_are_kept() {
     let found = plain(text);
     let series = &found.dataset.samples()[0].series;
     assert_eq!(series.times(), Some(&[0.0, 1.0, 5.0][..]));
-    assert_eq!(values(&found, 0), [Some(1.0), Some(4.0), Some(2.0), None, Some(3.0), None]);
+    assert_eq!(
+        values(&found, 0),
+        [Some(1.0), Some(4.0), Some(2.0), None, Some(3.0), None]
+    );
     let dates = "@timestamps true\n@classLabel true a\n@data\n\
                  (2024-01-01 10:00:00,1),(2024-01-01 10:00:09,2),(2024-01-01 10:00:10,2):a\n";
-    assert_eq!(plain(dates).dataset.samples()[0].series.times().unwrap().len(), 3);
+    assert_eq!(
+        plain(dates).dataset.samples()[0]
+            .series
+            .times()
+            .unwrap()
+            .len(),
+        3
+    );
 }
 
 #[test]
@@ -485,7 +672,10 @@ fn flags_that_a_file_has_no_use_for_are_refused() {
         refusal_with(&text, &variates(1)),
         "`t.csv`: found a .ts file, expected a kind of file that --variates is for"
     );
-    let options = ReadOptions { layout: Some(Layout::TimeMajor), ..ReadOptions::default() };
+    let options = ReadOptions {
+        layout: Some(Layout::TimeMajor),
+        ..ReadOptions::default()
+    };
     assert!(refusal_with(&text, &options).contains("that --layout is for"));
 }
 
@@ -506,7 +696,10 @@ fn defects_of_ts_files_are_told_with_their_place() {
             format!("{TS}1,2\n"),
             "`t.csv`, line 4, label: found `1,2`, expected a `:` and the class after the values",
         ),
-        (format!("{TS}1,2:\n"), "`t.csv`, line 4, label: found ``, expected the name of a class"),
+        (
+            format!("{TS}1,2:\n"),
+            "`t.csv`, line 4, label: found ``, expected the name of a class",
+        ),
         (
             format!("{TS}# first\n1:2:a\n3:b\n"),
             "`t.csv`, line 6: found 1 variates, expected 2 as in line 5",
@@ -516,7 +709,10 @@ fn defects_of_ts_files_are_told_with_their_place() {
             "`t.csv`, line 4: the sample makes no series: the series has no time steps, expected \
              at least one",
         ),
-        (TS.to_owned(), "`t.csv`: found no rows, expected a row for each sample"),
+        (
+            TS.to_owned(),
+            "`t.csv`: found no rows, expected a row for each sample",
+        ),
         (
             "@problemName x\n".to_owned(),
             "`t.csv`, line 1: found the end of the file, expected a line `@data` and rows below it",
@@ -562,7 +758,10 @@ fn arff_files_of_one_variate_are_tables() {
          nothing, `NaN`, `NA`, `NULL` or `?` for a missing one; --missing \"x\" reads it as \
          missing, --ignore-columns passes the column over"
     );
-    assert!(refusal(text.replace("3,4,c", "3,4,d")).contains("found the class `d`, expected one of: a b, c"));
+    assert!(
+        refusal(text.replace("3,4,c", "3,4,d"))
+            .contains("found the class `d`, expected one of: a b, c")
+    );
 }
 
 #[test]
@@ -579,7 +778,9 @@ fn multivariate_arff_files_hold_series_in_quotes() {
         "`t.csv`, line 9, variate 2, value 2: found `x`, expected a finite 32-bit number, or \
          nothing, `NaN`, `NA`, `NULL` or `?` for a missing one"
     );
-    assert!(refusal(text.replace("40\"", "40")).contains("line 9: found a quote that is never closed"));
+    assert!(
+        refusal(text.replace("40\"", "40")).contains("line 9: found a quote that is never closed")
+    );
 }
 
 #[test]
@@ -600,7 +801,10 @@ fn a_folder_for_each_class_holds_a_table_for_each_sample() {
     assert_eq!(classes(&found), ["run", "walk", "walk"]);
     assert_eq!(values(&found, 1), some(&[1.0, 10.0, 2.0, 20.0]));
     let file = &found.dataset.metadata().ids[0];
-    assert_eq!((file.name.as_str(), file.values[0].as_str()), ("file", "run/003.csv"));
+    assert_eq!(
+        (file.name.as_str(), file.values[0].as_str()),
+        ("file", "run/003.csv")
+    );
     assert_eq!(
         found.understanding.to_string(),
         "3 samples, 2 variates (x, y), 2 to 3 steps, 2 classes from the names of the folders, \
@@ -609,15 +813,27 @@ fn a_folder_for_each_class_holds_a_table_for_each_sample() {
     let flat = read_with(&root.path().join("walk"), &unlabeled()).unwrap();
     assert_eq!(flat.dataset.len(), 2);
     let error = read_with(&root.path().join("walk"), &ReadOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("--no-label reads files without classes"));
+    assert!(
+        error
+            .to_string()
+            .contains("--no-label reads files without classes")
+    );
 }
 
 #[test]
 fn new_tables_are_matched_to_a_model_by_name() {
     let trained = plain("id,a_0,a_1,b_0,b_1,label\n7,1,2,10,20,x\n8,3,4,30,40,y\n");
     let like = |text: &str, labels| {
-        let options = ReadOptions { labels, ..ReadOptions::default() };
-        parse_like(text.as_bytes(), Path::new("new.csv"), &options, &trained.schema)
+        let options = ReadOptions {
+            labels,
+            ..ReadOptions::default()
+        };
+        parse_like(
+            text.as_bytes(),
+            Path::new("new.csv"),
+            &options,
+            &trained.schema,
+        )
     };
     let schema: TableSchema =
         serde_json::from_str(&serde_json::to_string(&trained.schema).unwrap()).unwrap();
@@ -631,41 +847,81 @@ fn new_tables_are_matched_to_a_model_by_name() {
     assert_eq!(found.dataset.class_names(), ["x", "y", ""]);
     assert_eq!(found.dataset.metadata().ids[0].values, ["7"]);
     assert_eq!(found.understanding.ignored, ["note", "c"]);
-    let message = like("a_0,a_1\n1,2\n", Labels::Optional).unwrap_err().to_string();
+    let message = like("a_0,a_1\n1,2\n", Labels::Optional)
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         message,
         "`new.csv`: found the variates a, expected also those that the model was trained on: b"
     );
-    let message = like("a_0,a_1,b_0,b_1\n1,2,3,4\n", Labels::Required).unwrap_err().to_string();
-    assert!(message.starts_with("`new.csv`, line 1: found no column `label`"), "{message}");
-    let found = like("a_0,a_1,b_0,b_1,label\n1,2,3,4,z\n1,2,3,4,y\n", Labels::Required).unwrap();
+    let message = like("a_0,a_1,b_0,b_1\n1,2,3,4\n", Labels::Required)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.starts_with("`new.csv`, line 1: found no column `label`"),
+        "{message}"
+    );
+    let found = like(
+        "a_0,a_1,b_0,b_1,label\n1,2,3,4,z\n1,2,3,4,y\n",
+        Labels::Required,
+    )
+    .unwrap();
     assert_eq!(found.dataset.class_names(), ["x", "y", "z"]);
     let warning = &found.understanding.warnings;
-    assert!(warning.iter().any(|w| w.ends_with("which count as wrong: z (1)")), "{warning:?}");
+    assert!(
+        warning
+            .iter()
+            .any(|w| w.ends_with("which count as wrong: z (1)")),
+        "{warning:?}"
+    );
 }
 
 #[test]
 fn tables_without_names_are_matched_by_position() {
     let trained = read("t.csv", "1,10,2,20,b\n3,30,4,40,a\n", &variates(2)).unwrap();
     let like = |text: &str, labels| {
-        let options = ReadOptions { labels, ..ReadOptions::default() };
-        parse_like(text.as_bytes(), Path::new("new.csv"), &options, &trained.schema)
+        let options = ReadOptions {
+            labels,
+            ..ReadOptions::default()
+        };
+        parse_like(
+            text.as_bytes(),
+            Path::new("new.csv"),
+            &options,
+            &trained.schema,
+        )
     };
     let found = like("1,10,2,20,a\n", Labels::Optional).unwrap();
-    assert_eq!((classes(&found), values(&found, 0)), (vec!["a"], some(&[1.0, 10.0, 2.0, 20.0])));
+    assert_eq!(
+        (classes(&found), values(&found, 0)),
+        (vec!["a"], some(&[1.0, 10.0, 2.0, 20.0]))
+    );
     let found = like("1,10,2,20\n", Labels::Optional).unwrap();
-    assert_eq!((classes(&found), values(&found, 0)), (vec![""], some(&[1.0, 10.0, 2.0, 20.0])));
+    assert_eq!(
+        (classes(&found), values(&found, 0)),
+        (vec![""], some(&[1.0, 10.0, 2.0, 20.0]))
+    );
     let found = like("1,10,2,20,3,30\n", Labels::Absent).unwrap();
     assert_eq!(found.dataset.samples()[0].series.n_steps(), 3);
-    let error = like("@classLabel false\n@data\n1,2\n", Labels::Optional).unwrap_err().to_string();
-    assert!(error.ends_with("found 1 variates, expected the 2 that the model was trained on"), "{error}");
+    let error = like("@classLabel false\n@data\n1,2\n", Labels::Optional)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("found 1 variates, expected the 2 that the model was trained on"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_file_is_read_in_parts_with_the_ids_of_the_whole() {
-    let rows: String = (0..10).map(|i| format!("n{i},{i},{},{}\n", i * 2, ["a", "b"][i % 2])).collect();
+    let rows: String = (0..10)
+        .map(|i| format!("n{i},{i},{},{}\n", i * 2, ["a", "b"][i % 2]))
+        .collect();
     let table = format!("id,x_0,x_1,label\n{rows}bad\nn11,1,2,a\n");
-    let options = ReadOptions { on_error: OnError::Skip, ..ReadOptions::default() };
+    let options = ReadOptions {
+        on_error: OnError::Skip,
+        ..ReadOptions::default()
+    };
     let mut reader =
         SeriesReader::of_bytes(table.as_bytes(), Path::new("t.csv"), &options).unwrap();
 
@@ -685,7 +941,15 @@ fn a_file_is_read_in_parts_with_the_ids_of_the_whole() {
 
 #[test]
 fn suspicious_things_are_said() {
-    let rows: String = (0..25).map(|i| format!("{i},{},5,,{}\n", i + 1, if i == 0 { "rare" } else { "often" })).collect();
+    let rows: String = (0..25)
+        .map(|i| {
+            format!(
+                "{i},{},5,,{}\n",
+                i + 1,
+                if i == 0 { "rare" } else { "often" }
+            )
+        })
+        .collect();
     let found = plain(format!("x_0,x_1,c_0,c_1,label\n{rows}0,1,5,,often\n"));
     assert_eq!(
         found.understanding.warnings,
@@ -698,6 +962,9 @@ fn suspicious_things_are_said() {
         ]
     );
     let text = found.understanding.inspect();
-    assert!(text.contains("x                    0 to 25, 0.00 % missing"), "{text}");
+    assert!(
+        text.contains("x                    0 to 25, 0.00 % missing"),
+        "{text}"
+    );
     assert!(text.contains("suspicious"), "{text}");
 }

@@ -24,7 +24,9 @@ pub(crate) struct Missing {
 
 impl Missing {
     pub(crate) fn new(more: &[String]) -> Self {
-        Self { more: more.to_vec() }
+        Self {
+            more: more.to_vec(),
+        }
     }
 
     /// Whether a word says that a value is missing.
@@ -40,7 +42,11 @@ impl Missing {
 
     /// The value of a word, `NaN` where it is missing; `None` if it is no finite number.
     pub(crate) fn value(&self, word: &str) -> Option<f32> {
-        let number = if starts_like_number(word) { word.parse::<f32>().ok() } else { None };
+        let number = if starts_like_number(word) {
+            word.parse::<f32>().ok()
+        } else {
+            None
+        };
         match number {
             // A code such as -999 may stand for "missing".
             Some(_) if !self.more.is_empty() && self.is(word) => Some(f32::NAN),
@@ -58,7 +64,10 @@ impl Missing {
 /// Whether a word begins as numbers do; `inf` and `nan` do not.
 fn starts_like_number(word: &str) -> bool {
     let digits = word.trim_start_matches(['+', '-']);
-    digits.as_bytes().first().is_some_and(|&byte| byte.is_ascii_digit() || byte == b'.')
+    digits
+        .as_bytes()
+        .first()
+        .is_some_and(|&byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// Whether a word is a finite number.
@@ -112,7 +121,10 @@ fn seconds_of_day(time: &str) -> Option<f64> {
     let mut seconds = 0.0;
     let mut unit = 3600.0;
     for part in clock.trim().split(':') {
-        let number: f64 = part.parse().ok().filter(|number| (0.0..61.0).contains(number))?;
+        let number: f64 = part
+            .parse()
+            .ok()
+            .filter(|number| (0.0..61.0).contains(number))?;
         seconds += number * unit;
         unit /= 60.0;
     }
@@ -217,7 +229,17 @@ mod tests {
 
     #[test]
     fn text_and_infinities_are_no_values() {
-        for word in ["x", "1,5", "1 2", "0x10", "inf", "-Infinity", "1e39", "-1e39", "--1"] {
+        for word in [
+            "x",
+            "1,5",
+            "1 2",
+            "0x10",
+            "inf",
+            "-Infinity",
+            "1e39",
+            "-1e39",
+            "--1",
+        ] {
             assert_eq!(Missing::default().value(word), None, "{word}");
         }
     }
@@ -235,7 +257,15 @@ mod tests {
         ] {
             assert_eq!(parse_time(word), Some(seconds), "{word}");
         }
-        for word in ["", "x", "2024-13-01", "2024-01", "29.02.2024", "2024-01-01T25h", "nan"] {
+        for word in [
+            "",
+            "x",
+            "2024-13-01",
+            "2024-01",
+            "29.02.2024",
+            "2024-01-01T25h",
+            "nan",
+        ] {
             assert_eq!(parse_time(word), None, "{word}");
         }
     }

@@ -56,7 +56,10 @@ pub(super) fn read<'a>(
         labeled: false,
         timed: false,
         claims: Claims::default(),
-        facts: Facts { name: set_name(&opened.file), ..Facts::default() },
+        facts: Facts {
+            name: set_name(&opened.file),
+            ..Facts::default()
+        },
         row: 0,
         first: None,
     };
@@ -98,7 +101,10 @@ impl<R: BufRead> Ts<R> {
                 }
             }
         }
-        Err(self.lines.place().found("the end of the file", "a line `@data` and rows below it"))
+        Err(self
+            .lines
+            .place()
+            .found("the end of the file", "a line `@data` and rows below it"))
     }
 
     fn sample(&mut self) -> Result<Sample, ReadError> {
@@ -139,9 +145,11 @@ impl<R: BufRead> Ts<R> {
         if self.missing.is_label(label) {
             let expected = "the name of a class";
             return match self.labels {
-                Labels::Required => {
-                    Err(self.lines.place().field("label").found_text(label, expected))
-                }
+                Labels::Required => Err(self
+                    .lines
+                    .place()
+                    .field("label")
+                    .found_text(label, expected)),
                 _ => Ok(None),
             };
         }
@@ -164,7 +172,11 @@ impl<R: BufRead> Ts<R> {
     /// Times and values of each variate; nothing between two colons is one without values.
     fn variates(&self, text: &str) -> Result<Vec<Variate>, ReadError> {
         let mut variates = Vec::new();
-        let parts = if self.timed { split_timed(text) } else { text.split(':').collect() };
+        let parts = if self.timed {
+            split_timed(text)
+        } else {
+            text.split(':').collect()
+        };
         for (number, part) in (1..).zip(parts) {
             let part = part.trim();
             let mut variate = Variate::default();
@@ -172,10 +184,18 @@ impl<R: BufRead> Ts<R> {
                 variates.push(variate);
                 continue;
             }
-            let points = if self.timed { points(part) } else { part.split(',').collect() };
+            let points = if self.timed {
+                points(part)
+            } else {
+                part.split(',').collect()
+            };
             for (place, word) in (1..).zip(points) {
                 let word = word.trim();
-                let (time, word) = if self.timed { self.timed_value(word, (number, place))? } else { (None, word) };
+                let (time, word) = if self.timed {
+                    self.timed_value(word, (number, place))?
+                } else {
+                    (None, word)
+                };
                 variate.times.extend(time);
                 variate.values.push(self.value(word, (number, place))?);
             }
@@ -202,29 +222,42 @@ impl<R: BufRead> Ts<R> {
         word: &'t str,
         at: (usize, usize),
     ) -> Result<(Option<f64>, &'t str), ReadError> {
-        let inner = word.strip_prefix('(').and_then(|word| word.strip_suffix(')'));
+        let inner = word
+            .strip_prefix('(')
+            .and_then(|word| word.strip_suffix(')'));
         let pair = inner.and_then(|inner| inner.rsplit_once(','));
         let pair = pair.and_then(|(time, value)| Some((parse_time(time.trim())?, value.trim())));
         match pair {
             Some((time, value)) => Ok((Some(time), value)),
-            None => Err(self.field(at).found_text(word, "`(time,value)`, with `@timestamps true`")),
+            None => Err(self
+                .field(at)
+                .found_text(word, "`(time,value)`, with `@timestamps true`")),
         }
     }
 
     fn field(&self, (variate, value): (usize, usize)) -> Place {
-        self.lines.place().field(format!("variate {variate}, value {value}"))
+        self.lines
+            .place()
+            .field(format!("variate {variate}, value {value}"))
     }
 
     fn series(&self, variates: Vec<Variate>) -> Result<Series, SeriesError> {
         let n_variates = variates.len();
         if !self.timed {
-            let n_steps = variates.iter().map(|v| v.values.len()).max().unwrap_or_default();
+            let n_steps = variates
+                .iter()
+                .map(|v| v.values.len())
+                .max()
+                .unwrap_or_default();
             let at = |step: usize, v: &Variate| v.values.get(step).copied().unwrap_or(f32::NAN);
             let steps = 0..n_steps;
             let values = steps.flat_map(|step| variates.iter().map(move |v| at(step, v)));
             return Series::new(values.collect(), n_steps, n_variates);
         }
-        let mut times: Vec<f64> = variates.iter().flat_map(|v| v.times.iter().copied()).collect();
+        let mut times: Vec<f64> = variates
+            .iter()
+            .flat_map(|v| v.times.iter().copied())
+            .collect();
         times.sort_by(f64::total_cmp);
         times.dedup();
         let mut values = vec![f32::NAN; times.len() * n_variates];
@@ -267,7 +300,9 @@ fn split_timed(text: &str) -> Vec<&str> {
 
 /// The points `(time,value)` of a variate.
 fn points(text: &str) -> Vec<&str> {
-    text.split_inclusive(')').map(|point| point.trim_start_matches([',', ' '])).collect()
+    text.split_inclusive(')')
+        .map(|point| point.trim_start_matches([',', ' ']))
+        .collect()
 }
 
 impl<R: BufRead> Source for Ts<R> {

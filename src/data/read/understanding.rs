@@ -114,13 +114,21 @@ impl Understanding {
             classes: classes.collect(),
             n_unlabeled: unnamed.into_iter().map(|(_, samples)| samples).sum(),
             label: facts.label.as_ref().map(|label| label.text.clone()),
-            ids: dataset.metadata().ids.iter().map(|column| column.name.clone()).collect(),
+            ids: dataset
+                .metadata()
+                .ids
+                .iter()
+                .map(|column| column.name.clone())
+                .collect(),
             groups: groups.map(|(name, all)| (name, all.iter().collect::<HashSet<_>>().len())),
             weight: facts.weight.clone(),
             ignored: facts.ignored.clone(),
             missing_share: ranges.iter().map(|range| range.missing_share).sum::<f64>() / n_variates,
             ranges,
-            n_timed: samples.iter().filter(|sample| sample.series.times().is_some()).count(),
+            n_timed: samples
+                .iter()
+                .filter(|sample| sample.series.times().is_some())
+                .count(),
             notes: facts.notes.clone(),
             warnings: facts.warnings.clone(),
             n_rejected: facts.rejected.len(),
@@ -136,9 +144,13 @@ impl Understanding {
 
     /// Says how the classes differ from those of a model.
     pub(crate) fn compare(&mut self, class_names: &[String]) {
-        let unseen = self.classes.iter().filter(|class| !class_names.contains(&class.name));
-        let unseen: Vec<String> =
-            unseen.map(|class| format!("{} ({})", class.name, class.samples)).collect();
+        let unseen = self
+            .classes
+            .iter()
+            .filter(|class| !class_names.contains(&class.name));
+        let unseen: Vec<String> = unseen
+            .map(|class| format!("{} ({})", class.name, class.samples))
+            .collect();
         if !unseen.is_empty() {
             self.warnings.push(format!(
                 "classes that the model does not know, with their samples, which count as wrong: {}",
@@ -175,10 +187,15 @@ impl Understanding {
             ));
         }
         let odd = ["NA", "na", "N/A", "n/a", "None", "none"];
-        let odd = self.classes.iter().find(|class| odd.contains(&class.name.as_str()));
+        let odd = self
+            .classes
+            .iter()
+            .find(|class| odd.contains(&class.name.as_str()));
         if let Some(class) = odd {
             let name = &class.name;
-            warnings.push(format!("`{name}` is taken for a class: --missing {name} says else"));
+            warnings.push(format!(
+                "`{name}` is taken for a class: --missing {name} says else"
+            ));
         }
         if self.n_unlabeled > 0 && self.label.is_some() {
             warnings.push(format!("{} samples have no label", self.n_unlabeled));
@@ -192,7 +209,11 @@ impl Understanding {
             None => (variate + 1).to_string(),
         };
         let which = |is: &dyn Fn(&VariateRange) -> bool| {
-            let found = self.ranges.iter().enumerate().filter(|(_, range)| is(range));
+            let found = self
+                .ranges
+                .iter()
+                .enumerate()
+                .filter(|(_, range)| is(range));
             found.map(|(variate, _)| name(variate)).collect::<Vec<_>>()
         };
         let missing = which(&|range| range.range.is_none());
@@ -211,7 +232,10 @@ impl Understanding {
             let is_empty = values.iter().all(|value| value.is_nan());
             empty += usize::from(is_empty);
             short += usize::from(sample.series.n_steps() == 1);
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
             doubled += usize::from(!is_empty && !seen.insert(xxh3_128(&bytes)));
         }
         let mut count = |n: usize, what: &str| {
@@ -220,10 +244,14 @@ impl Understanding {
             }
         };
         count(empty, "series without a value");
-        count(if short == samples.len() { 0 } else { short }, "series of one step");
+        count(
+            if short == samples.len() { 0 } else { short },
+            "series of one step",
+        );
         count(doubled, "series with the values of an earlier one");
         if short == samples.len() {
-            self.warnings.push("all series have one step: no line can be drawn of them".to_owned());
+            self.warnings
+                .push("all series have one step: no line can be drawn of them".to_owned());
         }
     }
 
@@ -233,7 +261,9 @@ impl Understanding {
             let doubled = only.values.len() - distinct.len();
             if doubled > 0 {
                 let name = excerpt(&only.name);
-                self.warnings.push(format!("{doubled} samples have the `{name}` of an earlier one"));
+                self.warnings.push(format!(
+                    "{doubled} samples have the `{name}` of an earlier one"
+                ));
             }
         }
     }
@@ -279,7 +309,9 @@ impl Understanding {
         ] {
             if !lines.is_empty() {
                 writeln!(text, "{title}")?;
-                lines.iter().try_for_each(|line| writeln!(text, "  {line}"))?;
+                lines
+                    .iter()
+                    .try_for_each(|line| writeln!(text, "  {line}"))?;
             }
         }
         if self.n_rejected > self.rejected.len() {
@@ -291,7 +323,12 @@ impl Understanding {
 
 impl fmt::Display for Understanding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", count(self.n_samples, "sample"), count(self.n_variates, "variate"))?;
+        write!(
+            f,
+            "{}, {}",
+            count(self.n_samples, "sample"),
+            count(self.n_variates, "variate")
+        )?;
         if !self.variates.is_empty() {
             write!(f, " ({})", shortened(&self.variates))?;
         }
@@ -303,13 +340,21 @@ impl fmt::Display for Understanding {
             None => f.write_str(", no labels")?,
             Some(label) => {
                 let n = self.classes.len();
-                let classes = if n == 1 { "1 class".to_owned() } else { format!("{n} classes") };
+                let classes = if n == 1 {
+                    "1 class".to_owned()
+                } else {
+                    format!("{n} classes")
+                };
                 write!(f, ", {classes} from {label}")?;
             }
         }
         let quoted = |names: &[String]| {
             let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            let plural = if names.len() == 1 { "column" } else { "columns" };
+            let plural = if names.len() == 1 {
+                "column"
+            } else {
+                "columns"
+            };
             format!("{plural} {}", shortened(&names))
         };
         if !self.ids.is_empty() {

@@ -43,7 +43,14 @@ impl<'a> Windowed<'a> {
 
     /// Cuts a recording.
     fn cut(&mut self, recording: &Sample) -> Result<(), ReadError> {
-        let Sample { line, series, label, step_labels, about, row } = recording;
+        let Sample {
+            line,
+            series,
+            label,
+            step_labels,
+            about,
+            row,
+        } = recording;
         self.n_recordings += 1;
         let name = match about.ids.is_empty() {
             true => row.to_string(),
@@ -68,14 +75,19 @@ impl<'a> Windowed<'a> {
                 ids.push(name.clone());
             }
             ids.extend([start.to_string(), range.end.to_string()]);
-            let part = series.steps(range).map_err(ReadError::series(Place::default()))?;
+            let part = series
+                .steps(range)
+                .map_err(ReadError::series(Place::default()))?;
             let about = About {
                 ids,
                 group: Some(about.group.clone().unwrap_or_else(|| name.clone())),
                 weight: about.weight,
             };
             let number = self.n_windows - 1;
-            self.ready.push_back(Sample { about, ..Sample::new(number, *line, part, label) });
+            self.ready.push_back(Sample {
+                about,
+                ..Sample::new(number, *line, part, label)
+            });
         }
         self.n_short += usize::from(before == self.n_windows);
         Ok(())
@@ -83,15 +95,22 @@ impl<'a> Windowed<'a> {
 
     fn say(&mut self) {
         let Windows { length, stride, .. } = self.windows;
-        let note = format!("windows of {length} steps every {stride} over {} recordings", self.n_recordings);
+        let note = format!(
+            "windows of {length} steps every {stride} over {} recordings",
+            self.n_recordings
+        );
         let (short, mixed) = (self.n_short, self.n_mixed);
         let facts = self.source.facts();
         facts.notes.push(note);
         if short > 0 {
-            facts.warnings.push(format!("{short} recordings are shorter than a window: left out"));
+            facts.warnings.push(format!(
+                "{short} recordings are shorter than a window: left out"
+            ));
         }
         if mixed > 0 {
-            facts.warnings.push(format!("{mixed} windows have several labels: left out"));
+            facts
+                .warnings
+                .push(format!("{mixed} windows have several labels: left out"));
         }
     }
 }

@@ -78,7 +78,9 @@ impl Folds {
         let mut parts = Parts::new(&units, &shares);
         units.into_iter().for_each(|unit| parts.take(unit));
         parts.fill(&shares);
-        Ok(Self { folds: parts.units.into_iter().map(samples_of).collect() })
+        Ok(Self {
+            folds: parts.units.into_iter().map(samples_of).collect(),
+        })
     }
 
     /// Deals the samples of one class after the other, each class from where the last one ended.
@@ -113,10 +115,18 @@ impl Folds {
     /// For each fold, its samples for validation and all others for training.
     pub fn splits(&self) -> impl Iterator<Item = Split> + '_ {
         self.folds.iter().enumerate().map(|(held, valid)| {
-            let others = self.folds.iter().enumerate().filter(|&(fold, _)| fold != held);
+            let others = self
+                .folds
+                .iter()
+                .enumerate()
+                .filter(|&(fold, _)| fold != held);
             let mut train: Vec<usize> = others.flat_map(|(_, fold)| fold).copied().collect();
             train.sort_unstable();
-            Split { train, valid: valid.clone(), test: Vec::new() }
+            Split {
+                train,
+                valid: valid.clone(),
+                test: Vec::new(),
+            }
         })
     }
 
@@ -145,14 +155,20 @@ mod tests {
     #[test]
     fn groups_stay_together_and_classes_are_spread() {
         // Twelve subjects of five samples; four of them have the rare class.
-        let labels: Vec<usize> = (0..60).map(|i| usize::from(i / 5 % 3 == 0 && i % 5 == 0)).collect();
+        let labels: Vec<usize> = (0..60)
+            .map(|i| usize::from(i / 5 % 3 == 0 && i % 5 == 0))
+            .collect();
         let groups: Vec<String> = (0..60).map(|index| format!("s{}", index / 5)).collect();
 
         let folds = Folds::stratified(&labels, Some(&groups), 4, 3).unwrap();
 
         let fold_of = folds.fold_of_samples();
         for samples in (0..60).collect::<Vec<_>>().chunks(5) {
-            assert!(samples.iter().all(|&index| fold_of[index] == fold_of[samples[0]]));
+            assert!(
+                samples
+                    .iter()
+                    .all(|&index| fold_of[index] == fold_of[samples[0]])
+            );
         }
         for fold in folds.folds() {
             assert_eq!((fold.len(), count(fold, &labels, 1)), (15, 1));
@@ -162,13 +178,18 @@ mod tests {
     #[test]
     fn folds_that_cannot_be_are_refused_with_what_can() {
         let refusal = |groups: Option<&[String]>, n_folds| {
-            Folds::stratified(&[0, 1, 0], groups, n_folds, 0).unwrap_err().to_string()
+            Folds::stratified(&[0, 1, 0], groups, n_folds, 0)
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(
             refusal(None, 5),
             "5 folds were asked for, expected 2 to 3, the number of samples"
         );
-        assert_eq!(refusal(None, 1), "1 folds were asked for, expected 2 to 3, the number of samples");
+        assert_eq!(
+            refusal(None, 1),
+            "1 folds were asked for, expected 2 to 3, the number of samples"
+        );
         let groups = ["a", "a", "b"].map(str::to_owned);
         assert_eq!(
             refusal(Some(&groups), 3),

@@ -44,14 +44,22 @@ impl Split {
         fractions.validate()?;
         let mut units = units(labels, groups)?;
         check_parts(units.len(), "groups", fractions)?;
-        let shares = [1.0 - fractions.valid - fractions.test, fractions.valid, fractions.test];
+        let shares = [
+            1.0 - fractions.valid - fractions.test,
+            fractions.valid,
+            fractions.test,
+        ];
         deal_order(&mut units, seed);
         let mut parts = Parts::new(&units, &shares);
         units.into_iter().for_each(|unit| parts.take(unit));
         parts.fill(&shares);
         let mut parts = parts.units.into_iter().map(samples_of);
         let mut next = || parts.next().unwrap_or_default();
-        Ok(Self { train: next(), valid: next(), test: next() })
+        Ok(Self {
+            train: next(),
+            valid: next(),
+            test: next(),
+        })
     }
 
     /// Splits samples by their order: the last ones are for the test, those before for validation.
@@ -77,7 +85,11 @@ impl Split {
                 units.into_iter().map(|unit| unit.samples).collect()
             }
         };
-        let of = if groups.is_some() { "groups" } else { "samples" };
+        let of = if groups.is_some() {
+            "groups"
+        } else {
+            "samples"
+        };
         check_parts(units.len(), of, fractions)?;
         let mut left = units;
         let test = take_last(&mut left, fractions.test, n_samples, fractions.valid > 0.0);
@@ -121,7 +133,11 @@ fn check_parts(
 ) -> Result<(), SplitError> {
     let n_parts = 1 + usize::from(fractions.valid > 0.0) + usize::from(fractions.test > 0.0);
     match n_units < n_parts {
-        true => Err(SplitError::TooFew { n_units, of, n_parts }),
+        true => Err(SplitError::TooFew {
+            n_units,
+            of,
+            n_parts,
+        }),
         false => Ok(()),
     }
 }
@@ -132,14 +148,20 @@ pub(super) fn units(labels: &[usize], groups: &[String]) -> Result<Vec<Unit>, Sp
         return Err(SplitError::NoSamples);
     }
     if labels.len() != groups.len() {
-        return Err(SplitError::GroupCount { found: groups.len(), n_samples: labels.len() });
+        return Err(SplitError::GroupCount {
+            found: groups.len(),
+            n_samples: labels.len(),
+        });
     }
     let n_classes = labels.iter().max().map_or(0, |&label| label + 1);
     let mut number: HashMap<&str, usize> = HashMap::new();
     let mut units: Vec<Unit> = Vec::new();
     for (index, (&label, group)) in labels.iter().zip(groups).enumerate() {
         let unit = *number.entry(group).or_insert_with(|| {
-            units.push(Unit { samples: Vec::new(), counts: vec![0.0; n_classes] });
+            units.push(Unit {
+                samples: Vec::new(),
+                counts: vec![0.0; n_classes],
+            });
             units.len() - 1
         });
         units[unit].samples.push(index);
@@ -170,7 +192,9 @@ impl Parts {
             }
         }
         let totals: Vec<f64> = totals.into_values().collect();
-        let lacks = shares.iter().map(|share| totals.iter().map(|n| n * share).collect());
+        let lacks = shares
+            .iter()
+            .map(|share| totals.iter().map(|n| n * share).collect());
         Self {
             lacks: lacks.collect(),
             totals,
@@ -183,7 +207,9 @@ impl Parts {
         let totals = &self.totals;
         let need = |lacks: &Vec<f64>| -> f64 {
             let classes = unit.counts.iter().zip(lacks).zip(totals);
-            classes.map(|((count, lack), total)| count * lack / total.max(1.0)).sum()
+            classes
+                .map(|((count, lack), total)| count * lack / total.max(1.0))
+                .sum()
         };
         let parts = (0..self.lacks.len()).rev();
         let part = parts.max_by(|&a, &b| need(&self.lacks[a]).total_cmp(&need(&self.lacks[b])));
@@ -220,57 +246,102 @@ mod tests {
     /// Ten subjects of nine samples of three classes.
     fn subjects() -> (Vec<usize>, Vec<String>) {
         let labels = (0..90).map(|index| index % 3).collect();
-        (labels, (0..90).map(|index| format!("s{}", index / 9)).collect())
+        (
+            labels,
+            (0..90).map(|index| format!("s{}", index / 9)).collect(),
+        )
     }
 
     #[test]
     fn no_group_is_in_two_parts_and_classes_are_represented() {
         let (labels, groups) = subjects();
-        let fractions = SplitFractions { valid: 0.2, test: 0.3 };
+        let fractions = SplitFractions {
+            valid: 0.2,
+            test: 0.3,
+        };
 
         let split = Split::grouped(&labels, &groups, fractions, 5).unwrap();
 
-        assert_eq!((split.train.len(), split.valid.len(), split.test.len()), (45, 18, 27));
+        assert_eq!(
+            (split.train.len(), split.valid.len(), split.test.len()),
+            (45, 18, 27)
+        );
         let of = |part: &[usize]| {
             let mut of: Vec<String> = part.iter().map(|&index| groups[index].clone()).collect();
             of.dedup();
             of
         };
-        for (a, b) in [(&split.train, &split.valid), (&split.train, &split.test), (&split.valid, &split.test)] {
+        for (a, b) in [
+            (&split.train, &split.valid),
+            (&split.train, &split.test),
+            (&split.valid, &split.test),
+        ] {
             assert!(of(a).iter().all(|group| !of(b).contains(group)));
         }
         for class in 0..3 {
-            assert_eq!(split.test.iter().filter(|&&index| labels[index] == class).count(), 9);
+            assert_eq!(
+                split
+                    .test
+                    .iter()
+                    .filter(|&&index| labels[index] == class)
+                    .count(),
+                9
+            );
         }
-        assert_eq!(split, Split::grouped(&labels, &groups, fractions, 5).unwrap());
-        assert_ne!(split, Split::grouped(&labels, &groups, fractions, 6).unwrap());
+        assert_eq!(
+            split,
+            Split::grouped(&labels, &groups, fractions, 5).unwrap()
+        );
+        assert_ne!(
+            split,
+            Split::grouped(&labels, &groups, fractions, 6).unwrap()
+        );
     }
 
     #[test]
     fn every_part_that_is_asked_for_has_a_group() {
         let labels = [0, 1, 0, 1, 0, 1];
         let groups = groups(&["a", "a", "b", "b", "c", "c"]);
-        let fractions = SplitFractions { valid: 0.05, test: 0.05 };
+        let fractions = SplitFractions {
+            valid: 0.05,
+            test: 0.05,
+        };
         let split = Split::grouped(&labels, &groups, fractions, 1).unwrap();
-        assert_eq!((split.train.len(), split.valid.len(), split.test.len()), (2, 2, 2));
+        assert_eq!(
+            (split.train.len(), split.valid.len(), split.test.len()),
+            (2, 2, 2)
+        );
     }
 
     #[test]
     fn too_few_groups_are_refused_with_numbers() {
-        let fractions = SplitFractions { valid: 0.2, test: 0.2 };
-        let error = Split::grouped(&[0, 1, 0], &groups(&["a", "a", "b"]), fractions, 1).unwrap_err();
+        let fractions = SplitFractions {
+            valid: 0.2,
+            test: 0.2,
+        };
+        let error =
+            Split::grouped(&[0, 1, 0], &groups(&["a", "a", "b"]), fractions, 1).unwrap_err();
         assert_eq!(
             error.to_string(),
             "2 groups cannot be in 3 parts, expected at least 3 groups, or fewer parts (a fraction \
              of 0)"
         );
         let error = Split::grouped(&[0, 1], &groups(&["a"]), fractions, 1).unwrap_err();
-        assert_eq!(error, SplitError::GroupCount { found: 1, n_samples: 2 });
+        assert_eq!(
+            error,
+            SplitError::GroupCount {
+                found: 1,
+                n_samples: 2
+            }
+        );
     }
 
     #[test]
     fn an_ordered_split_ends_with_the_test() {
-        let fractions = SplitFractions { valid: 0.2, test: 0.3 };
+        let fractions = SplitFractions {
+            valid: 0.2,
+            test: 0.3,
+        };
         let split = Split::ordered(10, None, fractions).unwrap();
         assert_eq!(split.train, [0, 1, 2, 3, 4]);
         assert_eq!((split.valid, split.test), (vec![5, 6], vec![7, 8, 9]));

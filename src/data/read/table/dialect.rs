@@ -29,10 +29,14 @@ impl Dialect {
         let lines = sample_lines(head, line_end, head_is_all);
         let delimiter = options.delimiter.and_then(|mark| u8::try_from(mark).ok());
         let delimiter = delimiter.unwrap_or_else(|| detect_delimiter(&lines));
-        let decimal_comma = options.decimal_comma.unwrap_or_else(|| {
-            delimiter != b',' && has_decimal_commas(&lines, delimiter)
-        });
-        Self { delimiter, decimal_comma, line_end }
+        let decimal_comma = options
+            .decimal_comma
+            .unwrap_or_else(|| delimiter != b',' && has_decimal_commas(&lines, delimiter));
+        Self {
+            delimiter,
+            decimal_comma,
+            line_end,
+        }
     }
 
     /// The delimiter in words.
@@ -59,7 +63,11 @@ fn sample_lines(head: &[u8], line_end: u8, head_is_all: bool) -> Vec<&[u8]> {
         let line = line.trim_ascii();
         !line.is_empty() && !line.starts_with(b"%") && !line.starts_with(b"#")
     };
-    lines.into_iter().filter(is_row).take(SAMPLE_LINES).collect()
+    lines
+        .into_iter()
+        .filter(is_row)
+        .take(SAMPLE_LINES)
+        .collect()
 }
 
 fn detect_delimiter(lines: &[&[u8]]) -> u8 {
@@ -90,10 +98,13 @@ fn count(line: &[u8], delimiter: u8) -> usize {
     for &byte in line.trim_ascii_end() {
         quoted ^= byte == b'"';
         let is_blank = byte == b' ' || byte == b'\t';
-        n += usize::from(!quoted && match delimiter {
-            b' ' => is_blank && before != b' ',
-            _ => byte == delimiter,
-        });
+        n += usize::from(
+            !quoted
+                && match delimiter {
+                    b' ' => is_blank && before != b' ',
+                    _ => byte == delimiter,
+                },
+        );
         before = if is_blank { b' ' } else { byte };
     }
     n
@@ -110,7 +121,9 @@ fn has_decimal_commas(lines: &[&[u8]], delimiter: u8) -> bool {
                 let parts = cell.split_once(mark);
                 parts.is_some_and(|(whole, part)| {
                     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-                    digits(whole) && !part.is_empty() && part.split(['e', 'E']).next().is_some_and(digits)
+                    digits(whole)
+                        && !part.is_empty()
+                        && part.split(['e', 'E']).next().is_some_and(digits)
                 })
             };
             if number('.') {

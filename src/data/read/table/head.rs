@@ -13,19 +13,55 @@ const SAMPLE_ROWS: usize = 100;
 const COUNTED: usize = 4;
 
 /// Names that columns of labels usually have.
-pub(super) const LABEL_NAMES: &[&str] =
-    &["label", "labels", "class", "classes", "target", "class_label", "classlabel", "category"];
+pub(super) const LABEL_NAMES: &[&str] = &[
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "target",
+    "class_label",
+    "classlabel",
+    "category",
+];
 /// Names that columns of ids usually have.
-pub(super) const ID_NAMES: &[&str] =
-    &["id", "ids", "case_id", "sample_id", "series_id", "sample", "uid", "uuid", "index"];
+pub(super) const ID_NAMES: &[&str] = &[
+    "id",
+    "ids",
+    "case_id",
+    "sample_id",
+    "series_id",
+    "sample",
+    "uid",
+    "uuid",
+    "index",
+];
 /// Names that columns of times usually have.
 pub(super) const TIME_NAMES: &[&str] = &[
-    "time", "timestamp", "t", "step", "date", "datetime", "time_step", "timestep", "reading_id",
-    "time_id", "timepoint", "timepoints",
+    "time",
+    "timestamp",
+    "t",
+    "step",
+    "date",
+    "datetime",
+    "time_step",
+    "timestep",
+    "reading_id",
+    "time_id",
+    "timepoint",
+    "timepoints",
 ];
 /// Names that columns of variate names usually have.
-pub(super) const VARIATE_NAMES: &[&str] =
-    &["variate", "variable", "dim", "dim_id", "dimension", "channel", "kind", "feature", "var"];
+pub(super) const VARIATE_NAMES: &[&str] = &[
+    "variate",
+    "variable",
+    "dim",
+    "dim_id",
+    "dimension",
+    "channel",
+    "kind",
+    "feature",
+    "var",
+];
 
 /// The start of a table.
 pub(super) struct Head {
@@ -105,7 +141,9 @@ impl Head {
         if head.rows.is_empty() {
             let place = Place::line(rows.file(), line);
             let hint = "--no-header reads the only row as a sample";
-            return Err(place.found("a header and no rows", "a row for each sample").hint(hint));
+            return Err(place
+                .found("a header and no rows", "a row for each sample")
+                .hint(hint));
         }
         head.check_names(rows)?;
         Ok(head)
@@ -117,8 +155,14 @@ impl Head {
             HeaderRow::Absent => return false,
             HeaderRow::Auto => {}
         }
-        let named = [&options.label_column, &options.group_column, &options.weight_column];
-        let named = named.into_iter().chain([&options.time_column, &options.variate_column]);
+        let named = [
+            &options.label_column,
+            &options.group_column,
+            &options.weight_column,
+        ];
+        let named = named
+            .into_iter()
+            .chain([&options.time_column, &options.variate_column]);
         let mut named = named.flatten().chain(&options.id_columns);
         if named.any(|name| first.contains(name) && !is_number(name)) {
             return true;
@@ -128,7 +172,10 @@ impl Head {
             self.counted = true;
             return true;
         }
-        let texts = first.iter().filter(|cell| !is_number(cell) && !missing.is(cell)).count();
+        let texts = first
+            .iter()
+            .filter(|cell| !is_number(cell) && !missing.is(cell))
+            .count();
         let numbers = first.iter().filter(|cell| is_number(cell)).count();
         let above_numbers = |column: usize| {
             let kind = self.kind(column, missing);
@@ -145,9 +192,14 @@ impl Head {
     fn counts(&self, first: &[String]) -> bool {
         let numbers: Vec<&String> = first.iter().filter(|cell| is_number(cell)).collect();
         let from = |start: usize| {
-            (start..).zip(&numbers).all(|(number, word)| word.parse() == Ok(number))
+            (start..)
+                .zip(&numbers)
+                .all(|(number, word)| word.parse() == Ok(number))
         };
-        let others = first.iter().enumerate().filter(|(_, cell)| !is_number(cell));
+        let others = first
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| !is_number(cell));
         // The label of a sample would be that of others too.
         let mut recurs = others.clone().map(|(column, cell)| {
             !cell.is_empty() && self.rows.iter().any(|row| row.get(column) == Some(cell))
@@ -156,7 +208,8 @@ impl Head {
             let lower = cell.to_lowercase();
             LABEL_NAMES.contains(&lower.as_str()) || ID_NAMES.contains(&lower.as_str())
         };
-        let enough = numbers.len() >= COUNTED || (!numbers.is_empty() && others.clone().any(is_name));
+        let enough =
+            numbers.len() >= COUNTED || (!numbers.is_empty() && others.clone().any(is_name));
         enough && (from(0) || from(1)) && !recurs.any(|recurs| recurs)
     }
 
@@ -176,14 +229,24 @@ impl Head {
     /// What a column holds.
     pub(super) fn kind(&self, column: usize, missing: &Missing) -> Kind {
         let mut distinct = BTreeSet::new();
-        let mut kind = Kind { numbers: 0, texts: 0, whole: true, distinct: 0, filled: 0 };
+        let mut kind = Kind {
+            numbers: 0,
+            texts: 0,
+            whole: true,
+            distinct: 0,
+            filled: 0,
+        };
         for cell in self.rows.iter().filter_map(|row| row.get(column)) {
             if missing.is_label(cell) {
                 continue;
             }
             kind.filled += 1;
             distinct.insert(cell);
-            let number = if is_number(cell) { cell.parse().ok() } else { None };
+            let number = if is_number(cell) {
+                cell.parse().ok()
+            } else {
+                None
+            };
             match number {
                 Some(number) => {
                     let number: f64 = number;

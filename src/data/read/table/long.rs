@@ -86,9 +86,17 @@ impl Long {
         roles: Roles,
         reading: Reading,
     ) -> Result<Loaded, ReadError> {
-        let Reading { mut facts, missing, labels, on_error } = reading;
+        let Reading {
+            mut facts,
+            missing,
+            labels,
+            on_error,
+        } = reading;
         let columns = roles.rest(head.n_columns);
-        let columns: Vec<usize> = columns.into_iter().filter(|&c| Some(c) != roles.label).collect();
+        let columns: Vec<usize> = columns
+            .into_iter()
+            .filter(|&c| Some(c) != roles.label)
+            .collect();
         check_columns(&rows, &head, &roles, &columns)?;
         let mut builder = Builder {
             head: &head,
@@ -119,7 +127,9 @@ impl Long {
         }
         let n_comments = rows.n_comments();
         if n_comments > 0 {
-            facts.notes.push(format!("{n_comments} comment lines passed over"));
+            facts
+                .notes
+                .push(format!("{n_comments} comment lines passed over"));
         }
         let samples = builder.finish(&rows, &mut facts)?;
         Ok(Loaded::new(samples, facts))
@@ -138,7 +148,10 @@ fn check_columns(
         return Err(error.hint("--value-columns names them"));
     }
     if roles.variate.is_some() && columns.len() != 1 {
-        let found = format!("{} value columns beside that of the variates", columns.len());
+        let found = format!(
+            "{} value columns beside that of the variates",
+            columns.len()
+        );
         let error = place().found(found, "one, as each row holds one value");
         return Err(error.hint("--value-columns names it, --ignore-columns the others"));
     }
@@ -149,11 +162,19 @@ impl Builder<'_> {
     /// Adds the row at hand to its recording.
     fn add(&mut self, rows: &impl Rows) -> Result<(), ReadError> {
         check_count(rows, self.head)?;
-        let label = label(rows, self.head, self.roles.label, (self.missing, self.labels))?;
+        let label = label(
+            rows,
+            self.head,
+            self.roles.label,
+            (self.missing, self.labels),
+        )?;
         let time = match self.roles.time {
             Some(column) => Some(parse_time(rows.cell(column)).ok_or_else(|| {
                 let place = field(rows, self.head, column);
-                place.found_text(rows.cell(column), "a number or a date such as 2024-05-31 12:00")
+                place.found_text(
+                    rows.cell(column),
+                    "a number or a date such as 2024-05-31 12:00",
+                )
             })?),
             None => None,
         };
@@ -161,29 +182,52 @@ impl Builder<'_> {
             let value = self.missing.value(rows.cell(column));
             value.ok_or_else(|| value_error(rows, self.head, column, self.missing))
         };
-        let values = self.columns.iter().map(value).collect::<Result<Vec<f32>, _>>()?;
+        let values = self
+            .columns
+            .iter()
+            .map(value)
+            .collect::<Result<Vec<f32>, _>>()?;
         let about = self.roles.about(rows, self.head)?;
         let number = self.keys.number(&about.ids.join(KEY_SEPARATOR));
         if number == self.recordings.len() {
             let line = rows.line();
-            self.recordings.push(Recording { about, line, ..Recording::default() });
+            self.recordings.push(Recording {
+                about,
+                line,
+                ..Recording::default()
+            });
         }
         let recording = &mut self.recordings[number];
         let time = time.unwrap_or(recording.times.len() as f64);
         recording.times.push(time);
         recording.values.extend(values);
-        recording.labels.push(label.map(|label| self.classes.number(&label)));
+        recording
+            .labels
+            .push(label.map(|label| self.classes.number(&label)));
         if let Some(column) = self.roles.variate {
-            recording.variates.push(self.variates.number(rows.cell(column)));
+            recording
+                .variates
+                .push(self.variates.number(rows.cell(column)));
         }
         Ok(())
     }
 
     fn finish(self, rows: &impl Rows, facts: &mut Facts) -> Result<Vec<Sample>, ReadError> {
-        let Self { head, roles, columns, recordings, classes, variates, .. } = self;
+        let Self {
+            head,
+            roles,
+            columns,
+            recordings,
+            classes,
+            variates,
+            ..
+        } = self;
         let order = ordered(&variates.names);
         facts.variates = match roles.variate {
-            Some(_) => order.iter().map(|&number| variates.names[number].clone()).collect(),
+            Some(_) => order
+                .iter()
+                .map(|&number| variates.names[number].clone())
+                .collect(),
             None if head.names.is_some() => columns.iter().map(|&c| head.name(c)).collect(),
             None => Vec::new(),
         };
@@ -192,7 +236,11 @@ impl Builder<'_> {
             place[number] = sorted;
         }
         let mut counts = Counts::default();
-        let n_columns = if roles.variate.is_some() { order.len() } else { columns.len() };
+        let n_columns = if roles.variate.is_some() {
+            order.len()
+        } else {
+            columns.len()
+        };
         let mut samples = Vec::with_capacity(recordings.len());
         for (row, recording) in (0..).zip(recordings) {
             let at = Place::line(rows.file(), recording.line);
@@ -204,11 +252,18 @@ impl Builder<'_> {
             let series = Series::new(steps.values, steps.times.len(), n_columns);
             let series = series.and_then(|series| series.with_times(steps.times));
             let series = series.map_err(ReadError::series(at))?;
-            let names = steps.labels.iter().map(|label| label.map(|l| classes.names[l].clone()));
+            let names = steps
+                .labels
+                .iter()
+                .map(|label| label.map(|l| classes.names[l].clone()));
             let names: Vec<Option<String>> = names.collect();
             let mut sample = Sample::new(row, recording.line, series, None);
             sample.label = names.iter().flatten().next_back().cloned();
-            if names.iter().flatten().any(|name| Some(name) != sample.label.as_ref()) {
+            if names
+                .iter()
+                .flatten()
+                .any(|name| Some(name) != sample.label.as_ref())
+            {
                 let named = |name: Option<String>| name.unwrap_or_default();
                 sample.step_labels = names.into_iter().map(named).collect();
             }
@@ -251,14 +306,20 @@ impl Recording {
     fn by_value(&self, place: &[usize], counts: &mut Counts) -> Steps {
         let order = self.order(counts);
         let n_variates = place.len();
-        let mut steps = Steps { times: Vec::new(), values: Vec::new(), labels: Vec::new() };
+        let mut steps = Steps {
+            times: Vec::new(),
+            values: Vec::new(),
+            labels: Vec::new(),
+        };
         let mut seen = vec![false; n_variates];
         for row in order {
             let time = self.times[row];
             if steps.times.last() != Some(&time) {
                 steps.times.push(time);
                 steps.labels.push(None);
-                steps.values.resize(steps.values.len() + n_variates, f32::NAN);
+                steps
+                    .values
+                    .resize(steps.values.len() + n_variates, f32::NAN);
                 seen.fill(false);
             }
             let variate = place[self.variates[row]];
@@ -284,12 +345,16 @@ impl Counts {
             facts.warnings.push(warning);
         }
         if self.replaced > 0 {
-            let warning =
-                format!("{} values stand twice for one time: the last one is kept", self.replaced);
+            let warning = format!(
+                "{} values stand twice for one time: the last one is kept",
+                self.replaced
+            );
             facts.warnings.push(warning);
         }
         if self.gaps > 0 {
-            facts.warnings.push(format!("{} gaps between times", self.gaps));
+            facts
+                .warnings
+                .push(format!("{} gaps between times", self.gaps));
         }
     }
 }
@@ -299,7 +364,10 @@ fn gaps(times: &[f64]) -> usize {
     let mut between: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_by(f64::total_cmp);
     let usual = between.get(between.len() / 2).copied().unwrap_or(0.0);
-    between.iter().filter(|&&gap| usual > 0.0 && gap > usual * GAP).count()
+    between
+        .iter()
+        .filter(|&&gap| usual > 0.0 && gap > usual * GAP)
+        .count()
 }
 
 /// Numbers of names, as numbers are ordered if all are numbers, else as they came.

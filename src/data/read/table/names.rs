@@ -7,10 +7,23 @@ use crate::data::read::options::Layout;
 use crate::data::read::text::parse_time;
 
 /// Names of the step itself, which do not tell a variate from another.
-const STEP_WORDS: &[&str] = &["", "t", "step", "time", "ts", "timestep", "time_step", "value", "v"];
+const STEP_WORDS: &[&str] = &[
+    "",
+    "t",
+    "step",
+    "time",
+    "ts",
+    "timestep",
+    "time_step",
+    "value",
+    "v",
+];
+
+/// Finds variate and step in a name.
+type Style = fn(&str) -> Option<(String, f64)>;
 
 /// How a name says which step of which variate its column holds; earlier ones are preferred.
-const STYLES: [fn(&str) -> Option<(String, f64)>; 5] = [date, bracket, step_first, trailing, leading];
+const STYLES: [Style; 5] = [date, bracket, step_first, trailing, leading];
 
 /// What names say of value columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +45,9 @@ impl Grid {
             names.iter().filter_map(parse).collect::<Vec<_>>()
         });
         let most = parsed.iter().map(Vec::len).max()?;
-        let found = parsed.into_iter().find(|found| found.len() == most && most > 0)?;
+        let found = parsed
+            .into_iter()
+            .find(|found| found.len() == most && most > 0)?;
         let mut steps: Vec<f64> = found.iter().map(|&(_, _, step)| step).collect();
         steps.sort_by(f64::total_cmp);
         steps.dedup();
@@ -52,7 +67,10 @@ impl Grid {
             });
             let step = steps.partition_point(|&step| step < at);
             if taken.insert((variate, step), column).is_some() {
-                return Err(format!("two columns of step {at} of `{}`", variates[variate]));
+                return Err(format!(
+                    "two columns of step {at} of `{}`",
+                    variates[variate]
+                ));
             }
             cells.push((column, step, variate));
         }
@@ -64,7 +82,11 @@ impl Grid {
                 return Err(format!("no column of variate `{name}` for step {missing}"));
             }
         }
-        Ok(Self { variates: bare(variates), steps, cells })
+        Ok(Self {
+            variates: bare(variates),
+            steps,
+            cells,
+        })
     }
 
     /// The order of the columns, if it is one of the two.
@@ -93,7 +115,9 @@ fn bare(variates: Vec<String>) -> Vec<String> {
         return Vec::new();
     }
     for suffix in ["_t", "_step", "_time", ".t", "-t"] {
-        let cut = variates.iter().map(|name| name.strip_suffix(suffix).filter(|s| !s.is_empty()));
+        let cut = variates
+            .iter()
+            .map(|name| name.strip_suffix(suffix).filter(|s| !s.is_empty()));
         if let Some(cut) = cut.collect::<Option<Vec<_>>>() {
             return cut.into_iter().map(str::to_owned).collect();
         }
@@ -108,7 +132,8 @@ fn number(digits: &str) -> Option<f64> {
 }
 
 fn without_separator(name: &str) -> &str {
-    name.strip_suffix(['_', '.', '-', ' ', ':', '/']).unwrap_or(name)
+    name.strip_suffix(['_', '.', '-', ' ', ':', '/'])
+        .unwrap_or(name)
 }
 
 /// `acc_x[0]`, `acc_x(0)`.
@@ -192,7 +217,12 @@ mod tests {
             ["acc_x[0]", "acc_y[0]", "acc_x[1]", "acc_y[1]"],
             ["acc_x (0)", "acc_y (0)", "acc_x (1)", "acc_y (1)"],
             ["t0_acc_x", "t0_acc_y", "t1_acc_x", "t1_acc_y"],
-            ["step_0.acc_x", "step_0.acc_y", "step_1.acc_x", "step_1.acc_y"],
+            [
+                "step_0.acc_x",
+                "step_0.acc_y",
+                "step_1.acc_x",
+                "step_1.acc_y",
+            ],
             ["0_acc_x", "0_acc_y", "1_acc_x", "1_acc_y"],
             ["acc_x_t0", "acc_y_t0", "acc_x_t1", "acc_y_t1"],
         ] {
@@ -227,8 +257,14 @@ mod tests {
     #[test]
     fn names_that_contradict_each_other_are_refused() {
         let refusal = |names: &[&str]| grid(names).unwrap().unwrap_err();
-        assert_eq!(refusal(&["a_0", "a_1", "b_0"]), "no column of variate `b` for step 1");
-        assert_eq!(refusal(&["a_0", "a_1", "a_01"]), "two columns of step 1 of `a`");
+        assert_eq!(
+            refusal(&["a_0", "a_1", "b_0"]),
+            "no column of variate `b` for step 1"
+        );
+        assert_eq!(
+            refusal(&["a_0", "a_1", "a_01"]),
+            "two columns of step 1 of `a`"
+        );
     }
 
     #[test]

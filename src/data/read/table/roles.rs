@@ -56,14 +56,22 @@ impl Roles {
     fn taken(&self) -> Vec<usize> {
         let single = [self.label, self.group, self.weight, self.time, self.variate];
         let several = self.ids.iter().chain(&self.ignored);
-        single.into_iter().flatten().chain(several.copied()).collect()
+        single
+            .into_iter()
+            .flatten()
+            .chain(several.copied())
+            .collect()
     }
 
     /// Columns without a role, or those that the options call values.
     pub(super) fn rest(&self, n_columns: usize) -> Vec<usize> {
         let taken = self.taken();
         let all = || (0..n_columns).collect();
-        let mut rest = if self.values.is_empty() { all() } else { self.values.clone() };
+        let mut rest = if self.values.is_empty() {
+            all()
+        } else {
+            self.values.clone()
+        };
         rest.retain(|column| !taken.contains(column));
         rest
     }
@@ -105,7 +113,8 @@ impl Request<'_> {
 
     /// Whether a table without header has as many columns as the known one.
     fn same_columns(&self, head: &Head) -> bool {
-        self.known.is_some_and(|known| known.n_columns == Some(head.n_columns))
+        self.known
+            .is_some_and(|known| known.n_columns == Some(head.n_columns))
     }
 
     /// The roles that options, the known table and usual names give, but for the label.
@@ -114,7 +123,9 @@ impl Request<'_> {
         let known = self.known;
         let mut roles = Roles::default();
         for name in &options.ignore_columns {
-            roles.ignored.push(self.find(head, "--ignore-columns", name)?);
+            roles
+                .ignored
+                .push(self.find(head, "--ignore-columns", name)?);
         }
         for name in &options.value_columns {
             roles.values.push(self.find(head, "--value-columns", name)?);
@@ -125,7 +136,11 @@ impl Request<'_> {
         if options.id_columns.is_empty()
             && let Some(known) = known
         {
-            roles.ids = known.id_columns.iter().filter_map(|name| find_column(head, name)).collect();
+            roles.ids = known
+                .id_columns
+                .iter()
+                .filter_map(|name| find_column(head, name))
+                .collect();
         }
         let group = ("--group-column", options.group_column.as_ref());
         roles.group = self.role(head, group, known.and_then(|k| k.group_column.as_ref()))?;
@@ -146,7 +161,9 @@ impl Request<'_> {
         let known = self.known.and_then(|known| known.label_column.as_ref());
         if self.no_labels(head) {
             let column = known.filter(|_| head.names.is_some());
-            roles.ignored.extend(column.and_then(|name| find_column(head, name)));
+            roles
+                .ignored
+                .extend(column.and_then(|name| find_column(head, name)));
             return Ok(());
         }
         let label = ("--label-column", options.label_column.as_ref());
@@ -177,7 +194,9 @@ impl Request<'_> {
         });
         if let Some(column) = pandas.filter(|column| !roles.taken().contains(column)) {
             roles.ignored.push(column);
-            roles.notes.push(format!("column {} has no name: passed over", column + 1));
+            roles
+                .notes
+                .push(format!("column {} has no name: passed over", column + 1));
         }
         if roles.ids.is_empty()
             && roles.values.is_empty()
@@ -201,7 +220,10 @@ impl Request<'_> {
             return false;
         }
         roles.time = Some(time);
-        roles.notes.push(format!("a row for each step: times from {}", head.describe(time)));
+        roles.notes.push(format!(
+            "a row for each step: times from {}",
+            head.describe(time)
+        ));
         true
     }
 
@@ -323,7 +345,9 @@ impl Request<'_> {
         if self.known.is_some() {
             return None;
         }
-        let texts = rest.iter().filter(|&&c| head.kind(c, self.missing).is_text());
+        let texts = rest
+            .iter()
+            .filter(|&&c| head.kind(c, self.missing).is_text());
         let texts: Vec<usize> = texts.copied().collect();
         match (texts.as_slice(), rest) {
             ([only], _) | ([], [only]) => Some(*only),
@@ -347,7 +371,10 @@ impl Request<'_> {
         let outside: Vec<usize> = outside.collect();
         let kind = |column: &usize| head.kind(*column, self.missing);
         let mut texts = rest.iter().filter(|column| kind(column).is_text());
-        let only_text = texts.next_back().filter(|_| texts.next().is_none()).copied();
+        let only_text = texts
+            .next_back()
+            .filter(|_| texts.next().is_none())
+            .copied();
         let (first, last) = (rest.first(), rest.last());
         let starts = match (first, last) {
             (Some(first), Some(last)) if head.names.is_none() && only_text.is_none() => {
@@ -357,17 +384,27 @@ impl Request<'_> {
             }
             _ => false,
         };
-        let place = if starts { "the first one, of whole numbers" } else { "the last one" };
+        let place = if starts {
+            "the first one, of whole numbers"
+        } else {
+            "the last one"
+        };
         let chosen = match &outside[..] {
             [only] if usual.is_none() => Some(*only),
-            _ => usual.or(only_text).or(if starts { first.copied() } else { last.copied() }),
+            _ => usual.or(only_text).or(if starts {
+                first.copied()
+            } else {
+                last.copied()
+            }),
         };
         if usual.is_none()
             && only_text.is_none()
             && let Some(column) = chosen
         {
             let described = head.describe(column);
-            roles.notes.push(format!("labels from {described}, {place}: --label-column says else"));
+            roles.notes.push(format!(
+                "labels from {described}, {place}: --label-column says else"
+            ));
         }
         roles.label = chosen;
         Ok(())
@@ -421,7 +458,9 @@ impl Request<'_> {
             }
             let expected = format!("the {asked} of --variates");
             let hint = "without --variates, the names tell";
-            return Err(place().found(format!("{names} in the header"), expected).hint(hint));
+            return Err(place()
+                .found(format!("{names} in the header"), expected)
+                .hint(hint));
         }
         if let Some(asked) = self.options.layout
             && grid.layout() != Some(asked)
@@ -432,9 +471,14 @@ impl Request<'_> {
                 None => "a header in neither order".to_owned(),
             };
             let hint = "without --layout, the names tell";
-            return Err(place().found(found, format!("the {asked} of --layout")).hint(hint));
+            return Err(place()
+                .found(found, format!("the {asked} of --layout"))
+                .hint(hint));
         }
-        let cells = grid.cells.iter().map(|&(c, step, variate)| (c, step * n_variates + variate));
+        let cells = grid
+            .cells
+            .iter()
+            .map(|&(c, step, variate)| (c, step * n_variates + variate));
         Ok(WideValues {
             cells: cells.collect(),
             n_steps,
@@ -446,12 +490,17 @@ impl Request<'_> {
 
     fn by_place(&self, head: &Head, roles: &mut Roles) -> Result<WideValues, ReadError> {
         let values = roles.rest(head.n_columns);
-        let values: Vec<usize> = values.into_iter().filter(|&c| Some(c) != roles.label).collect();
+        let values: Vec<usize> = values
+            .into_iter()
+            .filter(|&c| Some(c) != roles.label)
+            .collect();
         let known = self.known.map(|known| known.n_variates);
         let n_variates = match self.options.n_variates.or(known) {
             Some(n_variates) => n_variates,
             None if head.names.is_none() || head.counted || values.len() == 1 => {
-                roles.notes.push("names tell no variates, so 1: --variates says else".to_owned());
+                roles
+                    .notes
+                    .push("names tell no variates, so 1: --variates says else".to_owned());
                 1
             }
             None => {
@@ -472,7 +521,10 @@ impl Request<'_> {
             return Err(self.place(head).found(found, expected).hint(hint));
         }
         let n_steps = n_values / n_variates;
-        let layout = self.options.layout.or(self.known.and_then(|known| known.layout));
+        let layout = self
+            .options
+            .layout
+            .or(self.known.and_then(|known| known.layout));
         let place = |index: usize| match layout.unwrap_or(Layout::TimeMajor) {
             Layout::TimeMajor => index,
             Layout::VariateMajor => (index % n_steps) * n_variates + index / n_steps,
@@ -482,7 +534,11 @@ impl Request<'_> {
             roles.notes.push(note.to_owned());
         }
         Ok(WideValues {
-            cells: values.into_iter().enumerate().map(|(i, c)| (c, place(i))).collect(),
+            cells: values
+                .into_iter()
+                .enumerate()
+                .map(|(i, c)| (c, place(i)))
+                .collect(),
             n_steps,
             variates: Vec::new(),
             n_variates,
@@ -493,11 +549,20 @@ impl Request<'_> {
 
 /// The column of a name or, where there is none, of a number from 1, `first` or `last`.
 pub(super) fn find_column(head: &Head, text: &str) -> Option<usize> {
-    let named = head.names.as_ref().and_then(|names| names.iter().position(|name| name == text));
-    let number = if is_number(text) { text.parse::<usize>().ok() } else { None };
+    let named = head
+        .names
+        .as_ref()
+        .and_then(|names| names.iter().position(|name| name == text));
+    let number = if is_number(text) {
+        text.parse::<usize>().ok()
+    } else {
+        None
+    };
     named.or_else(|| match text {
         "first" => Some(0),
         "last" => head.n_columns.checked_sub(1),
-        _ => number.and_then(|number| number.checked_sub(1)).filter(|&c| c < head.n_columns),
+        _ => number
+            .and_then(|number| number.checked_sub(1))
+            .filter(|&c| c < head.n_columns),
     })
 }

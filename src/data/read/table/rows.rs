@@ -63,7 +63,9 @@ impl<R: BufRead> TextRows<R> {
     fn read_line(&mut self, bytes: &mut Vec<u8>) -> Result<bool, ReadError> {
         let end = self.dialect.line_end;
         let n_read = if self.pending.is_empty() {
-            self.reader.read_until(end, bytes).map_err(ReadError::io(&self.file))?
+            self.reader
+                .read_until(end, bytes)
+                .map_err(ReadError::io(&self.file))?
         } else {
             let found = memchr::memchr(end, &self.pending);
             let size = found.map_or(self.pending.len(), |at| at + 1);
@@ -130,7 +132,12 @@ impl<R: BufRead> TextRows<R> {
     }
 
     fn split_plain(&mut self) {
-        let Self { text, cells, dialect, .. } = self;
+        let Self {
+            text,
+            cells,
+            dialect,
+            ..
+        } = self;
         cells.clear();
         if dialect.delimiter == b' ' {
             let start = text.as_ptr().addr();
@@ -199,7 +206,9 @@ impl<R: BufRead> Rows for TextRows<R> {
     }
 
     fn cell(&self, column: usize) -> &str {
-        self.cells.get(column).map_or("", |&(start, end)| &self.text[start..end])
+        self.cells
+            .get(column)
+            .map_or("", |&(start, end)| &self.text[start..end])
     }
 
     fn file(&self) -> &Path {
@@ -241,7 +250,11 @@ fn unquoted(row: &str, delimiter: u8) -> Unquoted {
     loop {
         let start = text.len();
         let cell = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() && c != delimiter);
-        let cell = if delimiter == ' ' { cell.trim_start() } else { cell };
+        let cell = if delimiter == ' ' {
+            cell.trim_start()
+        } else {
+            cell
+        };
         let after = if let Some(mut inner) = cell.strip_prefix('"') {
             loop {
                 let Some(end) = inner.find('"') else {
@@ -288,7 +301,11 @@ mod tests {
     use super::*;
 
     fn rows_of(text: &str, delimiter: u8) -> TextRows<&[u8]> {
-        let dialect = Dialect { delimiter, decimal_comma: false, line_end: b'\n' };
+        let dialect = Dialect {
+            delimiter,
+            decimal_comma: false,
+            line_end: b'\n',
+        };
         TextRows::new(text.as_bytes(), Path::new("t.csv"), dialect)
     }
 
@@ -300,7 +317,9 @@ mod tests {
             match rows.advance() {
                 Ok(false) => return found,
                 Ok(true) => {
-                    let cells = (0..rows.n_cells()).map(|i| rows.cell(i).to_owned()).collect();
+                    let cells = (0..rows.n_cells())
+                        .map(|i| rows.cell(i).to_owned())
+                        .collect();
                     found.push((rows.line(), cells));
                 }
                 Err(error) => found.push((error.line().unwrap(), vec![error.to_string()])),
@@ -321,7 +340,13 @@ mod tests {
     #[test]
     fn quotes_keep_delimiters_quotes_and_line_breaks() {
         let found = all("\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\"\n1,2,3\n", b',');
-        assert_eq!(found, [row(1, &["a,b", "say \"hi\"", "two\nlines"]), row(3, &["1", "2", "3"])]);
+        assert_eq!(
+            found,
+            [
+                row(1, &["a,b", "say \"hi\"", "two\nlines"]),
+                row(3, &["1", "2", "3"])
+            ]
+        );
     }
 
     #[test]
@@ -329,7 +354,10 @@ mod tests {
         let found = all("1,\"a\n2,b\n3,c\n", b',');
         let message = "`t.csv`, line 1: found a quote that is never closed, expected a second \
                        quote after it";
-        assert_eq!(found, [row(1, &[message]), row(2, &["2", "b"]), row(3, &["3", "c"])]);
+        assert_eq!(
+            found,
+            [row(1, &[message]), row(2, &["2", "b"]), row(3, &["3", "c"])]
+        );
     }
 
     #[test]
@@ -337,13 +365,19 @@ mod tests {
         for text in ["1,a\"\n", "1,\"a\"b\n", "1,a\"b\"\n"] {
             let message = &all(text, b',')[0].1[0];
             assert!(message.starts_with("`t.csv`, line 1: found `"), "{message}");
-            assert!(message.contains("expected quotes around the whole cell"), "{message}");
+            assert!(
+                message.contains("expected quotes around the whole cell"),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn any_number_of_blanks_separates() {
-        assert_eq!(all("  1.0   2.0\t a \n", b' '), [row(1, &["1.0", "2.0", "a"])]);
+        assert_eq!(
+            all("  1.0   2.0\t a \n", b' '),
+            [row(1, &["1.0", "2.0", "a"])]
+        );
         assert_eq!(all(" 1  \"a b\" 2 \n", b' '), [row(1, &["1", "a b", "2"])]);
     }
 

@@ -1,8 +1,8 @@
 //! Tables with a row for each sample.
 
+use super::Reading;
 use super::head::Head;
 use super::roles::{Roles, WideValues};
-use super::Reading;
 use super::rows::Rows;
 use crate::data::Series;
 use crate::data::read::options::Labels;
@@ -37,9 +37,26 @@ impl<R: Rows> Wide<R> {
         values: WideValues,
         reading: Reading,
     ) -> Self {
-        let Reading { facts, missing, labels, .. } = reading;
-        let cells = Cells { head, roles, values, missing, labels };
-        Self { rows, cells, facts, row: 0, started: false }
+        let Reading {
+            facts,
+            missing,
+            labels,
+            ..
+        } = reading;
+        let cells = Cells {
+            head,
+            roles,
+            values,
+            missing,
+            labels,
+        };
+        Self {
+            rows,
+            cells,
+            facts,
+            row: 0,
+            started: false,
+        }
     }
 }
 
@@ -59,7 +76,9 @@ impl<R: Rows> Source for Wide<R> {
             false => {
                 let n = self.rows.n_comments();
                 if n > 0 {
-                    self.facts.notes.push(format!("{n} comment lines passed over"));
+                    self.facts
+                        .notes
+                        .push(format!("{n} comment lines passed over"));
                 }
                 Ok(None)
             }
@@ -93,9 +112,17 @@ impl Cells {
             None => Ok(series),
         };
         let series = series.map_err(ReadError::series(place()))?;
-        let label = label(rows, &self.head, self.roles.label, (&self.missing, self.labels))?;
+        let label = label(
+            rows,
+            &self.head,
+            self.roles.label,
+            (&self.missing, self.labels),
+        )?;
         let about = self.roles.about(rows, &self.head)?;
-        Ok(Sample { about, ..Sample::new(row, rows.line(), series, label) })
+        Ok(Sample {
+            about,
+            ..Sample::new(row, rows.line(), series, label)
+        })
     }
 }
 
@@ -104,11 +131,18 @@ impl Roles {
     pub(super) fn about(&self, rows: &impl Rows, head: &Head) -> Result<About, ReadError> {
         let weigh = |column: usize| {
             let cell = rows.cell(column);
-            let weight = cell.parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0);
+            let weight = cell
+                .parse()
+                .ok()
+                .filter(|w: &f32| w.is_finite() && *w >= 0.0);
             weight.ok_or_else(|| field(rows, head, column).found_text(cell, "a weight, at least 0"))
         };
         Ok(About {
-            ids: self.ids.iter().map(|&column| rows.cell(column).to_owned()).collect(),
+            ids: self
+                .ids
+                .iter()
+                .map(|&column| rows.cell(column).to_owned())
+                .collect(),
             group: self.group.map(|column| rows.cell(column).to_owned()),
             weight: self.weight.map(weigh).transpose()?,
         })

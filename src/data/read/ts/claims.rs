@@ -65,9 +65,14 @@ impl Claims {
             return Vec::new();
         };
         let mut wrong = Vec::new();
-        if let Some(claimed) = self.dimensions.filter(|&claimed| claimed != seen.n_variates) {
+        if let Some(claimed) = self
+            .dimensions
+            .filter(|&claimed| claimed != seen.n_variates)
+        {
             let found = seen.n_variates;
-            wrong.push(format!("the header says `@dimensions {claimed}`, the rows have {found}"));
+            wrong.push(format!(
+                "the header says `@dimensions {claimed}`, the rows have {found}"
+            ));
         }
         if let Some(claimed) = self.univariate.filter(|&one| one != (seen.n_variates == 1)) {
             let found = seen.n_variates;
@@ -81,7 +86,9 @@ impl Claims {
                  (another length in line {line})"
             ));
         }
-        if let Some(claimed) = self.series_length.filter(|&n| n != longest || n != shortest)
+        if let Some(claimed) = self
+            .series_length
+            .filter(|&n| n != longest || n != shortest)
             && self.equal_length != Some(false)
         {
             let found = match shortest == longest {
