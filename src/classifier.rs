@@ -260,7 +260,10 @@ impl TimesClip {
     #[must_use]
     pub fn with_schema(mut self, schema: TableSchema) -> Self {
         let (found, expected) = (schema.n_variates, self.n_variates());
-        assert_eq!(found, expected, "{found} variates for a model of {expected}");
+        assert_eq!(
+            found, expected,
+            "{found} variates for a model of {expected}"
+        );
         assert_eq!(
             schema.class_names, self.record.class_names,
             "the schema has other classes than the model"

@@ -74,8 +74,9 @@ fn write_tsml(folder: &Path, set: &SeriesDataset, evaluation: &Evaluation) -> Re
     let names = &evaluation.class_names;
     let known = evaluation.targets.iter().zip(&evaluation.predictions);
     let known = known.filter_map(|(target, answer)| Some(((*target)?, answer)));
-    let (labels, probabilities): (Vec<usize>, Vec<Vec<f32>>) =
-        known.map(|(label, answer)| (label, answer.probabilities.clone())).unzip();
+    let (labels, probabilities): (Vec<usize>, Vec<Vec<f32>>) = known
+        .map(|(label, answer)| (label, answer.probabilities.clone()))
+        .unzip();
     let path = TsmlResult {
         dataset: set.name(),
         classifier: "TimesClip",

@@ -73,7 +73,11 @@ fn describe_json(model: &TimesClip, out: &mut dyn Write) -> Result<()> {
         "provenance": model.provenance(),
         "options": model.options(),
     });
-    Ok(writeln!(out, "{}", serde_json::to_string_pretty(&content)?)?)
+    Ok(writeln!(
+        out,
+        "{}",
+        serde_json::to_string_pretty(&content)?
+    )?)
 }
 
 fn describe(model: &TimesClip, out: &mut dyn Write) -> Result<()> {

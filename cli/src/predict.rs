@@ -99,7 +99,11 @@ fn predict(
     let mut part = reader.next_part(PART)?;
     let names = reader.id_names().to_vec();
     let numbered = names.is_empty();
-    let id_names = if numbered { vec!["row".to_owned()] } else { names };
+    let id_names = if numbered {
+        vec!["row".to_owned()]
+    } else {
+        names
+    };
     let mut writer = AnswerWriter::new(out, format, &id_names, model.class_names())?;
     let mut failed = 0;
     while let Some(samples) = part {
@@ -142,7 +146,12 @@ fn write<W: Write>(
     let number = prediction.id.to_string();
     let ids: Vec<&str> = match numbered {
         true => vec![&number],
-        false => set.metadata().ids.iter().map(|column| column.values[index].as_str()).collect(),
+        false => set
+            .metadata()
+            .ids
+            .iter()
+            .map(|column| column.values[index].as_str())
+            .collect(),
     };
     Ok(writer.write(&ids, Some(&prediction.probabilities))?)
 }

@@ -12,7 +12,7 @@ use timesclip::data::window::{LabelRule, Windows};
 /// How files are read. What is not given is recognized from the file, and printed.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Reading")]
-pub struct ReadFlags {
+pub(crate) struct ReadFlags {
     /// Format, in place of what the first bytes tell: ts, arff, csv, tsv, npy, npz, ...
     #[arg(long, value_name = "NAME")]
     format: Option<Format>,
@@ -75,7 +75,12 @@ pub struct ReadFlags {
     #[arg(long, value_name = "STEPS", requires = "window")]
     stride: Option<usize>,
     /// Label of a window: last, majority, or uniform (mixed windows are left out)
-    #[arg(long, value_name = "RULE", default_value = "majority", requires = "window")]
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "majority",
+        requires = "window"
+    )]
     window_label: LabelRule,
     /// What a malformed row does: fail, or skip it
     #[arg(long, value_name = "WHAT", default_value = "fail")]
@@ -100,7 +105,11 @@ impl ReadFlags {
                 _ => HeaderRow::Auto,
             },
             label_column: self.label_column.clone(),
-            labels: if self.no_label { Labels::Absent } else { labels },
+            labels: if self.no_label {
+                Labels::Absent
+            } else {
+                labels
+            },
             label_file: self.label_file.clone(),
             id_columns: self.id_column.clone(),
             group_column: self.group_column.clone(),

@@ -38,7 +38,12 @@ pub struct TrainFlags {
     #[arg(long, value_name = "X", conflicts_with = "test_data")]
     test_fraction: Option<f64>,
     /// How the test set is held out: stratified, or ordered (the last samples)
-    #[arg(long, value_name = "HOW", default_value = "stratified", requires = "test_fraction")]
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "stratified",
+        requires = "test_fraction"
+    )]
     split: SplitOrder,
     /// Directory of the run [default: the first free runs/NAME-TYPE-N]
     #[arg(long, value_name = "DIR")]

@@ -197,9 +197,16 @@ impl Fit<'_, '_> {
                     valid: self.options.valid_fraction,
                     test: 0.0,
                 };
-                vec![Split::of(self.set, fractions, SplitOrder::Stratified, self.options.seed)?]
+                vec![Split::of(
+                    self.set,
+                    fractions,
+                    SplitOrder::Stratified,
+                    self.options.seed,
+                )?]
             }
-            n => Folds::of(self.set, n, self.options.seed)?.splits().collect(),
+            n => Folds::of(self.set, n, self.options.seed)?
+                .splits()
+                .collect(),
         };
         let devices = device.and_next(self.options.compute.n_devices)?;
         let job = TrainNetworks {
@@ -291,13 +298,17 @@ impl Fit<'_, '_> {
 /// Weights of the samples: their own times those of their classes; `None` if all are equal.
 fn weights(set: &SeriesDataset, labels: &[usize], classes: ClassWeights) -> Option<Vec<f64>> {
     let own = set.metadata().weights.as_ref();
-    let own: Option<Vec<f64>> = own.map(|weights| weights.iter().map(|weight| f64::from(*weight)).collect());
+    let own: Option<Vec<f64>> =
+        own.map(|weights| weights.iter().map(|weight| f64::from(*weight)).collect());
     if classes == ClassWeights::None {
         return own;
     }
     let mut weights = balanced_weights(labels, set.n_classes());
     if let Some(own) = own {
-        weights.iter_mut().zip(own).for_each(|(weight, own)| *weight *= own);
+        weights
+            .iter_mut()
+            .zip(own)
+            .for_each(|(weight, own)| *weight *= own);
     }
     Some(weights)
 }

@@ -310,7 +310,9 @@ impl FromStr for Tokenizer {
         match name {
             "convolutions" => Ok(Self::Convolutions),
             "patches" => Ok(Self::Patches),
-            _ => Err(format!("unknown tokenizer `{name}`: expected convolutions or patches")),
+            _ => Err(format!(
+                "unknown tokenizer `{name}`: expected convolutions or patches"
+            )),
         }
     }
 }

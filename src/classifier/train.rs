@@ -13,8 +13,8 @@ use super::recipe::{Pretrained, Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
 use crate::backend::TrainingJob;
 use crate::batch::{self, BatchSource};
-use crate::cache::{CacheError, CacheStats};
 use crate::cache::features::{FeatureDtype, FeatureStats};
+use crate::cache::{CacheError, CacheStats};
 use crate::data::SeriesDataset;
 use crate::data::augment::Augmenter;
 use crate::data::split::Split;
@@ -319,7 +319,9 @@ fn augmentation(
     let augmenter = Augmenter::new(options.augmentation.transforms, options.seed)?;
     let augmentation = batch::Augmentation::new(augmenter);
     Ok(Some(match recipe.model.mode.sees() {
-        true => augmentation.with_pictures(&recipe.style).map_err(|source| CacheError::Raster { source })?,
+        true => augmentation
+            .with_pictures(&recipe.style)
+            .map_err(|source| CacheError::Raster { source })?,
         false => augmentation,
     }))
 }
