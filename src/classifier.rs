@@ -37,6 +37,7 @@ pub use train::{FoldReport, NetworkReport};
 use crate::backend::BackendChoice;
 use crate::closed_form::ClosedForm;
 use crate::closed_form::pool::LogPool;
+use crate::data::read::TableSchema;
 use crate::data::{LabeledSeries, Series, SeriesDataset};
 use crate::modalities::Modalities;
 use crate::model::ParameterCount;
@@ -245,6 +246,27 @@ impl TimesClip {
     /// Which modalities it was fitted with.
     pub fn modalities(&self) -> Modalities {
         self.record.options.modalities
+    }
+
+    /// How tables for it are read: names of the variates, roles of the columns.
+    pub fn schema(&self) -> &TableSchema {
+        &self.record.schema
+    }
+
+    /// The same model, for tables like those that it was fitted to.
+    ///
+    /// # Panics
+    /// If the schema has other variates or classes than the model.
+    #[must_use]
+    pub fn with_schema(mut self, schema: TableSchema) -> Self {
+        let (found, expected) = (schema.n_variates, self.n_variates());
+        assert_eq!(found, expected, "{found} variates for a model of {expected}");
+        assert_eq!(
+            schema.class_names, self.record.class_names,
+            "the schema has other classes than the model"
+        );
+        self.record.schema = schema;
+        self
     }
 
     /// The options it was fitted by.

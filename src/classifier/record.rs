@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::options::FitOptions;
 use super::recipe::Recipe;
 use crate::closed_form::ClosedFormState;
+use crate::data::read::TableSchema;
 use crate::kernels::KernelState;
 
 /// Everything of a model but its arrays.
@@ -14,6 +15,8 @@ pub(super) struct Record {
     pub(super) class_names: Vec<String>,
     /// Variates of every series.
     pub(super) n_variates: usize,
+    /// How tables for the model are read: names of variates, roles of columns.
+    pub(super) schema: TableSchema,
     /// What the model was fitted by.
     pub(super) options: FitOptions,
     /// What it was fitted to.

@@ -12,6 +12,10 @@ use super::padded::Padded;
 const N_RIVALS: usize = 8;
 /// Most variates that a group adds up.
 const MOST_VARIATES: usize = 8;
+/// Numbers of the lanes.
+const LANES: [f32; WIDEST] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];
 
 /// The kernels of all groups.
 ///
@@ -156,66 +160,73 @@ fn group_with_simd<S: Simd>(
     [dilation, n_steps]: [usize; 2],
     [sums, counts]: [&mut [f32]; 2],
 ) {
-    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
-    let lane_numbers: [f32; WIDEST] = std::array::from_fn(|lane| lane as f32);
-    let lane_numbers = load::<S>(&lane_numbers, 0);
-    let mut in_lanes = [[0.0; WIDEST]; 2 * N_RIVALS];
+    let mut best_lanes = [[0.0; WIDEST]; N_RIVALS];
+    let mut worst_lanes = [[0.0; WIDEST]; N_RIVALS];
     let mut first_lane = 0;
     while first_lane < WIDEST {
-        let mut best_sums = [zero; N_RIVALS];
-        let mut worst_counts = [zero; N_RIVALS];
-        let mut step = first_lane;
-        while step < n_steps {
-            let taps: [S::f32s; N_TAPS] =
-                std::array::from_fn(|tap| load::<S>(view, step + tap * dilation));
-            let responses = respond(simd, taps, weights);
-            let left = simd.splat_f32s((n_steps - step) as f32);
-            let inside = simd.less_than_f32s(lane_numbers, left);
-            let [best, winner, loser] = rank(simd, responses);
-            // Behind the series, the best adds nothing and the worst counts nothing.
-            let best = simd.select_f32s(inside, best, zero);
-            let count = simd.select_f32s(inside, one, zero);
-            for rival in 0..N_RIVALS {
-                let number = simd.splat_f32s(rival as f32);
-                let wins = simd.equal_f32s(winner, number);
-                let loses = simd.equal_f32s(loser, number);
-                let gain = simd.select_f32s(wins, best, zero);
-                best_sums[rival] = simd.add_f32s(best_sums[rival], gain);
-                let gain = simd.select_f32s(loses, count, zero);
-                worst_counts[rival] = simd.add_f32s(worst_counts[rival], gain);
-            }
-            step += WIDEST;
-        }
+        let [best_sums, worst_counts] =
+            lanes_with_simd(simd, view, weights, [dilation, n_steps, first_lane]);
         for rival in 0..N_RIVALS {
-            store::<S>(&mut in_lanes[rival], first_lane, best_sums[rival]);
-            store::<S>(
-                &mut in_lanes[N_RIVALS + rival],
-                first_lane,
-                worst_counts[rival],
-            );
+            store::<S>(&mut best_lanes[rival], first_lane, best_sums[rival]);
+            store::<S>(&mut worst_lanes[rival], first_lane, worst_counts[rival]);
         }
         first_lane += S::F32_LANES;
     }
-    let (best_lanes, worst_lanes) = in_lanes.split_at(N_RIVALS);
-    for (out, lanes) in sums.iter_mut().zip(best_lanes) {
-        *out = lanes.iter().sum();
+    for rival in 0..N_RIVALS {
+        sums[rival] = best_lanes[rival].iter().sum();
+        counts[rival] = worst_lanes[rival].iter().sum();
     }
-    for (out, lanes) in counts.iter_mut().zip(worst_lanes) {
-        *out = lanes.iter().sum();
+}
+
+/// Sums and counts of the steps that fall into the lanes of one vector.
+///
+/// Loops stand for closures here and below: these would be compiled without the processor's
+/// vectors.
+#[inline(always)]
+fn lanes_with_simd<S: Simd>(
+    simd: S,
+    view: &[f32],
+    weights: &[f32],
+    [dilation, n_steps, first_lane]: [usize; 3],
+) -> [[S::f32s; N_RIVALS]; 2] {
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let lane_numbers = load::<S>(&LANES, 0);
+    let mut best_sums = [zero; N_RIVALS];
+    let mut worst_counts = [zero; N_RIVALS];
+    let mut step = first_lane;
+    while step < n_steps {
+        let mut taps = [zero; N_TAPS];
+        for (tap, values) in taps.iter_mut().enumerate() {
+            *values = load::<S>(view, step + tap * dilation);
+        }
+        let [best, winner, loser] = rank(simd, respond(simd, taps, weights));
+        // Behind the series, the best adds nothing and the worst counts nothing.
+        let inside = simd.less_than_f32s(lane_numbers, simd.splat_f32s((n_steps - step) as f32));
+        let best = simd.select_f32s(inside, best, zero);
+        let count = simd.select_f32s(inside, one, zero);
+        for rival in 0..N_RIVALS {
+            let number = simd.splat_f32s(rival as f32);
+            let gain = simd.select_f32s(simd.equal_f32s(winner, number), best, zero);
+            best_sums[rival] = simd.add_f32s(best_sums[rival], gain);
+            let gain = simd.select_f32s(simd.equal_f32s(loser, number), count, zero);
+            worst_counts[rival] = simd.add_f32s(worst_counts[rival], gain);
+        }
+        step += WIDEST;
     }
+    [best_sums, worst_counts]
 }
 
 /// Responses of the kernels of a group at the steps of a vector.
 #[inline(always)]
 fn respond<S: Simd>(simd: S, taps: [S::f32s; N_TAPS], weights: &[f32]) -> [S::f32s; N_RIVALS] {
-    std::array::from_fn(|rival| {
-        let weights = &weights[rival * N_TAPS..][..N_TAPS];
-        let mut sum = simd.mul_f32s(simd.splat_f32s(weights[0]), taps[0]);
+    let mut responses = [taps[0]; N_RIVALS];
+    for (response, weights) in responses.iter_mut().zip(weights.chunks_exact(N_TAPS)) {
+        *response = simd.mul_f32s(simd.splat_f32s(weights[0]), *response);
         for (tap, weight) in taps[1..].iter().zip(&weights[1..]) {
-            sum = simd.mul_add_f32s(simd.splat_f32s(*weight), *tap, sum);
+            *response = simd.mul_add_f32s(simd.splat_f32s(*weight), *tap, *response);
         }
-        sum
-    })
+    }
+    responses
 }
 
 /// The largest response, the kernel it is of, and the kernel of the smallest; of equal ones the
@@ -224,8 +235,8 @@ fn respond<S: Simd>(simd: S, taps: [S::f32s; N_TAPS], weights: &[f32]) -> [S::f3
 fn rank<S: Simd>(simd: S, responses: [S::f32s; N_RIVALS]) -> [S::f32s; 3] {
     let (mut best, mut worst) = (responses[0], responses[0]);
     let (mut winner, mut loser) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-    for (rival, response) in responses.into_iter().enumerate().skip(1) {
-        let number = simd.splat_f32s(rival as f32);
+    for rival in 1..N_RIVALS {
+        let (response, number) = (responses[rival], simd.splat_f32s(rival as f32));
         let above = simd.greater_than_f32s(response, best);
         best = simd.select_f32s(above, response, best);
         winner = simd.select_f32s(above, number, winner);
@@ -303,5 +314,23 @@ mod tests {
         let half = 4 * N_RIVALS * 2;
         assert_ne!(low[..half], high[..half]);
         assert_eq!(low[half..2 * half], high[half..2 * half]);
+    }
+
+    #[test]
+    fn features_have_the_same_bits_on_any_processor() {
+        let hydra = Hydra::draw([83, 3], 4, 5);
+        let values: Vec<f32> = (0..83 * 3).map(|i| ((i * i) % 101) as f32 / 7.0).collect();
+        let values = Padded::of(&series(&values, 3), 83, hydra.margin());
+        let mut here = vec![0.0; hydra.n_features()];
+        hydra.transform(&values, &mut here);
+        let of_set = hydra.n_groups * N_RIVALS;
+        let mut plain = vec![0.0; 2 * of_set];
+        let set = Set {
+            dilation: 1,
+            weights: &hydra.weights[..of_set * N_TAPS],
+            variates: &hydra.variates[..2 * hydra.n_groups],
+        };
+        compete_with_simd(pulp::Scalar::new(), set, &values, &mut plain);
+        assert_eq!(here[..2 * of_set], plain);
     }
 }
