@@ -57,3 +57,4 @@ pub use checkpoint::{Checkpoint, HostTensor};
 pub use error::{TensorProblem, WeightsError};
 pub use pixels::PixelNorm;
 pub use save::save_classifier;
+pub(crate) use save::{NamedTensor, classifier_tensors, write_tensors};

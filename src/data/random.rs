@@ -20,6 +20,10 @@ pub(crate) enum Purpose {
     VariateDrop,
     MissingBlock,
     Color,
+    MiniRocketVariates,
+    MiniRocketExamples,
+    HydraWeights,
+    HydraVariates,
 }
 
 /// A generator for one purpose.

@@ -9,7 +9,10 @@ const RULES: &[(&str, &[&str])] = &[
     ("modalities", &[]),
     ("data", &["modalities"]),
     ("metrics", &[]),
+    ("kernels", &["data"]),
+    ("closed_form", &[]),
     ("raster", &["data"]),
+    ("page", &["raster"]),
     ("cache", &["data", "files", "raster"]),
     ("fused", &[]),
     ("model", &["fused"]),
@@ -34,9 +37,12 @@ const HOST: &[&str] = &[
     "modalities",
     "data",
     "metrics",
+    "kernels",
+    "closed_form",
     "raster",
     "cache",
     "hub",
+    "page",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["model"];
