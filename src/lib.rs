@@ -74,6 +74,7 @@
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod curves;
 pub mod data;
 pub mod encode;
 mod error;

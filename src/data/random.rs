@@ -20,6 +20,9 @@ pub(crate) enum Purpose {
     VariateDrop,
     MissingBlock,
     Color,
+    Curve,
+    CurveAxes,
+    CurveDifferences,
 }
 
 /// A generator for one purpose.
@@ -46,6 +49,16 @@ impl Random {
     /// A number from -1 to below 1.
     pub(crate) fn signed(&mut self) -> f64 {
         2.0 * self.unit() - 1.0
+    }
+
+    /// A number from `low` to below `high`.
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// True with this probability.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
     }
 
     /// A number that is nearly normal, of mean 0 and deviation 1, at most 3.5 in size: the sum of

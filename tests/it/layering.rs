@@ -11,6 +11,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("raster", &["data"]),
     ("cache", &["data", "files", "raster"]),
+    ("curves", &["data"]),
     ("fused", &[]),
     ("model", &["fused"]),
     ("weights", &["files", "hub", "model"]),
@@ -37,6 +38,7 @@ const HOST: &[&str] = &[
     "raster",
     "cache",
     "hub",
+    "curves",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["model"];
