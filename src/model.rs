@@ -5,6 +5,7 @@
 
 mod branch;
 mod config;
+mod convolution;
 mod count;
 mod embed;
 mod fingerprint;
@@ -17,6 +18,7 @@ pub mod loss;
 mod output;
 mod passes;
 mod patches;
+mod reading;
 mod selection;
 mod standardize;
 mod tap;
@@ -39,12 +41,15 @@ pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
 pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
+pub use reading::{ReadingEncoder, ReadingEncoderConfig};
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
 pub use tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens};
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
-pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig};
+pub use vision::{
+    PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
+};
 
 use crate::model::loss::TimesClipLoss;
 use embed::embed;

@@ -2,8 +2,8 @@
 
 use super::Family;
 use super::octaves;
-use crate::data::random::Random;
 use super::shapes::shape;
+use crate::data::random::Random;
 
 /// Draws `[n_steps, n_variates]` values of a family, a column a variate.
 pub(super) fn draw(
