@@ -41,6 +41,7 @@ mod architecture;
 mod assign;
 mod checkpoint;
 mod classifier;
+mod encoder;
 mod error;
 mod fields;
 mod file;
@@ -54,6 +55,7 @@ mod tensors;
 mod torch;
 
 pub use checkpoint::{Checkpoint, HostTensor};
+pub use encoder::{save_reading, save_vision};
 pub use error::{TensorProblem, WeightsError};
 pub use pixels::PixelNorm;
 pub use save::save_classifier;

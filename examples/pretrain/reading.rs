@@ -10,6 +10,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 use timesclip::model::{ReadingEncoder, ReadingEncoderConfig};
+use timesclip::weights::save_reading;
 
 use crate::curves::{Curves, N_POINTS};
 use crate::steps::Learner;
@@ -167,8 +168,7 @@ impl<B: Backend> Student<B> {
 
     /// Writes the encoder.
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        let _ = folder;
-        Ok(())
+        Ok(save_reading(&self.encoder, folder.join("reading.safetensors"))?)
     }
 
     /// Shares of the curves held back whose picture is the nearest, or among the ten nearest, to
@@ -209,7 +209,7 @@ fn linear<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
 
 /// Rows of length 1.
 fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
-    let length = (x.clone().powi_scalar(2).sum_dim(1) + TINY).sqrt();
+    let length = ((x.clone() * x.clone()).sum_dim(1) + TINY).sqrt();
     x / length
 }
 
@@ -234,9 +234,8 @@ impl<B: AutodiffBackend> Learner<B> for Student<B> {
     ) -> Result<Tensor<B, 1>> {
         let columns = self.columns(data.points.take(curves, device));
         let taught = data.taught.take::<B>(curves, device);
-        let error = (linear(&self.head, columns.clone()) - taught)
-            .powi_scalar(2)
-            .mean();
+        let errors = linear(&self.head, columns.clone()) - taught;
+        let error = (errors.clone() * errors).mean();
         let read = linear(&self.projection, columns);
         let seen = data.seen.take::<B>(curves, device);
         let most = -TEMPERATURE[1].ln();
@@ -253,10 +252,8 @@ impl<B: AutodiffBackend> Learner<B> for Student<B> {
         let curves = data.held_back();
         let columns = student.columns(data.points.take(&curves, device));
         let taught = data.taught.take::<B::InnerBackend>(&curves, device);
-        let error = (linear(&student.head, columns) - taught)
-            .powi_scalar(2)
-            .mean();
-        let error = error.into_scalar().elem::<f64>();
+        let errors = linear(&student.head, columns) - taught;
+        let error = (errors.clone() * errors).mean().into_scalar().elem::<f64>();
         let [one, ten, back_one, back_ten] = student.retrieval(data, device);
         Ok(format!(
             "of {} curves held back: error {error:.4}, picture found by values {one:.3} (of ten \

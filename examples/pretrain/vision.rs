@@ -8,6 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 use timesclip::model::{TokenPooling, VisionEncoder, VisionEncoderConfig};
+use timesclip::weights::save_vision;
 
 use crate::curves::Pictures;
 use crate::steps::Learner;
@@ -81,14 +82,13 @@ impl<B: Backend> Student<B> {
         let weights = Tensor::<B, 2>::from_data(weights, device);
         let tokens = self.tokens(&data.pictures, curves, device);
         let given = self.head.forward(tokens.flatten::<2>(0, 1));
-        let errors = (given - targets).powi_scalar(2).mean_dim(1);
-        Ok((errors * weights).mean())
+        let errors = given - targets;
+        Ok((errors.clone() * errors * weights).mean())
     }
 
     /// Writes the encoder.
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        let _ = folder;
-        Ok(())
+        Ok(save_vision(&self.encoder, folder.join("vision.safetensors"))?)
     }
 }
 

@@ -37,7 +37,7 @@ fn small_blocks() -> TransformerConfig {
 impl ReadingEncoderConfig {
     /// Tokens of a variate.
     pub fn n_tokens(&self) -> usize {
-        self.n_points / convolution::STRIDE.pow(self.windows.len() as u32)
+        self.n_points >> self.windows.len()
     }
 
     /// Numbers of a variate that leave the encoder.
@@ -45,31 +45,48 @@ impl ReadingEncoderConfig {
         self.n_tokens() * self.transformer.d_model
     }
 
-    /// Creates the encoder with random weights.
-    ///
-    /// # Panics
-    /// If there is not one channel number between every two windows, or the points cannot be
-    /// halved as often as there are windows.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> ReadingEncoder<B> {
+    /// Says what is wrong with these sizes, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
         let Self {
             n_points,
             windows,
             channels,
+            ..
+        } = self;
+        if channels.len() + 1 != windows.len() {
+            let channels = channels.len();
+            return Some(format!(
+                "{channels} channel numbers between {} convolutions",
+                windows.len()
+            ));
+        }
+        if windows.iter().any(|window| window % 2 == 0) {
+            return Some(format!("windows of {windows:?} points, not odd"));
+        }
+        let halvings = u32::try_from(windows.len()).unwrap_or(u32::MAX);
+        let shrinks = 2_usize.checked_pow(halvings);
+        if *n_points == 0 || shrinks.is_none_or(|shrinks| n_points % shrinks != 0) {
+            return Some(format!("{n_points} points cannot be halved {halvings} times"));
+        }
+        self.transformer.problem()
+    }
+
+    /// Creates the encoder with random weights.
+    ///
+    /// # Panics
+    /// If there is not one channel number between every two windows, a window is even, or the
+    /// points cannot be halved as often as there are windows.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> ReadingEncoder<B> {
+        if let Some(problem) = self.problem() {
+            panic!("{problem}");
+        }
+        let Self {
+            windows,
+            channels,
             transformer,
+            ..
         } = self;
         let d_model = transformer.d_model;
-        assert_eq!(
-            channels.len() + 1,
-            windows.len(),
-            "{} channel numbers between {} convolutions",
-            channels.len(),
-            windows.len()
-        );
-        assert!(
-            self.n_tokens() << windows.len() == *n_points,
-            "{n_points} points cannot be halved {} times",
-            windows.len()
-        );
         let through = [&[POINT], channels.as_slice(), &[d_model]].concat();
         let norm = LayerNormConfig::new(d_model).with_epsilon(transformer.layer_norm_eps);
         ReadingEncoder {
