@@ -168,7 +168,10 @@ impl<B: Backend> Student<B> {
 
     /// Writes the encoder.
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        Ok(save_reading(&self.encoder, folder.join("reading.safetensors"))?)
+        Ok(save_reading(
+            &self.encoder,
+            folder.join("reading.safetensors"),
+        )?)
     }
 
     /// Shares of the curves held back whose picture is the nearest, or among the ten nearest, to

@@ -88,7 +88,10 @@ impl<B: Backend> Student<B> {
 
     /// Writes the encoder.
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        Ok(save_vision(&self.encoder, folder.join("vision.safetensors"))?)
+        Ok(save_vision(
+            &self.encoder,
+            folder.join("vision.safetensors"),
+        )?)
     }
 }
 

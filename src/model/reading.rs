@@ -66,7 +66,9 @@ impl ReadingEncoderConfig {
         let halvings = u32::try_from(windows.len()).unwrap_or(u32::MAX);
         let shrinks = 2_usize.checked_pow(halvings);
         if *n_points == 0 || shrinks.is_none_or(|shrinks| n_points % shrinks != 0) {
-            return Some(format!("{n_points} points cannot be halved {halvings} times"));
+            return Some(format!(
+                "{n_points} points cannot be halved {halvings} times"
+            ));
         }
         self.transformer.problem()
     }
