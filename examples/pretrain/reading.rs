@@ -94,7 +94,7 @@ impl Data {
     }
 
     fn held_back(&self) -> Vec<usize> {
-        let n = self.points.len();
+        let n = self.taught.len();
         (n - self.n_held_back..n).collect()
     }
 }
