@@ -11,6 +11,7 @@ use burn::tensor::{Int, Tensor};
 use bytes::Bytes;
 use rayon::prelude::*;
 
+mod augmentation;
 mod buffers;
 mod chunks;
 mod device;
@@ -19,6 +20,7 @@ mod host;
 mod masks;
 mod source;
 
+pub use augmentation::Augmentation;
 pub use device::DeviceCache;
 pub use error::{BatchError, DeviceCacheError};
 pub use host::HostBatch;
@@ -100,6 +102,11 @@ impl TimesClipBatcher {
         Self { views, ..self }
     }
 
+    /// Which views its batches carry.
+    pub fn views(&self) -> BatchViews {
+        self.views
+    }
+
     /// Reads the samples at `indices`, in that order.
     ///
     /// # Errors
@@ -112,7 +119,7 @@ impl TimesClipBatcher {
         images: &dyn CachedImageDataset,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let mut batch = self.gather_samples(images, indices)?;
+        let mut batch = self.gather_samples(&read_samples(images, indices)?);
         if self.views.pictures {
             let rows = Rows::Here(read_masks(images, indices, &self.buffers)?);
             batch.vision = Some(self.pictures(images, rows));
@@ -133,7 +140,7 @@ impl TimesClipBatcher {
         features: &FeatureStore,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let mut batch = self.gather_samples(images, indices)?;
+        let mut batch = self.gather_samples(&read_samples(images, indices)?);
         if self.views.pictures {
             let rows = Rows::Here(read_features(features, indices)?);
             batch.vision = Some(HostFeatures::of(features, rows));
@@ -141,24 +148,35 @@ impl TimesClipBatcher {
         Ok(batch)
     }
 
-    fn gather_samples(
+    /// As [`gather`](Self::gather), of one augmented view of every sample, with pictures drawn of it.
+    ///
+    /// # Errors
+    /// [`BatchError`] if a sample cannot be read.
+    ///
+    /// # Panics
+    /// If `indices` is empty, or pictures are to be gathered and `augmentation` draws none.
+    pub fn gather_view(
         &self,
         images: &dyn CachedImageDataset,
+        (augmentation, view): (&Augmentation, usize),
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        assert!(!indices.is_empty(), "a batch of 0 samples");
-        let read = |&index: &usize| {
-            images
-                .sample(index)
-                .map_err(|source| BatchError::Sample { index, source })
-        };
-        let samples = indices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(HostBatch {
+        let samples = augmentation.views(&read_samples(images, indices)?, view);
+        let mut batch = self.gather_samples(&samples);
+        if self.views.pictures {
+            let rows = Rows::Here(augmentation.draw(&samples, &self.buffers));
+            batch.vision = Some(self.pictures(images, rows));
+        }
+        Ok(batch)
+    }
+
+    fn gather_samples(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostBatch {
+        HostBatch {
             ids: samples.iter().map(|sample| sample.id).collect(),
             targets: samples.iter().map(|sample| sample.label).collect(),
-            series: self.views.series.then(|| self.gather_series(&samples)),
+            series: self.views.series.then(|| self.gather_series(samples)),
             vision: None,
-        })
+        }
     }
 
     fn gather_series(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostSeries {
@@ -225,6 +243,20 @@ impl TimesClipBatcher {
     ) -> Vec<f32> {
         jitter.color_table(&self.palette, n_variates, &self.statistics, draw)
     }
+}
+
+/// Reads some samples.
+fn read_samples<'a>(
+    images: &'a dyn CachedImageDataset,
+    indices: &[usize],
+) -> Result<Vec<Cow<'a, LabeledSeries>>, BatchError> {
+    assert!(!indices.is_empty(), "a batch of 0 samples");
+    let read = |&index: &usize| {
+        images
+            .sample(index)
+            .map_err(|source| BatchError::Sample { index, source })
+    };
+    indices.iter().map(read).collect()
 }
 
 /// Reads the masks of some samples, in parallel.

@@ -19,7 +19,7 @@
 mod shapes;
 mod variates;
 
-use crate::data::random::{Purpose, Random};
+use crate::data::random::Random;
 use crate::data::{LabeledSeries, Series, SeriesDataset, SeriesError};
 
 /// Shortest curve.
@@ -30,6 +30,12 @@ const MAX_STEPS: usize = 2000;
 const OCTAVES: [usize; 12] = [8, 16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 1024];
 /// One curve in so many is its predecessor again, with small differences.
 const ECHO: u64 = 5;
+
+/// What numbers are drawn for. They stay: the encoders of this crate were pretrained on the curves
+/// that they give.
+const VALUES: u64 = 8;
+const AXES: u64 = 9;
+const DIFFERENCES: u64 = 10;
 
 /// A kind of curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,17 +153,17 @@ impl CurveGenerator {
         assert!(n_variates > 0, "a curve of 0 variates");
         let is_echo = index % ECHO == ECHO - 1;
         let original = index - u64::from(is_echo);
-        let mut random = Random::new([self.seed, original, 0], Purpose::Curve);
+        let mut random = Random::keyed([self.seed, original, 0, VALUES]);
         let family = Family::ALL[random.below(Family::ALL.len())];
         let n_steps = length(&mut random);
         let mut columns = variates::draw(family, &mut random, [n_steps, n_variates]);
         // An echo is drawn on the axes of what it repeats, so that its differences stay small.
-        let mut random = Random::new([self.seed, original, 0], Purpose::CurveAxes);
+        let mut random = Random::keyed([self.seed, original, 0, AXES]);
         let y_ranges = columns.iter().map(|c| variates::range(c, &mut random));
         let y_ranges = y_ranges.collect();
         let x_steps = variates::span(n_steps, &mut random);
         if is_echo {
-            let mut random = Random::new([self.seed, index, 0], Purpose::CurveDifferences);
+            let mut random = Random::keyed([self.seed, index, 0, DIFFERENCES]);
             columns
                 .iter_mut()
                 .for_each(|column| variates::differ(column, &mut random));

@@ -47,7 +47,7 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`metrics`].
+//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`].
 //! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`encode`], [`train`], [`report`]; and [`backend`], the only place that names a
@@ -74,23 +74,36 @@
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod classifier;
+pub mod closed_form;
 pub mod curves;
 pub mod data;
 pub mod encode;
 mod error;
 mod files;
+pub mod kernels;
 pub mod metrics;
 mod modalities;
 pub mod model;
+#[cfg(feature = "report")]
+pub mod page;
 pub mod raster;
 #[cfg(feature = "report")]
 pub mod report;
 #[cfg(feature = "train")]
+pub mod run;
+#[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
 
+pub use classifier::options;
+pub use classifier::options::{Effort, FitOptions};
+pub use classifier::{
+    Evaluation, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError, Phase,
+    PredictError, Prediction, Samples, TimesClip,
+};
 pub use error::Error;
-pub use files::IoError;
+pub use files::{IoError, write_atomically};
 pub use modalities::{Modalities, UnknownModalities};
 
 #[cfg(all(doctest, feature = "cpu", feature = "train"))]

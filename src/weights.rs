@@ -39,6 +39,8 @@
 mod agreement;
 mod architecture;
 mod assign;
+#[cfg(feature = "builtin")]
+pub mod builtin;
 mod checkpoint;
 mod classifier;
 mod encoder;
@@ -59,3 +61,4 @@ pub use encoder::{save_reading, save_vision};
 pub use error::{TensorProblem, WeightsError};
 pub use pixels::PixelNorm;
 pub use save::save_classifier;
+pub(crate) use save::{NamedTensor, classifier_tensors, write_tensors};

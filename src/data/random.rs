@@ -20,9 +20,10 @@ pub(crate) enum Purpose {
     VariateDrop,
     MissingBlock,
     Color,
-    Curve,
-    CurveAxes,
-    CurveDifferences,
+    MiniRocketVariates,
+    MiniRocketExamples,
+    HydraWeights,
+    HydraVariates,
 }
 
 /// A generator for one purpose.
@@ -33,8 +34,12 @@ impl Random {
     /// A generator that three numbers and the purpose decide; all four are its key as they are,
     /// so that no two of them share their numbers.
     pub(crate) fn new([first, second, third]: [u64; 3], purpose: Purpose) -> Self {
+        Self::keyed([first, second, third, purpose as u64])
+    }
+
+    /// A generator that four numbers decide.
+    pub(crate) fn keyed(numbers: [u64; 4]) -> Self {
         let mut key = [0; 32];
-        let numbers = [first, second, third, purpose as u64];
         for (bytes, number) in key.chunks_exact_mut(8).zip(numbers) {
             bytes.copy_from_slice(&number.to_le_bytes());
         }

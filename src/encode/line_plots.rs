@@ -109,8 +109,8 @@ pub struct PlotSeer<B: Backend> {
 }
 
 impl<B: Backend> PlotSeer<B> {
-    /// Sees with an encoder whose stem takes ink, such as the [builtin](crate::weights::builtin)
-    /// one.
+    /// Sees with an encoder whose stem takes ink, such as that of
+    /// `weights::builtin`.
     pub fn new(encoder: VisionEncoder<B>, device: &B::Device) -> Self {
         Self {
             side_px: encoder.config().side_px,
@@ -164,7 +164,7 @@ pub struct PlotReader<B: Backend> {
 }
 
 impl<B: Backend> PlotReader<B> {
-    /// Reads with an encoder such as the [builtin](crate::weights::builtin) one.
+    /// Reads with an encoder such as that of `weights::builtin`.
     pub fn new(encoder: ReadingEncoder<B>, device: &B::Device) -> Self {
         Self {
             encoder,
@@ -274,7 +274,8 @@ mod tests {
         #[test]
         fn features_do_not_depend_on_the_series_beside() {
             let device = Default::default();
-            let seer = PlotSeer::<Cpu>::new(VisionEncoderConfig::line_plots().init(&device), &device);
+            let seer =
+                PlotSeer::<Cpu>::new(VisionEncoderConfig::line_plots().init(&device), &device);
             let reader = PlotReader::<Cpu>::new(ReadingEncoderConfig::new().init(&device), &device);
             let [together, alone] = together_and_alone(|a, s| seer.features(a, s).unwrap());
             assert_eq!(together, alone);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
@@ -129,7 +129,7 @@ fn save<B: Backend>(module: &impl Module<B>, note: &Note, path: &Path) -> Result
     let notes = HashMap::from([(NOTE.to_owned(), note)]);
     let bytes = serialize(halves.found, Some(notes))
         .map_err(|error| WeightsError::io("write", path)(std::io::Error::other(error)))?;
-    write_atomically(path, |file| file.write_all(&bytes))
+    write_atomically(path, |beside| fs::write(beside, &bytes))
         .map_err(|error| WeightsError::io("write", path)(error.source))
 }
 

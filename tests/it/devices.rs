@@ -13,7 +13,9 @@ use timesclip::model::loss::Alignment;
 use timesclip::model::{Freeze, HeadNorm, ModelMode, TimesClipClassifierConfig, VisionInput};
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
 
-use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::support::{
+    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_model, tiny_style,
+};
 
 const TRAIN: [usize; 21] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
@@ -32,7 +34,7 @@ fn without_dropout(mode: ModelMode, norm: HeadNorm) -> TimesClipClassifierConfig
     let mut model = tiny_model(mode);
     model.vision.transformer.dropout = 0.0;
     model.language.transformer.dropout = 0.0;
-    model.language.tokenizer.dropout = 0.0;
+    patches(&mut model).dropout = 0.0;
     model.selection.dropout = 0.0;
     model.head.dropout = 0.0;
     model.head.norm = norm;

@@ -9,7 +9,10 @@ const RULES: &[(&str, &[&str])] = &[
     ("modalities", &[]),
     ("data", &["modalities"]),
     ("metrics", &[]),
+    ("kernels", &["data"]),
+    ("closed_form", &[]),
     ("raster", &["data"]),
+    ("page", &["raster"]),
     ("cache", &["data", "files", "raster"]),
     ("curves", &["data"]),
     ("fused", &[]),
@@ -18,7 +21,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("hub", &[]),
     ("batch", &["cache", "data", "model", "raster"]),
     ("backend", &[]),
-    ("encode", &["batch", "cache", "model"]),
+    ("encode", &["batch", "cache", "data", "model", "raster"]),
     ("train", &["batch", "cache", "data", "model", "raster"]),
     (
         "report",
@@ -35,10 +38,13 @@ const HOST: &[&str] = &[
     "modalities",
     "data",
     "metrics",
+    "kernels",
+    "closed_form",
     "raster",
     "cache",
     "hub",
     "curves",
+    "page",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["model"];

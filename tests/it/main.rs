@@ -7,6 +7,7 @@ mod classifier_file;
 mod classifier_misfits;
 mod classifier_parity;
 mod command;
+mod convolutions_parity;
 mod devices;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
 mod device_cache;

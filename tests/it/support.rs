@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use timesclip::batch::{BatchViews, TimesClipBatcher};
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
-use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::model::{ModelMode, SeriesTokenizerConfig, TimesClipClassifierConfig};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
 
 /// The backend of the tests.
@@ -61,6 +61,12 @@ pub(crate) fn tiny_model(mode: ModelMode) -> TimesClipClassifierConfig {
     config.selection.n_heads = 2;
     config.head.hidden = vec![16];
     config
+}
+
+/// How a classifier that reads patches cuts them.
+pub(crate) fn patches(config: &mut TimesClipClassifierConfig) -> &mut SeriesTokenizerConfig {
+    let patches = config.language.tokenizer.patches_mut();
+    patches.expect("a classifier that reads patches")
 }
 
 /// The style of the pictures that [`tiny_model`] sees.
