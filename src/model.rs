@@ -5,7 +5,7 @@
 
 mod branch;
 mod config;
-mod convolution;
+mod halving;
 mod count;
 mod embed;
 mod fingerprint;

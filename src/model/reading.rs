@@ -6,7 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::convolution;
+use super::halving;
 use super::transformer::{Transformer, TransformerConfig, normal};
 use crate::model::fused::{self, Activation};
 
@@ -92,7 +92,7 @@ impl ReadingEncoderConfig {
         let through = [&[POINT], channels.as_slice(), &[d_model]].concat();
         let norm = LayerNormConfig::new(d_model).with_epsilon(transformer.layer_norm_eps);
         ReadingEncoder {
-            stem: convolution::stack(windows.iter().copied(), &through, device),
+            stem: halving::stack(windows.iter().copied(), &through, device),
             positions: normal([self.n_tokens(), d_model], 0.02, device),
             encoder: transformer.init(device),
             final_layer_norm: norm.init(device),
@@ -129,7 +129,7 @@ impl<B: Backend> ReadingEncoder<B> {
         let found = points.dims()[1];
         let expected = self.config.n_points;
         assert_eq!(found, expected, "{found} points, encoder of {expected}");
-        let tokens = convolution::halve_lines(&self.stem, points);
+        let tokens = halving::halve_lines(&self.stem, points);
         let x = tokens + self.positions.val().unsqueeze();
         let x = self.encoder.forward(x, None);
         let epsilon = self.config.transformer.layer_norm_eps;

@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::convolution;
+use super::halving;
 use super::patches::PatchEmbedding;
 use super::tap::{TokenPooling, VisionTap};
 use super::transformer::{Transformer, TransformerConfig, normal};
@@ -35,7 +35,7 @@ impl VisionStem {
     fn patch_size(&self) -> Option<usize> {
         match self {
             Self::Patches => None,
-            Self::Convolutions { channels } => Some(convolution::STRIDE << channels.len().min(16)),
+            Self::Convolutions { channels } => Some(halving::STRIDE << channels.len().min(16)),
         }
     }
 }
@@ -187,8 +187,8 @@ impl VisionEncoderConfig {
             ),
             VisionStem::Convolutions { channels } => {
                 let through = [&[1], channels.as_slice(), &[d]].concat();
-                let windows = repeat_n(convolution::square(), through.len());
-                (None, convolution::stack(windows, &through, device))
+                let windows = repeat_n(halving::square(), through.len());
+                (None, halving::stack(windows, &through, device))
             }
         };
         let n_tokens = self.n_patches() + usize::from(self.class_token);
@@ -331,7 +331,7 @@ impl<B: Backend> VisionEncoder<B> {
         );
         let ink = masks.float().cast(self.dtype()) / 255.0;
         let ink = ink.reshape([batch * n_variates, side, side, 1]);
-        let cells = convolution::halve_planes(&self.embeddings.stem, ink);
+        let cells = halving::halve_planes(&self.embeddings.stem, ink);
         cells.flatten(0, 1)
     }
 
