@@ -5,13 +5,13 @@
 
 mod branch;
 mod config;
-mod halving;
 mod count;
 mod embed;
 mod fingerprint;
 mod freeze;
 mod frozen;
 mod fused;
+mod halving;
 mod head;
 mod input;
 pub mod loss;

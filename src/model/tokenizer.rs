@@ -1,6 +1,6 @@
 //! How the values of a series become tokens.
 
-mod stem;
+mod convolution;
 mod patches;
 
 use burn::module::Initializer;
@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
-pub use stem::{ConvolutionTokenizer, ConvolutionTokenizerConfig, TimeConvolutions};
+pub use convolution::{ConvolutionTokenizer, ConvolutionTokenizerConfig, TimeConvolutions};
 pub use patches::{SeriesTokenizer, SeriesTokenizerConfig};
 
 /// How the language branch reads a series.
