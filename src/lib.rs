@@ -76,6 +76,7 @@ pub mod batch;
 pub mod cache;
 pub mod classifier;
 pub mod closed_form;
+pub mod curves;
 pub mod data;
 pub mod encode;
 mod error;

@@ -11,12 +11,14 @@ mod fingerprint;
 mod freeze;
 mod frozen;
 mod fused;
+mod halving;
 mod head;
 mod input;
 pub mod loss;
 mod output;
 mod passes;
 mod patches;
+mod reading;
 mod selection;
 mod standardize;
 mod tap;
@@ -39,6 +41,7 @@ pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
 pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
+pub use reading::{ReadingEncoder, ReadingEncoderConfig};
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
@@ -47,7 +50,9 @@ pub use tokenizer::{
     SeriesTokens, TimeConvolutions, TokenizerConfig,
 };
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
-pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig};
+pub use vision::{
+    PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
+};
 
 use crate::model::loss::TimesClipLoss;
 use embed::embed;

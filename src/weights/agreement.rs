@@ -25,6 +25,8 @@ impl Stated<'_> {
             own.image_patch_size,
             asked.image_patch_size,
         )?;
+        self.same_debug("the stem", &own.stem, &asked.stem)?;
+        self.same("the class token", own.class_token, asked.class_token)?;
         self.same(
             "the norm in front of the blocks",
             own.pre_norm,

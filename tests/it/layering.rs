@@ -14,13 +14,14 @@ const RULES: &[(&str, &[&str])] = &[
     ("raster", &["data"]),
     ("page", &["raster"]),
     ("cache", &["data", "files", "raster"]),
+    ("curves", &["data"]),
     ("fused", &[]),
     ("model", &["fused"]),
     ("weights", &["files", "hub", "model"]),
     ("hub", &[]),
     ("batch", &["cache", "data", "model", "raster"]),
     ("backend", &[]),
-    ("encode", &["batch", "cache", "model"]),
+    ("encode", &["batch", "cache", "data", "model", "raster"]),
     ("train", &["batch", "cache", "data", "model", "raster"]),
     (
         "report",
@@ -42,6 +43,7 @@ const HOST: &[&str] = &[
     "raster",
     "cache",
     "hub",
+    "curves",
     "page",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.

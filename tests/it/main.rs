@@ -21,6 +21,8 @@ mod fold;
 mod frozen;
 mod golden_raster;
 mod layering;
+#[cfg(feature = "builtin")]
+mod line_plots;
 mod pictures;
 mod raster_allocations;
 #[cfg(test)]
