@@ -70,8 +70,10 @@ impl<K: StoreKind> FoundStore<K> {
         let _lock = lock.ok_or_else(|| StoreError::Busy { path: path.clone() })?;
         // It may have been replaced since it was found.
         match look_at::<K>(path) {
-            Ok(Some(_)) => fs::remove_file(path).map_err(StoreError::io("remove", path)),
-            Ok(None) => Err(StoreError::defect(path)(StoreDefect::NotAStore)),
+            Ok(Some(found)) if found.header != Err(StoreDefect::NotAStore) => {
+                fs::remove_file(path).map_err(StoreError::io("remove", path))
+            }
+            Ok(_) => Err(StoreError::defect(path)(StoreDefect::NotAStore)),
             Err(error) => Err(error),
         }
     }
