@@ -4,6 +4,7 @@
 //! Built of what is public below: kernels and the closed form, caches, batches, the generic
 //! classifier and its trainer.
 
+mod encoders;
 mod error;
 mod evaluation;
 mod features;
@@ -192,15 +193,10 @@ impl TimesClip {
         samples: impl Into<Samples<'a>>,
     ) -> Result<Vec<Vec<f32>>, PredictError> {
         let Samples(samples) = samples.into();
-        let Some(network) = &self.network else {
-            let modalities = self.modalities();
-            return Err(PredictError::NoEmbedding { modalities });
-        };
         let mut embeddings = Vec::with_capacity(samples.len());
         for batch in samples.chunks(BATCH) {
             self.check(batch, embeddings.len())?;
-            let outputs = network.forward(self.unlabeled(batch)?)?;
-            embeddings.extend(outputs.into_iter().map(|output| output.embedding));
+            embeddings.extend(self.embed_batch(batch)?);
         }
         Ok(embeddings)
     }
@@ -302,6 +298,7 @@ impl TimesClip {
     ) -> Self {
         if let Some((features, head)) = &closed_form {
             record.kernels = features.kernels.as_ref().map(|k| k.state().clone());
+            record.encoders = features.encoder_state().cloned();
             record.closed_form = Some(head.state().clone());
         }
         let pool = LogPool {
@@ -314,6 +311,21 @@ impl TimesClip {
             network,
             pool,
         }
+    }
+
+    /// Embeddings by the networks; without them by the frozen encoders.
+    fn embed_batch(&self, batch: &[(u64, &Series)]) -> Result<Vec<Vec<f32>>, PredictError> {
+        if let Some(network) = &self.network {
+            let outputs = network.forward(self.unlabeled(batch)?)?;
+            return Ok(outputs.into_iter().map(|output| output.embedding).collect());
+        }
+        let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
+        let embeddings = match &self.closed_form {
+            Some((features, _)) => features.embed(&series)?,
+            None => None,
+        };
+        let modalities = self.modalities();
+        embeddings.ok_or(PredictError::NoEmbedding { modalities })
     }
 
     /// Answers for at most [`BATCH`] series, of which the first is number `start`.

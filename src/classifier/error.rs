@@ -16,6 +16,7 @@ use crate::data::split::SplitError;
 use crate::files::IoError;
 use crate::kernels::KernelError;
 use crate::model::ConfigError;
+use crate::raster::RasterError;
 use crate::weights::WeightsError;
 use crate::weights::hub::HubError;
 
@@ -130,6 +131,9 @@ pub enum PredictError {
     /// Series cannot be drawn.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// Series cannot be drawn in the style of the encoders.
+    #[error(transparent)]
+    Raster(#[from] RasterError),
     /// The device cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -67,7 +67,13 @@ impl Fit<'_, '_> {
     fn run(&mut self) -> Result<TimesClip, FitError> {
         let device = choose(self.options)?;
         let mut predictors = Vec::new();
-        let closed_form = self.closed_form(&mut predictors)?;
+        let closed_form = self.closed_form(&device, &mut predictors)?;
+        if closed_form.is_none() && self.options.effort == Effort::Fast {
+            let problem = "the effort `fast` needs kernels or built-in encoders";
+            return Err(FitError::Options {
+                problem: problem.to_owned(),
+            });
+        }
         let network = match self.needs_network(closed_form.as_ref().map(|(_, fit)| fit)) {
             true => self.network(&device, &mut predictors)?,
             false => None,
@@ -91,6 +97,7 @@ impl Fit<'_, '_> {
             options: self.options.clone(),
             provenance: self.provenance(&device, scores),
             kernels: None,
+            encoders: None,
             closed_form: None,
             network: recipe.zip(network.as_ref().map(|network| network.len())),
             pool,
@@ -102,12 +109,13 @@ impl Fit<'_, '_> {
     /// The closed form over all feature blocks, if there are any.
     fn closed_form(
         &mut self,
+        device: &ChosenDevice,
         predictors: &mut Vec<Predictor>,
     ) -> Result<Option<(Features, ClosedFormFit)>, FitError> {
         let samples = self.set.samples();
         let series: Vec<&Series> = samples.iter().map(|sample| &sample.series).collect();
         let _ = self.watch.start(Phase::Kernels, series.len());
-        let Some(features) = Features::fit(&series, self.options)? else {
+        let Some(features) = Features::fit(&series, self.options, device)? else {
             return Ok(None);
         };
         let fitted = {

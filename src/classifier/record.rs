@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::encoders::EncoderState;
 use super::options::FitOptions;
 use super::recipe::Recipe;
 use crate::closed_form::ClosedFormState;
@@ -23,6 +24,8 @@ pub(super) struct Record {
     pub(super) provenance: Provenance,
     /// The kernels, if it has them.
     pub(super) kernels: Option<KernelState>,
+    /// The frozen encoders, if it has them.
+    pub(super) encoders: Option<EncoderState>,
     /// The closed-form head, if it has one.
     pub(super) closed_form: Option<ClosedFormState>,
     /// The networks, if it has them, and how many.
