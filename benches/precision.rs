@@ -17,8 +17,8 @@ use timesclip::backend::{ChosenDevice, TrainingJob, train_on};
 use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
+use timesclip::data::SeriesDataset;
 use timesclip::data::normalize::{Normalization, Normalizer};
-use timesclip::data::{SeriesDataset, read_dataset};
 use timesclip::encode::FeatureEncoder;
 use timesclip::model::{TimesClipClassifierConfig, VisionEncoder, VisionTower};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
@@ -52,7 +52,7 @@ impl TrainingJob for Table {
     fn run<B: AutodiffBackend>(self, devices: &[B::Device]) {
         let device = &devices[0];
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let set = read_dataset(&root.join("examples/data/JapaneseVowels_TEST.ts"), None);
+        let set = SeriesDataset::read(root.join("examples/data/JapaneseVowels_TEST.ts"));
         let set = set.expect("a shipped data set");
         let spread: Vec<usize> = (0..N_SAMPLES).map(|i| i * set.len() / N_SAMPLES).collect();
         let set = set.subset(&spread).expect("samples of the set");

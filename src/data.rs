@@ -4,17 +4,25 @@
 //! series of one shape family: the same variates everywhere, lengths that may differ. Both are
 //! checked when they are made, so that code behind them need not check again.
 
+pub mod answers;
 pub mod augment;
 mod classes;
 mod dataset;
 mod fingerprint;
+mod metadata;
 pub mod normalize;
 pub(crate) mod random;
-mod read;
+pub mod read;
 pub mod split;
+mod times;
+pub mod window;
 
-pub use dataset::SeriesDataset;
-pub use read::{Field, ReadError, csv, read_dataset, ts};
+pub use dataset::{ClassMatch, SeriesDataset};
+pub use metadata::{Metadata, TextColumn};
+pub use read::{
+    Labels, Layout, ReadError, ReadOptions, ReadSeries, SeriesReader, TableSchema, Understanding,
+};
+pub use times::Interpolation;
 
 /// One multivariate series: 32-bit values, time-major `[n_steps, n_variates]`.
 ///
@@ -37,6 +45,8 @@ pub struct Series {
     values: Vec<f32>,
     n_steps: usize,
     n_variates: usize,
+    /// Times of steps that are not evenly spaced `[n_steps]`.
+    times: Option<Vec<f64>>,
 }
 
 impl Series {
@@ -75,6 +85,7 @@ impl Series {
             values,
             n_steps,
             n_variates,
+            times: None,
         })
     }
 
@@ -128,12 +139,23 @@ impl Series {
     ///
     /// [`SeriesError::NoSteps`] if `n_steps` is zero.
     pub fn truncated(&self, n_steps: usize) -> Result<Self, SeriesError> {
-        let kept = n_steps.min(self.n_steps);
-        Self::new(
-            self.values[..kept * self.n_variates].to_vec(),
-            kept,
-            self.n_variates,
-        )
+        self.steps(0..n_steps.min(self.n_steps))
+    }
+
+    /// A range of the steps, with their times.
+    ///
+    /// # Errors
+    ///
+    /// [`SeriesError::NoSteps`] if the range holds no step of the series.
+    pub fn steps(&self, range: std::ops::Range<usize>) -> Result<Self, SeriesError> {
+        let (start, end) = (range.start.min(self.n_steps), range.end.min(self.n_steps));
+        let end = end.max(start);
+        let n = self.n_variates;
+        let part = Self::new(self.values[start * n..end * n].to_vec(), end - start, n)?;
+        match &self.times {
+            Some(times) => part.with_times(times[start..end].to_vec()),
+            None => Ok(part),
+        }
     }
 
     fn assert_variate(&self, variate: usize) {
@@ -189,6 +211,42 @@ pub enum SeriesError {
         variate: usize,
         /// The value: positive or negative infinity.
         value: f32,
+    },
+    /// Times that are not those of the steps.
+    #[error("the series has {found} times, expected one for each of its {n_steps} steps")]
+    TimeCount {
+        /// Times that were given.
+        found: usize,
+        /// Number of steps.
+        n_steps: usize,
+    },
+    /// A time that is no number, or lies before the one of the step before.
+    #[error(
+        "the time of step {step} is {time}, expected a finite one, not before that of the step before"
+    )]
+    Time {
+        /// Time step, counted from 0.
+        step: usize,
+        /// Its time.
+        time: f64,
+    },
+    /// Metadata that do not fit the samples.
+    #[error("the {what} have {found} entries, expected {expected}")]
+    Metadata {
+        /// Which metadata.
+        what: String,
+        /// Number of entries.
+        found: usize,
+        /// Number of samples, or of variates.
+        expected: usize,
+    },
+    /// A weight that is none.
+    #[error("sample {id} has the weight {weight}, expected a finite number that is not negative")]
+    Weight {
+        /// Id of the sample.
+        id: u64,
+        /// Its weight.
+        weight: f32,
     },
     /// A data set without samples.
     #[error("the data set `{dataset}` has no samples, expected at least one")]

@@ -68,8 +68,17 @@ pub enum Error {
     #[cfg(feature = "train")]
     #[error(transparent)]
     Checkpoint(#[from] crate::train::CheckpointError),
-    /// A run's directory.
-    #[cfg(feature = "report")]
+    /// A fit.
     #[error(transparent)]
-    Report(#[from] crate::report::ReportError),
+    Fit(#[from] crate::classifier::FitError),
+    /// A prediction.
+    #[error(transparent)]
+    Predict(#[from] crate::classifier::PredictError),
+    /// A model file.
+    #[error(transparent)]
+    ModelFile(#[from] crate::classifier::ModelFileError),
+    /// A run's directory.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
 }

@@ -30,27 +30,21 @@ impl IoError {
     }
 }
 
-/// Writes a file beside `path`, as `path` with `.partial` behind it, syncs it and renames it into
-/// place. Whatever fails, a file that was at `path` before is still there, whole.
+/// Has a file written beside `path`, as `path` with `.partial` behind it, syncs it and renames it
+/// into place. Whatever fails, a file that was at `path` before is still there, whole.
 ///
 /// # Errors
 /// [`IoError`] of whichever step the system refused; what was written beside is removed.
-pub(crate) fn write_atomically(
+pub fn write_atomically(
     path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
+    write: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), IoError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".partial");
     let beside = PathBuf::from(beside);
     let attempt = || {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&beside)?;
-        write(&mut file)?;
-        file.sync_all()?;
+        write(&beside)?;
+        File::options().write(true).open(&beside)?.sync_all()?;
         fs::rename(&beside, path)?;
         sync_folder(path)
     };
@@ -72,18 +66,16 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_remains() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note");
-        write_atomically(&path, |file| file.write_all(b"old")).unwrap();
+        write_atomically(&path, |beside| fs::write(beside, "old")).unwrap();
 
-        let full = |file: &mut File| {
-            file.write_all(b"ne")?;
+        let full = |beside: &Path| {
+            fs::write(beside, "ne")?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
         };
         let error = write_atomically(&path, full).unwrap_err();

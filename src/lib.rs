@@ -74,7 +74,9 @@
 pub mod backend;
 pub mod batch;
 pub mod cache;
+pub mod classifier;
 pub mod closed_form;
+pub mod curves;
 pub mod data;
 pub mod encode;
 mod error;
@@ -83,15 +85,25 @@ pub mod kernels;
 pub mod metrics;
 mod modalities;
 pub mod model;
+#[cfg(feature = "report")]
+pub mod page;
 pub mod raster;
 #[cfg(feature = "report")]
 pub mod report;
 #[cfg(feature = "train")]
+pub mod run;
+#[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
 
+pub use classifier::options;
+pub use classifier::options::{Effort, FitOptions};
+pub use classifier::{
+    Evaluation, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError, Phase,
+    PredictError, Prediction, Samples, TimesClip,
+};
 pub use error::Error;
-pub use files::IoError;
+pub use files::{IoError, write_atomically};
 pub use modalities::{Modalities, UnknownModalities};
 
 #[cfg(all(doctest, feature = "cpu", feature = "train"))]

@@ -1,23 +1,14 @@
-//! What a run leaves behind: its configuration, its report, its confusion matrix as a picture.
+//! `report.json`: what a run found, for machines.
 
-mod confusion;
-mod difference;
-mod files;
-mod lock;
+use std::collections::BTreeMap;
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-
-pub use confusion::draw_confusion;
-pub use files::{Augmentation, DataSource, RunConfig, RunDirectory};
+use serde::Serialize;
 
 use crate::cache::CacheStats;
 use crate::cache::features::FeatureStats;
-use crate::metrics::ClassificationMetrics;
-use crate::model::{ModelMode, ParameterCount};
-use crate::train::EpochRecord;
+use crate::classifier::{Evaluation, FitReport, FoldReport, TimesClip};
+use crate::data::SeriesDataset;
+use crate::modalities::Modalities;
 
 /// `report.json` of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -26,143 +17,137 @@ pub struct Report {
     pub dataset: DatasetReport,
     /// Sizes of the model.
     pub model: ModelReport,
-    /// The image cache; `None` for a model that sees no pictures.
+    /// The image cache; `None` where no network looks at pictures.
     pub cache: Option<CacheStats>,
-    /// The feature store; `None` if the vision encoder was run in every epoch, or there is none.
+    /// The embedding cache; `None` if the vision encoder was run in every epoch, or there is none.
     pub features: Option<FeatureStats>,
     /// Wall time.
     pub timing: TimingReport,
-    /// All epochs.
-    pub history: Vec<EpochRecord>,
-    /// The best epoch, counted from 1, whose weights met the test set.
-    pub best_epoch: Option<usize>,
-    /// Scores on the test set.
-    pub test: ClassificationMetrics,
+    /// The epochs of each fold; empty if no network was trained.
+    pub folds: Vec<FoldReport>,
+    /// Each modality and predictor alone, and their pool, on held-out training samples.
+    pub modalities: BTreeMap<String, PredictorReport>,
+    /// Scores on the test set, looked at once, after training; `None` without one.
+    pub test: Option<Evaluation>,
 }
 
 /// Sizes of the data.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DatasetReport {
-    /// Name of the set.
+    /// Name of the training set.
     pub name: String,
-    /// Training samples.
+    /// Number of samples the model was fitted to.
     pub n_train: usize,
-    /// Validation samples.
+    /// Number of those that judged a network which was not trained on them.
     pub n_valid: usize,
-    /// Test samples.
+    /// Number of test samples.
     pub n_test: usize,
-    /// Variates of a series.
+    /// Number of variates.
     pub n_variates: usize,
-    /// Classes.
+    /// Number of classes.
     pub n_classes: usize,
 }
 
 /// Sizes of the model.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ModelReport {
-    /// Its views.
-    pub mode: ModelMode,
-    /// All weights.
+    /// Its modalities.
+    pub mode: Modalities,
+    /// Number of networks.
+    pub networks: usize,
+    /// Weights of each network.
     pub parameters: usize,
     /// Those that training changes.
     pub trainable: usize,
-    /// Those that are held as they are.
+    /// Those that are frozen.
     pub frozen: usize,
-}
-
-impl ModelReport {
-    /// Sizes of a model of some mode.
-    pub fn new(mode: ModelMode, count: ParameterCount) -> Self {
-        Self {
-            mode,
-            parameters: count.total,
-            trainable: count.trainable,
-            frozen: count.frozen,
-        }
-    }
+    /// Features of the closed form.
+    pub closed_form_features: usize,
 }
 
 /// Wall time of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct TimingReport {
-    /// Seconds of each epoch, validation included.
+    /// Seconds of each epoch, fold after fold.
     pub epoch_seconds: Vec<f64>,
     /// Seconds from reading the data to the test score.
     pub total_seconds: f64,
 }
 
-/// A file of a run cannot be written or read.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// The directory already holds a run.
-    #[error("{path} already holds a run; name another directory, or go on with that run", path = path.display())]
-    Occupied {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// A file operation failed.
-    #[error("cannot {action} {path}", path = path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("cannot use {path}", path = path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        source: serde_json::Error,
-    },
-    /// A picture cannot be coded.
-    #[error("cannot code the picture {path}", path = path.display())]
-    Png {
-        /// The file.
-        path: PathBuf,
-        /// What the coder says.
-        source: png::EncodingError,
-    },
-    /// A checkpoint folder cannot be used.
-    #[error("the checkpoints of {path} cannot be used", path = path.display())]
-    Checkpoint {
-        /// The run's directory.
-        path: PathBuf,
-        /// What failed.
-        source: crate::train::CheckpointError,
-    },
-    /// The run was made with another configuration.
-    #[error(
-        "{path} was made with {field} {kept}, not {given}; a run can only go on as it began",
-        path = path.display()
-    )]
-    OtherConfig {
-        /// The configuration file.
-        path: PathBuf,
-        /// First field that differs.
-        field: String,
-        /// What the run was made with, shortened if it is long.
-        kept: String,
-        /// What it was to go on with.
-        given: String,
-    },
-    /// The run learnt from other data.
-    #[error(
-        "{path} was made with other training data; a run can only go on with those it began with",
-        path = path.display()
-    )]
-    OtherData {
-        /// The configuration file.
-        path: PathBuf,
-    },
-    /// Another process writes into the directory.
-    #[error("another process is training in {path}", path = path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
+/// How a modality or predictor alone does on held-out training samples.
+#[derive(Clone, Debug, Serialize)]
+pub struct PredictorReport {
+    /// Its weight in the pool; `None` of a modality inside the closed form.
+    pub weight: Option<f64>,
+    /// Share of the samples classified correctly.
+    pub accuracy: f64,
+    /// Mean negative logarithm of the probability of the right class.
+    pub log_loss: f64,
+}
+
+impl Report {
+    /// The report of a fit and its test.
+    pub fn new(
+        set: &SeriesDataset,
+        (model, fit): (&TimesClip, FitReport),
+        test: Option<Evaluation>,
+        total_seconds: f64,
+    ) -> Self {
+        let (networks, count) = model.networks().unwrap_or_default();
+        let network = fit.network.unwrap_or_default();
+        let seconds = network
+            .folds
+            .iter()
+            .flat_map(|fold| fold.epoch_seconds.clone());
+        Self {
+            dataset: DatasetReport {
+                name: set.name().to_owned(),
+                n_train: set.len(),
+                n_valid: network.folds.iter().map(|fold| fold.n_valid).sum(),
+                n_test: test.as_ref().map_or(0, |test| test.n_samples),
+                n_variates: set.n_variates(),
+                n_classes: set.n_classes(),
+            },
+            model: ModelReport {
+                mode: model.modalities(),
+                networks,
+                parameters: count.total,
+                trainable: count.trainable,
+                frozen: count.frozen,
+                closed_form_features: model.n_features(),
+            },
+            timing: TimingReport {
+                epoch_seconds: seconds.collect(),
+                total_seconds,
+            },
+            modalities: predictors(model, &fit.modalities),
+            cache: network.cache,
+            features: network.features,
+            folds: network.folds,
+            test,
+        }
+    }
+}
+
+fn predictors(
+    model: &TimesClip,
+    modalities: &[crate::classifier::ModalityScore],
+) -> BTreeMap<String, PredictorReport> {
+    let alone = modalities.iter().map(|score| {
+        let report = PredictorReport {
+            weight: None,
+            accuracy: score.accuracy,
+            log_loss: score.log_loss,
+        };
+        (score.modality.clone(), report)
+    });
+    let predictors = model.provenance().scores.iter().map(|score| {
+        let report = PredictorReport {
+            weight: Some(score.weight),
+            accuracy: score.accuracy,
+            log_loss: score.log_loss,
+        };
+        (score.predictor.clone(), report)
+    });
+    alone.chain(predictors).collect()
 }

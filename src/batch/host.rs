@@ -121,6 +121,17 @@ impl HostBatch {
         self
     }
 
+    /// Takes out the values: a batch of them alone.
+    #[cfg(feature = "train")]
+    pub(crate) fn take_series(&mut self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            targets: self.targets.clone(),
+            series: self.series.take(),
+            vision: None,
+        }
+    }
+
     /// Cuts the batch into at most `n_parts` batches of neighbouring samples, as equal as can be.
     ///
     /// # Panics

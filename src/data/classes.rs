@@ -1,5 +1,6 @@
 //! From the labels written in a file to class indices.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::LabeledSeries;
@@ -12,6 +13,26 @@ pub(super) fn find_class(class_names: &[String], name: &str) -> Option<usize> {
         let mut alike = (0..class_names.len()).filter(|&i| class_names[i].to_lowercase() == name);
         alike.next().filter(|_| alike.next().is_none())
     })
+}
+
+/// The name of a class: `1.0` and `1.0000000e+00` are `1`, as `1.50` is `1.5`. Text stays as it is,
+/// and so do whole numbers, because `007` is a code.
+fn canonical(label: &str) -> Cow<'_, str> {
+    let digits = |byte: u8| byte.is_ascii_digit() || b".eE+-".contains(&byte);
+    let number = match label.contains('.') && label.bytes().all(digits) {
+        true => label.parse().ok().filter(|number: &f64| number.is_finite()),
+        false => None,
+    };
+    match number {
+        Some(0.0) => Cow::Borrowed("0"),
+        Some(number) => Cow::Owned(number.to_string()),
+        None => Cow::Borrowed(label),
+    }
+}
+
+/// Index of the class that a label means, which may spell a number in another way.
+pub(super) fn class_of_label(class_names: &[String], label: &str) -> Option<usize> {
+    find_class(class_names, label).or_else(|| find_class(class_names, &canonical(label)))
 }
 
 /// The classes of a file while its rows are read.
@@ -43,9 +64,14 @@ impl Classes {
         }
     }
 
-    /// Names listed or met so far.
-    pub(super) fn names(&self) -> &[String] {
-        &self.names
+    /// Index of the class without a name, that of samples without a label.
+    pub(super) fn unlabeled(&mut self) -> usize {
+        if let Some(&index) = self.spellings.get("") {
+            return index;
+        }
+        self.names.push(String::new());
+        self.spellings.insert(String::new(), self.names.len() - 1);
+        self.names.len() - 1
     }
 
     /// Index of the class of a row; `None` if it is not among the listed ones.
@@ -53,12 +79,16 @@ impl Classes {
         if let Some(&index) = self.spellings.get(label) {
             return Some(index);
         }
+        let name = canonical(label);
         let index = if self.listed {
-            find_class(&self.names, label)?
+            class_of_label(&self.names, label)?
+        } else if let Some(&index) = self.spellings.get(name.as_ref()) {
+            index
         } else {
-            self.names.push(label.to_owned());
+            self.names.push(name.clone().into_owned());
             self.names.len() - 1
         };
+        self.spellings.insert(name.into_owned(), index);
         self.spellings.insert(label.to_owned(), index);
         Some(index)
     }
@@ -72,10 +102,19 @@ impl Classes {
         }
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by(|&a, &b| self.names[a].cmp(&self.names[b]));
-        let numbers: Option<Vec<f64>> = self.names.iter().map(|name| name.parse().ok()).collect();
+        // The class without a name, of samples without a label, is the last one.
+        let number = |name: &String| {
+            if name.is_empty() {
+                Some(f64::NAN)
+            } else {
+                name.parse().ok()
+            }
+        };
+        let numbers: Option<Vec<f64>> = self.names.iter().map(number).collect();
         if let Some(numbers) = numbers {
             order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
         }
+        order.sort_by_key(|&met| self.names[met].is_empty());
         let mut place = vec![0; order.len()];
         for (sorted, &met) in order.iter().enumerate() {
             place[met] = sorted;
@@ -151,7 +190,19 @@ mod tests {
     fn numbers_are_sorted_as_numbers_unless_a_name_is_not_one() {
         assert_eq!(from_rows(&["10", "9", "-1"]).0, ["-1", "9", "10"]);
         assert_eq!(from_rows(&["10", "9", "x"]).0, ["10", "9", "x"]);
-        assert_eq!(from_rows(&["1.0", "1", "0"]).0, ["0", "1", "1.0"]);
+    }
+
+    #[test]
+    fn one_number_is_one_class_however_it_is_spelled() {
+        let (names, labels) = from_rows(&["1.0", "1", "-1.0000000e+00", "0.50", "1", "-1", "0.5"]);
+        assert_eq!(names, ["-1", "0.5", "1"]);
+        assert_eq!(labels, [2, 2, 0, 1, 2, 0, 1]);
+        assert_eq!(from_rows(&["007", "7", "v1.0"]).0, ["007", "7", "v1.0"]);
+        let mut listed = Classes::listed(owned(&["1", "2.0"]));
+        assert_eq!(
+            (listed.index_of("1.0"), listed.index_of("2.0")),
+            (Some(0), Some(1))
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::classes::find_class;
-use super::{LabeledSeries, SeriesError};
+use super::{LabeledSeries, Metadata, SeriesError};
 
 /// Labelled series that share their variates and their classes.
 ///
@@ -31,6 +31,19 @@ pub struct SeriesDataset {
     name: String,
     class_names: Vec<String>,
     samples: Vec<LabeledSeries>,
+    metadata: Metadata,
+}
+
+/// A data set with the classes of a model, and what did not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassMatch {
+    /// The set. Its classes are those of the model, then the unseen ones: a prediction is never
+    /// right for a sample of those.
+    pub dataset: SeriesDataset,
+    /// Classes of samples that the model does not know, and the number of their samples.
+    pub unseen: Vec<(String, usize)>,
+    /// Classes of the model that no sample has.
+    pub absent: Vec<String>,
 }
 
 impl SeriesDataset {
@@ -49,10 +62,52 @@ impl SeriesDataset {
             name: name.into(),
             class_names,
             samples,
+            metadata: Metadata::default(),
         };
         dataset.check_class_names()?;
         dataset.check_samples()?;
         Ok(dataset)
+    }
+
+    /// The set with names of its variates, and with ids, groups and weights of its samples.
+    ///
+    /// # Errors
+    ///
+    /// [`SeriesError::Metadata`] if there is not one entry for each sample or variate, and
+    /// [`SeriesError::Weight`].
+    pub fn with_metadata(mut self, metadata: Metadata) -> Result<Self, SeriesError> {
+        metadata.check(&self.samples)?;
+        self.metadata = metadata;
+        Ok(self)
+    }
+
+    /// Names of the variates, and ids, groups and weights of the samples, as far as known.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Names of the variates; empty where they have none.
+    pub fn variate_names(&self) -> &[String] {
+        &self.metadata.variates
+    }
+
+    /// The group of each sample, if there are groups.
+    pub fn groups(&self) -> Option<&[String]> {
+        self.metadata
+            .groups
+            .as_ref()
+            .map(|column| column.values.as_slice())
+    }
+
+    /// Whether the sample at an index has a label; those without have a class without a name.
+    pub fn is_labeled(&self, index: usize) -> bool {
+        let class = self.samples.get(index).map(|sample| sample.label);
+        class.is_some_and(|class| !self.class_names[class].is_empty())
+    }
+
+    /// The label of each sample `[n_samples]`.
+    pub fn labels(&self) -> Vec<usize> {
+        self.samples.iter().map(|sample| sample.label).collect()
     }
 
     /// Name of the set, for people: usually that of its file.
@@ -127,7 +182,8 @@ impl SeriesDataset {
                 .ok_or(SeriesError::IndexOutOfRange { index, len })
         };
         let samples = indices.iter().map(pick).collect::<Result<_, _>>()?;
-        Self::new(self.name.clone(), self.class_names.clone(), samples)
+        let subset = Self::new(self.name.clone(), self.class_names.clone(), samples)?;
+        subset.with_metadata(self.metadata.subset(indices))
     }
 
     /// The set with only the first `n_steps` steps of every series; shorter ones stay as they are.
@@ -163,7 +219,51 @@ impl SeriesDataset {
             sample.label = label_in_training[sample.label]
                 .ok_or_else(|| self.unseen_class(sample, training))?;
         }
-        Self::new(self.name.clone(), training.class_names.clone(), samples)
+        let dataset = Self::new(self.name.clone(), training.class_names.clone(), samples)?;
+        dataset.with_metadata(self.metadata.clone())
+    }
+
+    /// The set with the classes of a model: labels are moved, by class name, to its order.
+    ///
+    /// Unlike [`Self::with_classes_of`], this takes samples of classes that the model does not
+    /// know: their classes follow those of the model. Samples without a label stay without.
+    ///
+    /// # Errors
+    ///
+    /// [`SeriesError::DuplicateClass`] if `class_names` names one twice.
+    pub fn match_classes(&self, class_names: &[String]) -> Result<ClassMatch, SeriesError> {
+        let mut names = class_names.to_vec();
+        let counts = self.class_counts();
+        let mut unseen = Vec::new();
+        let mut place = vec![0; self.n_classes()];
+        for (label, name) in self.class_names.iter().enumerate() {
+            place[label] = match find_class(class_names, name) {
+                Some(known) => known,
+                None if counts[label] == 0 => continue,
+                None => {
+                    if !name.is_empty() {
+                        unseen.push((name.clone(), counts[label]));
+                    }
+                    names.push(name.clone());
+                    names.len() - 1
+                }
+            };
+        }
+        let mut samples = self.samples.clone();
+        for sample in &mut samples {
+            sample.label = place[sample.label];
+        }
+        let dataset = Self::new(self.name.clone(), names, samples)?;
+        let counts = dataset.class_counts();
+        let absent = class_names
+            .iter()
+            .zip(counts)
+            .filter(|&(_, count)| count == 0);
+        Ok(ClassMatch {
+            absent: absent.map(|(name, _)| name.clone()).collect(),
+            dataset: dataset.with_metadata(self.metadata.clone())?,
+            unseen,
+        })
     }
 
     /// Refuses a set that no classifier can learn from.
@@ -260,7 +360,7 @@ impl SeriesDataset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Series;
+    use crate::data::{Series, TextColumn};
 
     fn sample(id: u64, n_steps: usize, label: usize) -> LabeledSeries {
         let values = (0..n_steps)
@@ -397,6 +497,66 @@ mod tests {
         let labels: Vec<usize> = test.samples().iter().map(|sample| sample.label).collect();
         assert_eq!(labels, [1, 0]);
         assert_eq!(test.class_names(), training.class_names());
+    }
+
+    #[test]
+    fn classes_that_a_model_does_not_know_are_counted_and_stand_behind_its_own() {
+        let samples = vec![
+            sample(0, 1, 0),
+            sample(1, 1, 2),
+            sample(2, 1, 2),
+            sample(3, 1, 3),
+        ];
+        let test = SeriesDataset::new("test", names(&["b", "none", "new", ""]), samples).unwrap();
+
+        let found = test.match_classes(&names(&["a", "b"])).unwrap();
+
+        assert_eq!(found.unseen, [("new".to_owned(), 2)]);
+        assert_eq!(found.absent, ["a"]);
+        assert_eq!(found.dataset.class_names(), ["a", "b", "new", ""]);
+        assert_eq!(found.dataset.labels(), [1, 2, 2, 3]);
+        assert!(found.dataset.is_labeled(1) && !found.dataset.is_labeled(3));
+    }
+
+    #[test]
+    fn metadata_go_with_the_samples() {
+        let text = |name: &str, values: [&str; 3]| TextColumn {
+            name: name.to_owned(),
+            values: values.map(str::to_owned).to_vec(),
+        };
+        let metadata = Metadata {
+            variates: names(&["x", "y"]),
+            ids: vec![text("id", ["p", "q", "r"])],
+            groups: Some(text("subject", ["s", "s", "t"])),
+            weights: Some(vec![1.0, 2.0, 0.5]),
+        };
+        let dataset = three_lengths().with_metadata(metadata.clone()).unwrap();
+
+        let subset = dataset.subset(&[2, 0]).unwrap();
+
+        assert_eq!(subset.variate_names(), ["x", "y"]);
+        assert_eq!(subset.metadata().ids[0].values, ["r", "p"]);
+        assert_eq!(subset.groups(), Some(&names(&["t", "s"])[..]));
+        assert_eq!(subset.metadata().weights, Some(vec![0.5, 1.0]));
+
+        let fewer = Metadata {
+            weights: Some(vec![1.0]),
+            ..metadata.clone()
+        };
+        let error = three_lengths().with_metadata(fewer).unwrap_err();
+        assert_eq!(error.to_string(), "the weights have 1 entries, expected 3");
+        let negative = Metadata {
+            weights: Some(vec![1.0, -1.0, 0.0]),
+            ..metadata
+        };
+        let error = three_lengths().with_metadata(negative).unwrap_err();
+        assert_eq!(
+            error,
+            SeriesError::Weight {
+                id: 11,
+                weight: -1.0
+            }
+        );
     }
 
     #[test]

@@ -17,12 +17,15 @@ impl LabeledSeries {
             let value = if value.is_nan() { f32::NAN } else { value };
             bytes.extend_from_slice(&value.to_bits().to_le_bytes());
         }
+        for time in series.times().unwrap_or_default() {
+            bytes.extend_from_slice(&time.to_bits().to_le_bytes());
+        }
     }
 }
 
 impl SeriesDataset {
-    /// A hash of all that can be learnt from the set: the series and the names of their classes,
-    /// in their order. The name of the set is left out.
+    /// A hash of all that can be learned from the set: the series, their weights and the names of
+    /// their classes, in their order. The name of the set and its other metadata are left out.
     pub fn fingerprint(&self) -> u128 {
         let mut hash = Xxh3::new();
         for name in self.class_names() {
@@ -34,6 +37,9 @@ impl SeriesDataset {
             sample.content(&mut bytes);
             hash.update(&bytes);
             hash.update(&(sample.label as u64).to_le_bytes());
+        }
+        for weight in self.metadata().weights.iter().flatten() {
+            hash.update(&weight.to_bits().to_le_bytes());
         }
         hash.digest128()
     }

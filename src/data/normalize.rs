@@ -32,6 +32,22 @@ pub enum Normalization {
     InstanceWithStatistics,
 }
 
+impl std::str::FromStr for Normalization {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "instance" => Ok(Self::Instance),
+            "dataset" => Ok(Self::Dataset),
+            "instance-with-statistics" => Ok(Self::InstanceWithStatistics),
+            _ => Err(format!(
+                "unknown normalization `{name}`: expected instance, dataset or \
+                 instance-with-statistics"
+            )),
+        }
+    }
+}
+
 /// A fitted normalisation; it travels with the model that was trained on its values.
 ///
 /// # Formula

@@ -1,11 +1,21 @@
-//! Seeded, stratified split of a data set into training, validation and test samples.
+//! Seeded, stratified split of a data set into training, validation and test samples, and folds.
+//!
+//! Groups are never on both sides of a split.
+
+mod folds;
+mod groups;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+pub use folds::Folds;
+
+use super::SeriesDataset;
 
 /// Which part of the samples is held out; the rest is for training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +39,53 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
+/// Which samples a split holds out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitOrder {
+    /// Any, so that every class is represented as in the whole.
+    #[default]
+    Stratified,
+    /// The last ones, as the future is: test behind validation behind training.
+    Ordered,
+}
+
+impl FromStr for SplitOrder {
+    type Err = SplitError;
+
+    fn from_str(name: &str) -> Result<Self, SplitError> {
+        match name {
+            "stratified" => Ok(Self::Stratified),
+            "ordered" => Ok(Self::Ordered),
+            _ => Err(SplitError::Order {
+                found: name.to_owned(),
+            }),
+        }
+    }
+}
+
 impl Split {
+    /// Splits a data set; its groups, if it has some, stay together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::stratified`] and [`Self::grouped`].
+    pub fn of(
+        dataset: &SeriesDataset,
+        fractions: SplitFractions,
+        order: SplitOrder,
+        seed: u64,
+    ) -> Result<Self, SplitError> {
+        let labels = dataset.labels();
+        match (order, dataset.groups()) {
+            (SplitOrder::Stratified, None) => Self::stratified(&labels, fractions, seed),
+            (SplitOrder::Stratified, Some(groups)) => {
+                Self::grouped(&labels, groups, fractions, seed)
+            }
+            (SplitOrder::Ordered, groups) => Self::ordered(labels.len(), groups, fractions),
+        }
+    }
+
     /// Splits samples so that every class is represented as in the whole.
     ///
     /// A part holds its fraction of all samples, rounded, and of every class, rounded up or down;
@@ -127,6 +183,43 @@ pub enum SplitError {
         valid: f64,
         /// Fraction for the test.
         test: f64,
+    },
+    /// A name that is no order.
+    #[error("--split is `{found}`, expected stratified or ordered")]
+    Order {
+        /// The name.
+        found: String,
+    },
+    /// Fewer folds than two, or more than there are samples or groups.
+    #[error("{n_folds} folds were asked for, expected 2 to {most}, the number of {of}")]
+    FoldCount {
+        /// Folds that were asked for.
+        n_folds: usize,
+        /// The most folds that can be made.
+        most: usize,
+        /// `samples` or `groups`.
+        of: &'static str,
+    },
+    /// Groups or samples that are too few to make all parts.
+    #[error(
+        "{n_units} {of} cannot be in {n_parts} parts, expected at least {n_parts} {of}, or fewer parts \
+         (a fraction of 0)"
+    )]
+    TooFew {
+        /// Number of groups or samples.
+        n_units: usize,
+        /// `samples` or `groups`.
+        of: &'static str,
+        /// Parts that are to hold something.
+        n_parts: usize,
+    },
+    /// Groups of other than all samples.
+    #[error("{found} groups were given, expected one for each of the {n_samples} samples")]
+    GroupCount {
+        /// Number of groups.
+        found: usize,
+        /// Number of samples.
+        n_samples: usize,
     },
     /// Every sample is in another part already, or the last one of its class for training.
     #[error(

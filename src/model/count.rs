@@ -10,7 +10,7 @@ use super::TimesClipClassifier;
 const STATISTICS: [&str; 4] = ["running_mean", "running_var", "mean", "deviation"];
 
 /// Number of weights of a classifier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ParameterCount {
     /// All weights, and statistics of norms.
     pub total: usize,

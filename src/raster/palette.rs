@@ -109,6 +109,12 @@ impl PixelStatistics {
         std: [0.268_629_55, 0.261_302_6, 0.275_777_1],
     };
 
+    /// The statistics of ImageNet, which DINOv2 and most plain ViTs were trained with.
+    pub const IMAGENET: Self = Self {
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+    };
+
     /// Leaves pixels in 0..1.
     pub const UNIT: Self = Self {
         mean: [0.0; 3],

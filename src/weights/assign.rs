@@ -30,7 +30,7 @@ pub(super) struct Source<'a> {
 pub(super) enum Part {
     /// A tower of a CLIP, and whether the other tower is there as well.
     Tower(Tower, bool),
-    /// All of it: a classifier.
+    /// A classifier: all tensors of its prefix.
     Classifier,
 }
 
@@ -45,8 +45,9 @@ impl Source<'_> {
     /// Whether a tensor that the module does not have may be in its checkpoint.
     fn is_known(&self, name: &str) -> bool {
         let Part::Tower(tower, whole) = self.part else {
-            // PyTorch's batch norm counts the batches that it saw.
-            return name.ends_with(".batch_norm.num_batches_tracked");
+            // Others belong to other parts; PyTorch's batch norm counts the batches that it saw.
+            return !name.starts_with(&self.prefix)
+                || name.ends_with(".batch_norm.num_batches_tracked");
         };
         let (other, ignored): (_, &[&str]) = match tower {
             Tower::Vision => ("text_model.", &["embeddings.position_ids"]),

@@ -74,10 +74,24 @@ impl Checkpoint {
         if let Some(note) = self.note()? {
             Stated(self.path()).same_classifier(&note.model, config)?;
         }
+        self.load_member("", config, device)
+    }
+
+    /// Loads the classifier whose tensors have `prefix` in front of their names, among others; the
+    /// configuration is believed.
+    ///
+    /// # Errors
+    /// As [`load_classifier`](Self::load_classifier).
+    pub(crate) fn load_member<B: Backend>(
+        &self,
+        prefix: &str,
+        config: &TimesClipClassifierConfig,
+        device: &B::Device,
+    ) -> Result<TimesClipClassifier<B>, WeightsError> {
         let source = Source {
             checkpoint: self,
             part: Part::Classifier,
-            prefix: String::new(),
+            prefix: prefix.to_owned(),
             resize: None,
         };
         let model = config.init_undrawn::<B>(device);

@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -16,6 +15,7 @@ use safetensors::{Dtype, SafeTensorError, View, serialize_to_file};
 use super::classifier::{NOTE, Note};
 use super::error::WeightsError;
 use super::fields::Field;
+use crate::files::write_atomically;
 use crate::model::{TimesClipClassifier, TimesClipClassifierConfig};
 
 /// Where a trained vision encoder has its weights, and where a frozen one has them too.
@@ -63,43 +63,46 @@ pub fn save_classifier<B: Backend>(
     path: impl AsRef<Path>,
 ) -> Result<(), WeightsError> {
     let path = path.as_ref();
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    let beside = Path::new(&beside);
-    let written = write(model, config, beside).and_then(|()| fs::rename(beside, path));
-    written.map_err(|source| {
-        // What failed is told, not that its remains stay.
-        let _ = fs::remove_file(beside);
-        WeightsError::io("write", path)(source)
+    let note = serde_json::to_string(&Note::new(config)).unwrap_or_default();
+    let notes = HashMap::from([(NOTE.to_owned(), note)]);
+    write_atomically(path, |beside| {
+        write_tensors(classifier_tensors(model, config, ""), notes, beside)
+    })
+    .map_err(|error| WeightsError::io("write", path)(error.source))
+}
+
+/// Writes tensors and notes as safetensors; tensors are fetched one by one.
+pub(crate) fn write_tensors(
+    tensors: Vec<NamedTensor>,
+    notes: HashMap<String, String>,
+    path: &Path,
+) -> io::Result<()> {
+    let tensors = tensors
+        .into_iter()
+        .map(|tensor| (tensor.name.clone(), tensor));
+    serialize_to_file(tensors, Some(notes), path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => source,
+        other => io::Error::other(other),
     })
 }
 
-fn write<B: Backend>(
+/// All weights of a classifier, with `prefix` in front of their names.
+///
+/// # Panics
+/// If the classifier was not made from `config`, as far as the shapes of its weights tell.
+pub(crate) fn classifier_tensors<B: Backend>(
     model: &TimesClipClassifier<B>,
     config: &TimesClipClassifierConfig,
-    path: &Path,
-) -> io::Result<()> {
-    let note = serde_json::to_string(&Note::new(config))?;
-    let notes = HashMap::from([(NOTE.to_owned(), note)]);
-    serialize_to_file(tensors(model, config), Some(notes), path).map_err(|error| match error {
-        SafeTensorError::IoError(source) => source,
-        other => io::Error::other(other),
-    })?;
-    File::options().write(true).open(path)?.sync_all()
-}
-
-/// The weights of a classifier, to be fetched.
-fn tensors<B: Backend>(
-    model: &TimesClipClassifier<B>,
-    config: &TimesClipClassifierConfig,
-) -> Vec<(String, Fetched)> {
+    prefix: &str,
+) -> Vec<NamedTensor> {
     // Burn takes what the last training step added to the statistics of norms when it is asked.
-    let norms = model
-        .head
-        .hidden
-        .iter()
-        .filter_map(|layer| layer.batch_norm.as_ref());
-    for norm in norms {
+    let of_head = model.head.hidden.iter();
+    let of_head = of_head.filter_map(|layer| layer.batch_norm.as_ref());
+    let reading = model.language.as_ref();
+    let reading = reading.and_then(|branch| branch.convolutions.as_ref());
+    let reading = reading.into_iter();
+    let of_reading = reading.flat_map(|read| [&read.first_norm, &read.second_norm]);
+    for norm in of_head.chain(of_reading) {
         let _ = (
             norm.running_mean.value_sync(),
             norm.running_var.value_sync(),
@@ -119,6 +122,7 @@ fn tensors<B: Backend>(
     );
     let mut fetch = Fetch {
         fields: fields.into_iter().map(|field| (field.id, field)).collect(),
+        prefix: prefix.to_owned(),
         found: Vec::new(),
     };
     model.visit(&mut fetch);
@@ -145,7 +149,8 @@ fn check<B: Backend>(fields: &[Field], described: &TimesClipClassifier<B>) {
 /// Collects how to fetch every weight.
 struct Fetch {
     fields: HashMap<ParamId, Field>,
-    found: Vec<(String, Fetched)>,
+    prefix: String,
+    found: Vec<NamedTensor>,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Fetch {
@@ -154,7 +159,8 @@ impl<B: Backend> ModuleVisitor<B> for Fetch {
             return;
         };
         let (tensor, transposed) = (param.val(), field.transposed);
-        let fetched = Fetched {
+        self.found.push(NamedTensor {
+            name: format!("{}{}", self.prefix, field.name),
             shape: field.file_shape(),
             bytes: Box::new(move || {
                 let tensor = tensor.clone();
@@ -166,18 +172,34 @@ impl<B: Backend> ModuleVisitor<B> for Fetch {
                 let values = rows.into_data();
                 values.iter::<f32>().flat_map(f32::to_le_bytes).collect()
             }),
-        };
-        self.found.push((field.name, fetched));
+        });
     }
 }
 
 /// A tensor in single precision, which leaves its device when it is written.
-struct Fetched {
+pub(crate) struct NamedTensor {
+    name: String,
     shape: Vec<usize>,
     bytes: Box<dyn Fn() -> Vec<u8>>,
 }
 
-impl View for Fetched {
+impl NamedTensor {
+    /// A tensor of these values, row-major.
+    ///
+    /// # Panics
+    /// If there are not as many values as the shape has.
+    pub(crate) fn new(name: impl Into<String>, shape: Vec<usize>, values: Vec<f32>) -> Self {
+        let (found, expected) = (values.len(), shape.iter().product::<usize>());
+        assert_eq!(found, expected, "{found} values for a tensor of {expected}");
+        Self {
+            name: name.into(),
+            shape,
+            bytes: Box::new(move || values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        }
+    }
+}
+
+impl View for NamedTensor {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }

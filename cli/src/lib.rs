@@ -1,0 +1,81 @@
+//! The command `timesclip`, as a library, so that examples share its flags.
+//!
+//! Results go to stdout, all else to stderr. Exit codes: 0 done, 1 the work failed, 2 wrong usage.
+
+mod cache;
+mod draw;
+mod evaluate;
+mod exit;
+pub mod flags;
+mod inspect;
+mod output;
+mod predict;
+mod progress;
+mod read;
+pub mod train;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use exit::finish;
+
+/// Classifies multivariate time series by their line plots, their values and convolution kernels.
+#[derive(Debug, Parser)]
+#[command(
+    name = "timesclip",
+    version,
+    args_override_self = true,
+    allow_negative_numbers = true,
+    after_help = "Exit codes: 0 done, 1 the work failed, 2 wrong usage. Results go to stdout, all \
+                  else to stderr; `-` stands for stdin or stdout."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fit a model to labeled series
+    Train(Box<train::TrainArgs>),
+    /// Predict the classes of series
+    Predict(predict::PredictArgs),
+    /// Score a model on labeled series
+    Evaluate(evaluate::EvaluateArgs),
+    /// Show what a model file holds
+    Inspect(inspect::InspectArgs),
+    /// Draw series as the vision encoder sees them
+    Draw(draw::DrawArgs),
+    /// Build, join, verify and remove stores of pictures and embeddings
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Runs the command and gives its exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    finish(dispatch(cli.command))
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Train(args) => train::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Draw(args) => draw::run(&args),
+        Command::Cache(command) => cache::run(command),
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "timesclip", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

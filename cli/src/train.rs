@@ -1,0 +1,219 @@
+//! `timesclip train`: fits a model to a set, tests it, and leaves a run directory.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use timesclip::data::SeriesDataset;
+use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
+use timesclip::data::split::{Split, SplitFractions, SplitOrder};
+use timesclip::report::Report;
+use timesclip::run::{RunConfig, RunDirectory};
+use timesclip::{FitOptions, TimesClip};
+
+use crate::flags::FitFlags;
+use crate::progress::{LogFlags, Progress};
+use crate::read::{ReadFlags, read, tell};
+
+/// The training set, and how it is fitted to.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Labeled series to train on
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// What else decides the run
+    #[command(flatten)]
+    pub flags: TrainFlags,
+}
+
+/// Everything about a run but its training set.
+#[derive(Clone, Debug, Args)]
+pub struct TrainFlags {
+    /// Labeled series to test on, once, after training [default: see --test-fraction]
+    #[arg(long, value_name = "FILE")]
+    pub test_data: Option<PathBuf>,
+    /// Share of the samples to hold out as the test set, stratified; no group is on both sides
+    #[arg(long, value_name = "X", conflicts_with = "test_data")]
+    test_fraction: Option<f64>,
+    /// How the test set is held out: stratified, or ordered (the last samples)
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "stratified",
+        requires = "test_fraction"
+    )]
+    split: SplitOrder,
+    /// Directory of the run [default: the first free runs/NAME-TYPE-N]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Resume the interrupted run in --out; the other flags must be those it was started with
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    #[command(flatten)]
+    read: ReadFlags,
+    #[command(flatten)]
+    fit: FitFlags,
+    #[command(flatten)]
+    log: LogFlags,
+}
+
+impl TrainFlags {
+    /// The options that the flags describe.
+    pub fn options(&self) -> FitOptions {
+        self.fit.options()
+    }
+}
+
+/// What a run is fitted to and tested on, and how such tables are read.
+struct Sets {
+    train: SeriesDataset,
+    test: Option<SeriesDataset>,
+    schema: TableSchema,
+}
+
+impl TrainFlags {
+    fn sets(&self, data: &Path) -> Result<Sets> {
+        let options = self.read.options(Labels::Required);
+        let quiet = self.log.quiet;
+        let ReadSeries {
+            dataset, schema, ..
+        } = read(data, &options, quiet)?;
+        if let Some(path) = &self.test_data {
+            let test = read_like(path, &options, &schema)?;
+            if !quiet {
+                tell(&test);
+            }
+            return Ok(Sets {
+                train: dataset,
+                test: Some(test.dataset),
+                schema,
+            });
+        }
+        let Some(test) = self.test_fraction else {
+            return Ok(Sets {
+                train: dataset,
+                test: None,
+                schema,
+            });
+        };
+        let fractions = SplitFractions { valid: 0.0, test };
+        let split = Split::of(&dataset, fractions, self.split, self.fit.options().seed)?;
+        Ok(Sets {
+            train: dataset.subset(&split.train)?,
+            test: Some(dataset.subset(&split.test)?),
+            schema,
+        })
+    }
+}
+
+/// Fits, tests and keeps a model.
+///
+/// # Errors
+/// If anything of it fails; what was fitted until then can be resumed.
+pub fn run(args: &TrainArgs) -> Result<()> {
+    train(&args.data, &args.flags)
+}
+
+/// Fits a model to the set in `data` by these flags.
+///
+/// # Errors
+/// As [`run`].
+pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
+    let started = Instant::now();
+    let mut progress = Progress::new(flags.log).cancel_on_interrupt()?;
+    let mut options = flags.options();
+    options.validate()?;
+    let Sets {
+        train,
+        test,
+        schema,
+    } = flags.sets(data)?;
+    let device = options.compute.backend.choose(options.compute.device)?;
+    for error in &device.passed_over {
+        progress.say(&format!("warning: {error}"));
+    }
+    let config = RunConfig::new(&train, &options, device.kind);
+    let directory = directory(flags, &config)?;
+    progress.inform(&format!(
+        "{}: {} training, {} test samples; on {device}",
+        train.name(),
+        train.len(),
+        test.as_ref().map_or(0, SeriesDataset::len),
+    ));
+    options.compute.checkpoints = Some(directory.checkpoints());
+    let (model, fit) = TimesClip::fit_observed(&train, &options, &mut progress)?;
+    let model = model.with_schema(schema);
+    progress.finish();
+    model.save(directory.model())?;
+    if model.provenance().cancelled {
+        bail!(
+            "interrupted; {} holds what was fitted until then; to resume:\n{}",
+            directory.model().display(),
+            resume_command(std::env::args_os(), directory.path())
+        );
+    }
+    for score in &model.provenance().scores {
+        progress.inform(&format!(
+            "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
+            score.predictor, score.weight, score.accuracy, score.log_loss
+        ));
+    }
+    let evaluation = test.map(|test| model.evaluate(&test)).transpose()?;
+    if let Some(test) = &evaluation {
+        println!("{}", crate::evaluate::summary(test));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let report = Report::new(&train, (&model, fit), evaluation, seconds);
+    directory.write_json("report.json", &report)?;
+    directory.remove_checkpoints()?;
+    progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
+    Ok(())
+}
+
+/// The directory of a new run, or of the one that is resumed.
+fn directory(flags: &TrainFlags, config: &RunConfig) -> Result<RunDirectory> {
+    let path = flags.out.clone().unwrap_or_else(|| free_directory(config));
+    let directory = match flags.resume {
+        true => RunDirectory::resume(path, config),
+        false => RunDirectory::create(path, config),
+    };
+    directory.context("the run cannot be kept")
+}
+
+/// The first of `runs/NAME-TYPE-1`, `-2`, … that is not there.
+fn free_directory(config: &RunConfig) -> PathBuf {
+    let name = format!("{}-{}", config.data.name, config.options.modalities);
+    let mut free = (1..).map(|i| Path::new("runs").join(format!("{name}-{i}")));
+    free.find(|path| !path.exists())
+        .expect("one of all numbers is free")
+}
+
+/// The command that resumes the run in `out`: the one that started it, with `--resume`.
+fn resume_command(started: impl Iterator<Item = OsString>, out: &Path) -> String {
+    let words = started.map(|word| word.to_string_lossy().into_owned());
+    let mut words: Vec<String> = words.collect();
+    let has = |words: &[String], flag: &str| {
+        let with_value = format!("{flag}=");
+        let mut given = words.iter();
+        given.any(|word| word == flag || word.starts_with(&with_value))
+    };
+    if !has(&words, "--out") {
+        words.extend(["--out".to_owned(), out.display().to_string()]);
+    }
+    if !has(&words, "--resume") {
+        words.push("--resume".to_owned());
+    }
+    let words: Vec<String> = words.into_iter().map(quoted).collect();
+    words.join(" ")
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: String) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

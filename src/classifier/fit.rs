@@ -1,0 +1,335 @@
+//! Fitting a model: closed form, networks, pool.
+
+use std::collections::BTreeSet;
+
+use super::error::FitError;
+use super::features::{Features, TrainingRows};
+use super::network::Network;
+use super::observer::{FitObserver, Phase, Watch};
+use super::options::{ClassWeights, Effort, FitOptions};
+use super::recipe::{Pretrained, Recipe};
+use super::record::{HeldOutScore, Provenance, Record};
+use super::report::FitReport;
+use super::{CLOSED_FORM, NETWORK, TimesClip, score};
+use crate::backend::ChosenDevice;
+use crate::closed_form::pool::LogPool;
+use crate::closed_form::{ClosedForm, ClosedFormFit, Targets, balanced_weights};
+use crate::data::read::TableSchema;
+use crate::data::{Series, SeriesDataset};
+
+/// Up to so many samples are split into folds; more train one network.
+const FOLDED_SAMPLES: usize = 4000;
+/// Folds, where they are left open.
+const N_FOLDS: usize = 4;
+
+/// A fit in progress.
+struct Fit<'a, 'w> {
+    set: &'a SeriesDataset,
+    options: &'a FitOptions,
+    labels: Vec<usize>,
+    weights: Option<Vec<f64>>,
+    /// Number of the group of each sample, if the set has groups.
+    groups: Option<Vec<usize>>,
+    watch: Watch<'w>,
+    report: FitReport,
+}
+
+/// Fits a model; what it took is in the report.
+pub(super) fn fit(
+    set: &SeriesDataset,
+    options: &FitOptions,
+    observer: &mut dyn FitObserver,
+) -> Result<(TimesClip, FitReport), FitError> {
+    options.validate()?;
+    set.check_trainable()?;
+    let labels: Vec<usize> = set.samples().iter().map(|sample| sample.label).collect();
+    let weights = weights(set, &labels, options.class_weights);
+    let mut fit = Fit {
+        set,
+        options,
+        labels,
+        weights,
+        groups: groups(set),
+        watch: Watch::new(observer),
+        report: FitReport::default(),
+    };
+    let model = fit.run()?;
+    Ok((model, fit.report))
+}
+
+/// Held-out answers of one predictor: probabilities of each sample that has them.
+struct Predictor {
+    name: &'static str,
+    held_out: Vec<Option<Vec<f32>>>,
+}
+
+impl Fit<'_, '_> {
+    fn run(&mut self) -> Result<TimesClip, FitError> {
+        let device = choose(self.options)?;
+        let mut predictors = Vec::new();
+        let closed_form = self.closed_form(&device, &mut predictors)?;
+        if closed_form.is_none() && self.options.effort == Effort::Fast {
+            let problem = "the effort `fast` needs kernels or built-in encoders";
+            return Err(FitError::Options {
+                problem: problem.to_owned(),
+            });
+        }
+        let network = match self.needs_network(closed_form.as_ref().map(|(_, fit)| fit)) {
+            true => self.network(&device, &mut predictors)?,
+            false => None,
+        };
+        if predictors.is_empty() {
+            return Err(FitError::Cancelled);
+        }
+        let pool = self.pool(&predictors);
+        let scores = self.scores(&predictors, &pool);
+        let (recipe, network) = network.unzip();
+        let (features, head) = closed_form.unzip();
+        let record = Record {
+            class_names: self.set.class_names().to_vec(),
+            n_variates: self.set.n_variates(),
+            schema: TableSchema {
+                variates: self.set.variate_names().to_vec(),
+                n_variates: self.set.n_variates(),
+                class_names: self.set.class_names().to_vec(),
+                ..TableSchema::default()
+            },
+            options: self.options.clone(),
+            provenance: self.provenance(&device, scores),
+            kernels: None,
+            encoders: None,
+            closed_form: None,
+            network: recipe.zip(network.as_ref().map(|network| network.len())),
+            pool,
+        };
+        let head = head.map(|fit: ClosedFormFit| fit.model);
+        Ok(TimesClip::assemble(record, features.zip(head), network))
+    }
+
+    /// The closed form over all feature blocks, if there are any.
+    fn closed_form(
+        &mut self,
+        device: &ChosenDevice,
+        predictors: &mut Vec<Predictor>,
+    ) -> Result<Option<(Features, ClosedFormFit)>, FitError> {
+        let samples = self.set.samples();
+        let series: Vec<&Series> = samples.iter().map(|sample| &sample.series).collect();
+        let _ = self.watch.start(Phase::Kernels, series.len());
+        let Some(features) = Features::fit(&series, self.options, device)? else {
+            return Ok(None);
+        };
+        let fitted = {
+            let rows = TrainingRows::new(&features, &series)?;
+            let _ = self
+                .watch
+                .progress(Phase::Kernels, series.len(), series.len());
+            let _ = self.watch.start(Phase::ClosedForm, 1);
+            let targets = Targets {
+                weights: self.weights.as_deref(),
+                groups: self.groups.as_deref(),
+                ..Targets::new(&self.labels, self.set.n_classes())
+            };
+            let fitted = ClosedForm::fit(&rows, &targets, &self.options.ridge)?;
+            let modalities = features.modalities();
+            if modalities.len() > 1 {
+                for (name, blocks) in modalities {
+                    if let Some(rows) = rows.only(&blocks)? {
+                        let alone = ClosedForm::fit(&rows, &targets, &self.options.ridge)?;
+                        self.report.alone(name, &alone.held_out);
+                    }
+                }
+            }
+            fitted
+        };
+        let n_classes = self.set.n_classes();
+        let rows = fitted.held_out.probabilities.chunks(n_classes);
+        predictors.push(Predictor {
+            name: CLOSED_FORM,
+            held_out: rows.map(|row| Some(row.to_vec())).collect(),
+        });
+        let _ = self.watch.progress(Phase::ClosedForm, 1, 1);
+        Ok(Some((features, fitted)))
+    }
+
+    /// Whether networks can add to what the closed form knows.
+    fn needs_network(&mut self, closed_form: Option<&ClosedFormFit>) -> bool {
+        let FitOptions {
+            modalities, effort, ..
+        } = *self.options;
+        if !modalities.has_network() || self.watch.is_cancelled() {
+            return false;
+        }
+        let Some(fit) = closed_form else {
+            return true;
+        };
+        if effort == Effort::Fast {
+            return false;
+        }
+        if fit.held_out.accuracy == 1.0 {
+            self.watch
+                .note("no network is trained: the closed form makes no leave-one-out error");
+            return false;
+        }
+        true
+    }
+
+    #[cfg(not(feature = "train"))]
+    fn network(
+        &mut self,
+        _: &ChosenDevice,
+        _: &mut Vec<Predictor>,
+    ) -> Result<Option<(Recipe, Box<dyn Network>)>, FitError> {
+        Err(FitError::NoTrainer)
+    }
+
+    /// The networks of all folds.
+    #[cfg(feature = "train")]
+    fn network(
+        &mut self,
+        device: &ChosenDevice,
+        predictors: &mut Vec<Predictor>,
+    ) -> Result<Option<(Recipe, Box<dyn Network>)>, FitError> {
+        use super::train::{TrainNetworks, TrainedNetworks};
+        use crate::data::split::{Folds, Split, SplitFractions, SplitOrder};
+
+        let pretrained = Pretrained::open(self.options)?;
+        let recipe = Recipe::fit(self.set, self.options, &pretrained)?;
+        recipe.check_steps(self.set)?;
+        let n_folds = self.options.folds.unwrap_or(match self.set.len() {
+            ..=FOLDED_SAMPLES => N_FOLDS,
+            _ => 1,
+        });
+        let folds = match n_folds {
+            1 => {
+                let fractions = SplitFractions {
+                    valid: self.options.valid_fraction,
+                    test: 0.0,
+                };
+                vec![Split::of(
+                    self.set,
+                    fractions,
+                    SplitOrder::Stratified,
+                    self.options.seed,
+                )?]
+            }
+            n => Folds::of(self.set, n, self.options.seed)?
+                .splits()
+                .collect(),
+        };
+        let devices = device.and_next(self.options.compute.n_devices)?;
+        let job = TrainNetworks {
+            set: self.set,
+            options: self.options,
+            recipe: &recipe,
+            pretrained: &pretrained,
+            folds: &folds,
+            watch: &mut self.watch,
+        };
+        let trained = match crate::backend::train_on(device.kind, &devices, job)? {
+            Err(FitError::Cancelled) if !predictors.is_empty() => return Ok(None),
+            trained => trained?,
+        };
+        let TrainedNetworks {
+            network,
+            held_out,
+            report,
+        } = trained;
+        self.report.network = Some(report);
+        predictors.push(Predictor {
+            name: NETWORK,
+            held_out,
+        });
+        Ok(Some((recipe, network)))
+    }
+
+    /// Weights of the predictors, fitted to the samples of which all have held-out answers.
+    fn pool(&self, predictors: &[Predictor]) -> Vec<f64> {
+        let (labels, rows, weights) = self.shared(predictors);
+        if labels.is_empty() {
+            return vec![1.0 / predictors.len() as f64; predictors.len()];
+        }
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        LogPool::fit(&rows, &labels, self.set.n_classes(), weights.as_deref()).weights
+    }
+
+    /// Labels, answers of every predictor and weights of the samples of which all have answers.
+    fn shared(&self, predictors: &[Predictor]) -> (Vec<usize>, Vec<Vec<f32>>, Option<Vec<f64>>) {
+        let all = |index: &usize| predictors.iter().all(|p| p.held_out[*index].is_some());
+        let indices: Vec<usize> = (0..self.set.len()).filter(all).collect();
+        let rows = predictors.iter().map(|predictor| {
+            let rows = indices
+                .iter()
+                .filter_map(|i| predictor.held_out[*i].as_deref());
+            rows.flatten().copied().collect()
+        });
+        let weights = self.weights.as_ref();
+        (
+            indices.iter().map(|i| self.labels[*i]).collect(),
+            rows.collect(),
+            weights.map(|weights| indices.iter().map(|i| weights[*i]).collect()),
+        )
+    }
+
+    fn scores(&self, predictors: &[Predictor], pool: &[f64]) -> Vec<HeldOutScore> {
+        let n_classes = self.set.n_classes();
+        let (labels, rows, _) = self.shared(predictors);
+        let members: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        let weights = pool.to_vec();
+        let pooled = LogPool { weights, n_classes }.pool(&members);
+        let named = predictors.iter().zip(&members).zip(pool);
+        let mut scores: Vec<_> = named
+            .map(|((predictor, rows), weight)| score(predictor.name, *weight, &labels, rows))
+            .collect();
+        scores.push(score("pool", 1.0, &labels, &pooled));
+        scores
+    }
+
+    fn provenance(&self, device: &ChosenDevice, scores: Vec<HeldOutScore>) -> Provenance {
+        let steps = self
+            .set
+            .samples()
+            .iter()
+            .map(|sample| sample.series.n_steps());
+        let (low, high) = steps.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
+        Provenance {
+            dataset: self.set.name().to_owned(),
+            fingerprint: format!("{:032x}", self.set.fingerprint()),
+            n_samples: self.set.len(),
+            n_steps: [low, high],
+            backend: device.kind.name().to_owned(),
+            scores,
+            cancelled: self.watch.is_cancelled(),
+        }
+    }
+}
+
+/// Weights of the samples: their own times those of their classes; `None` if all are equal.
+fn weights(set: &SeriesDataset, labels: &[usize], classes: ClassWeights) -> Option<Vec<f64>> {
+    let own = set.metadata().weights.as_ref();
+    let own: Option<Vec<f64>> =
+        own.map(|weights| weights.iter().map(|weight| f64::from(*weight)).collect());
+    if classes == ClassWeights::None {
+        return own;
+    }
+    let mut weights = balanced_weights(labels, set.n_classes());
+    if let Some(own) = own {
+        weights
+            .iter_mut()
+            .zip(own)
+            .for_each(|(weight, own)| *weight *= own);
+    }
+    Some(weights)
+}
+
+/// Groups as numbers, if there are at least two.
+fn groups(set: &SeriesDataset) -> Option<Vec<usize>> {
+    let names = set.groups()?;
+    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let number = |name: &String| distinct.range(..name.as_str()).count();
+    (distinct.len() > 1).then(|| names.iter().map(number).collect())
+}
+
+/// The device that the options name, or the best one.
+pub(super) fn choose(options: &FitOptions) -> Result<ChosenDevice, FitError> {
+    Ok(options.compute.backend.choose(options.compute.device)?)
+}

@@ -1,0 +1,359 @@
+//! Training the networks of a model: one a fold, each judged on the samples it did not see.
+
+use std::ops::ControlFlow;
+
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+
+use super::FitError;
+use super::network::{Ensemble, Network};
+use super::observer::{FitEvent, Phase, Watch};
+use super::options::{AugmentWhen, FitOptions, Preset};
+use super::recipe::{Pretrained, Recipe, dtype};
+use super::sets::{Builder, check_caches, n_views};
+use crate::backend::TrainingJob;
+use crate::batch::{self, BatchSource};
+use crate::cache::features::{FeatureDtype, FeatureStats};
+use crate::cache::{CacheError, CacheStats};
+use crate::data::SeriesDataset;
+use crate::data::augment::Augmenter;
+use crate::data::split::Split;
+use crate::model::{ParameterCount, TimesClipClassifier};
+use crate::train::{
+    Checkpoints, EpochRecord, KeptEpoch, Schedule, StepEvent, Trained, Trainer, TrainingConfig,
+    TrainingData, TrainingObserver, predict,
+};
+
+/// Optimizer steps between two checkpoints of a fold.
+const CHECKPOINT_STEPS: usize = 100;
+
+/// Trains the networks of a model.
+pub(super) struct TrainNetworks<'a, 'w> {
+    pub(super) set: &'a SeriesDataset,
+    pub(super) options: &'a FitOptions,
+    pub(super) recipe: &'a Recipe,
+    pub(super) pretrained: &'a Pretrained,
+    pub(super) folds: &'a [Split],
+    pub(super) watch: &'a mut Watch<'w>,
+}
+
+/// Networks, and what they say of the samples they were not trained on.
+pub(super) struct TrainedNetworks {
+    pub(super) network: Box<dyn Network>,
+    /// Probabilities of every sample by the network that did not see it; `None` of those that all
+    /// networks were trained on.
+    pub(super) held_out: Vec<Option<Vec<f32>>>,
+    pub(super) report: NetworkReport,
+}
+
+/// What training the networks took and gave.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct NetworkReport {
+    /// Weights of one network.
+    pub parameters: ParameterCount,
+    /// The folds, in their order.
+    pub folds: Vec<FoldReport>,
+    /// The image cache; `None` without vision.
+    pub cache: Option<CacheStats>,
+    /// The embedding cache; `None` if the vision encoder was run in every epoch.
+    pub features: Option<FeatureStats>,
+}
+
+/// How one fold went.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct FoldReport {
+    /// Number of training samples.
+    pub n_train: usize,
+    /// Number of held-out samples.
+    pub n_valid: usize,
+    /// All epochs.
+    pub history: Vec<EpochRecord>,
+    /// The epoch whose weights were kept, counted from 1; `None` if none was completed.
+    pub best_epoch: Option<usize>,
+    /// Wall seconds of each epoch.
+    pub epoch_seconds: Vec<f64>,
+}
+
+impl TrainingJob for TrainNetworks<'_, '_> {
+    type Output = Result<TrainedNetworks, FitError>;
+
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Self::Output {
+        let Self {
+            set,
+            options,
+            recipe,
+            pretrained,
+            folds,
+            watch,
+        } = self;
+        check_caches::<B>(options, recipe, set.len(), devices)?;
+        let batcher = recipe.batcher();
+        let model = start::<B>(options, recipe, pretrained, (options.seed, &devices[0]))?;
+        let parameters = model.parameter_count();
+        let plain = model.valid();
+        let builder = Builder {
+            options,
+            recipe,
+            batcher: &batcher,
+            model: &plain,
+            devices,
+        };
+        let mut sets = builder.build(set, n_views(options), watch)?;
+        sets.keep_on_device::<B>(options, &batcher, devices)?;
+        let mut run = FoldRun::<B> {
+            set,
+            options,
+            recipe,
+            pretrained,
+            augmentation: augmentation(options, recipe, sets.feature_stats().is_some())?,
+            sources: sets.sources(&batcher)?,
+            devices,
+            held_out: vec![None; set.len()],
+            members: Vec::new(),
+            reports: Vec::new(),
+        };
+        run.train(folds, watch)?;
+        let FoldRun {
+            members,
+            held_out,
+            reports,
+            ..
+        } = run;
+        if members.is_empty() {
+            return Err(FitError::Cancelled);
+        }
+        let network = Ensemble::new(members, recipe.clone(), devices[0].clone());
+        let report = NetworkReport {
+            parameters,
+            folds: reports,
+            cache: recipe.model.mode.sees().then(|| sets.images().stats()),
+            features: sets.feature_stats(),
+        };
+        Ok(TrainedNetworks {
+            network: Box::new(network),
+            held_out,
+            report,
+        })
+    }
+}
+
+/// The folds of one fit, one after the other.
+struct FoldRun<'a, B: AutodiffBackend> {
+    set: &'a SeriesDataset,
+    options: &'a FitOptions,
+    recipe: &'a Recipe,
+    pretrained: &'a Pretrained,
+    sources: Vec<BatchSource<'a>>,
+    augmentation: Option<batch::Augmentation>,
+    devices: &'a [B::Device],
+    held_out: Vec<Option<Vec<f32>>>,
+    members: Vec<TimesClipClassifier<B::InnerBackend>>,
+    reports: Vec<FoldReport>,
+}
+
+impl<B: AutodiffBackend> FoldRun<'_, B> {
+    fn train(&mut self, folds: &[Split], watch: &mut Watch<'_>) -> Result<(), FitError> {
+        let configs: Vec<_> = folds
+            .iter()
+            .zip(0..)
+            .map(|(fold, number)| training_config(self.options, fold.train.len(), number))
+            .collect();
+        let steps = |(fold, config): (&Split, &TrainingConfig)| {
+            config.n_epochs(fold.train.len()) * fold.train.len().div_ceil(config.batch_size)
+        };
+        let total = folds.iter().zip(&configs).map(steps).sum();
+        let _ = watch.start(Phase::Training, total);
+        let mut done = 0;
+        for (number, (fold, config)) in folds.iter().zip(&configs).enumerate() {
+            let trained = {
+                let mut progress = FoldProgress {
+                    watch,
+                    fold: number + 1,
+                    n_folds: folds.len(),
+                    n_epochs: config.n_epochs(fold.train.len()),
+                    done,
+                    total,
+                };
+                self.train_fold(number, (fold, config), &mut progress)?
+            };
+            done += steps((fold, config));
+            if trained.best_epoch.is_none() {
+                break;
+            }
+            self.keep(fold, config, trained)?;
+            if watch.is_cancelled() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn train_fold(
+        &self,
+        number: usize,
+        (fold, config): (&Split, &TrainingConfig),
+        progress: &mut FoldProgress<'_, '_>,
+    ) -> Result<Trained<B>, FitError> {
+        let device = &self.devices[0];
+        let model = start::<B>(
+            self.options,
+            self.recipe,
+            self.pretrained,
+            (config.seed, device),
+        )?;
+        let mut data = TrainingData::new(self.sources[0], &fold.train, &fold.valid)
+            .with_views(&self.sources[1..]);
+        if let Some(augmentation) = &self.augmentation {
+            data = data.with_augmentation(augmentation);
+        }
+        let folder = self.options.compute.checkpoints.as_ref();
+        let folder = folder.map(|folder| folder.join(format!("fold-{}", number + 1)));
+        let checkpoints = folder.map(Checkpoints::open).transpose()?;
+        let checkpoints = checkpoints.map(|kept| kept.with_interval(CHECKPOINT_STEPS));
+        let mut trainer = Trainer::<B>::new(config, data, device)?.with_devices(self.devices);
+        if let Some(checkpoints) = &checkpoints {
+            trainer = trainer.with_checkpoints(checkpoints);
+        }
+        Ok(trainer.fit(model, progress)?)
+    }
+
+    /// Takes a fold's network, and its predictions for the samples that it was not trained on.
+    fn keep(
+        &mut self,
+        fold: &Split,
+        config: &TrainingConfig,
+        trained: Trained<B>,
+    ) -> Result<(), FitError> {
+        let (device, batch_size) = (&self.devices[0], config.batch_size);
+        let predictions = predict(
+            &trained.model,
+            self.sources[0],
+            &fold.valid,
+            batch_size,
+            device,
+        )?;
+        for (&index, prediction) in fold.valid.iter().zip(predictions) {
+            self.held_out[index] = Some(prediction.probabilities);
+        }
+        self.reports.push(FoldReport {
+            n_train: fold.train.len(),
+            n_valid: fold.valid.len(),
+            best_epoch: trained.best_epoch,
+            history: trained.history,
+            epoch_seconds: trained.epoch_seconds,
+        });
+        self.members.push(trained.model);
+        debug_assert_eq!(self.held_out.len(), self.set.len(), "a sample each");
+        Ok(())
+    }
+}
+
+/// A classifier at its start: weights drawn from the seed, pretrained ones read.
+fn start<B: AutodiffBackend>(
+    options: &FitOptions,
+    recipe: &Recipe,
+    pretrained: &Pretrained,
+    (seed, device): (u64, &B::Device),
+) -> Result<TimesClipClassifier<B>, FitError> {
+    B::seed(device, seed);
+    let (config, weights) = (&recipe.model, |option| {
+        move |source| FitError::Weights { option, source }
+    });
+    let mut model = config.init::<B>(device);
+    if let Some(checkpoint) = pretrained.vision.as_ref().filter(|_| config.mode.sees()) {
+        let encoder = checkpoint.load_vision(&config.vision, device);
+        model = model.with_vision_encoder(encoder.map_err(weights("the vision weights"))?);
+    }
+    if let Some(checkpoint) = pretrained.text.as_ref().filter(|_| config.mode.reads()) {
+        let encoder = checkpoint.load_text(&config.language, device);
+        model = model.with_text_encoder(encoder.map_err(weights("the text weights"))?);
+    }
+    let precision = options.encoders.frozen_precision;
+    if precision == FeatureDtype::F32 {
+        return Ok(model);
+    }
+    let dtype = dtype(precision);
+    if !B::supports_dtype(device, dtype.into()) {
+        let problem = format!("this device does not compute in {precision}");
+        return Err(FitError::Options { problem });
+    }
+    Ok(model.with_frozen_precision(dtype))
+}
+
+/// Hyperparameters for a fold of `n_train` samples, counted from 0.
+fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingConfig {
+    let training = &options.training;
+    let mut config = match options.network.preset {
+        Preset::Small | Preset::VitS14 => TrainingConfig::for_samples(n_train),
+        Preset::ClipVitB32 | Preset::ClipVitB16 => TrainingConfig::new()
+            .with_max_grad_norm(Some(1.0))
+            .with_schedule(Schedule::Cosine { warmup_epochs: 5 }),
+    };
+    config.batch_size = training.batch_size.unwrap_or(config.batch_size);
+    config.learning_rate = training.learning_rate.unwrap_or(config.learning_rate);
+    config.steps = training.steps.or(config.steps);
+    if let Some(epochs) = training.epochs {
+        (config.epochs, config.steps) = (epochs, None);
+    }
+    if let Some(decay) = training.average_decay {
+        config.average_decay = (decay > 0.0).then_some(decay);
+    }
+    config
+        .with_weight_decay(training.weight_decay)
+        .with_early_stopping(training.early_stopping)
+        .with_keep(match training.early_stopping {
+            Some(_) => KeptEpoch::Best,
+            None => KeptEpoch::Last,
+        })
+        .with_color_jitter(options.augmentation.color_jitter)
+        .with_seed(options.seed.wrapping_add(fold))
+}
+
+/// Augmentation in every step, unless embeddings or pictures are made beforehand.
+fn augmentation(
+    options: &FitOptions,
+    recipe: &Recipe,
+    cached: bool,
+) -> Result<Option<batch::Augmentation>, FitError> {
+    let device = options.compute.device_cache.is_some();
+    let preset = matches!(options.network.preset, Preset::Small | Preset::VitS14);
+    if options.augmentation.when != AugmentWhen::EveryStep || cached || device || !preset {
+        return Ok(None);
+    }
+    let augmenter = Augmenter::new(options.augmentation.transforms, options.seed)?;
+    let augmentation = batch::Augmentation::new(augmenter);
+    Ok(Some(match recipe.model.mode.sees() {
+        true => augmentation
+            .with_pictures(&recipe.style)
+            .map_err(|source| CacheError::Raster { source })?,
+        false => augmentation,
+    }))
+}
+
+/// Passes what a fold's training says on to the observer of the fit.
+struct FoldProgress<'a, 'w> {
+    watch: &'a mut Watch<'w>,
+    fold: usize,
+    n_folds: usize,
+    n_epochs: usize,
+    /// Steps of the folds before.
+    done: usize,
+    /// Steps of all folds.
+    total: usize,
+}
+
+impl TrainingObserver for FoldProgress<'_, '_> {
+    fn on_step(&mut self, event: StepEvent) -> ControlFlow<()> {
+        let done = self.done + (event.epoch - 1) * event.n_steps + event.step;
+        self.watch.progress(Phase::Training, done, self.total)
+    }
+
+    fn on_epoch(&mut self, record: &EpochRecord) -> ControlFlow<()> {
+        self.watch.tell(&FitEvent::Epoch {
+            fold: self.fold,
+            n_folds: self.n_folds,
+            n_epochs: self.n_epochs,
+            record: record.clone(),
+        })
+    }
+}

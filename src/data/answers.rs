@@ -1,0 +1,318 @@
+//! Writing what a model answers: tables of predictions, and result files for benchmarks.
+
+mod tsml;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use tsml::TsmlResult;
+
+use super::ReadError;
+
+/// How predictions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerFormat {
+    /// Columns separated by commas.
+    #[default]
+    Csv,
+    /// Columns separated by tabs.
+    Tsv,
+    /// A JSON object in each line.
+    Jsonl,
+}
+
+impl FromStr for AnswerFormat {
+    type Err = ReadError;
+
+    fn from_str(name: &str) -> Result<Self, ReadError> {
+        match name {
+            "csv" => Ok(Self::Csv),
+            "tsv" => Ok(Self::Tsv),
+            "jsonl" => Ok(Self::Jsonl),
+            _ => Err(ReadError::option("--format", name, "csv, tsv or jsonl")),
+        }
+    }
+}
+
+/// Writes a row for each sample: its ids, the class that is predicted, the probability of that class,
+/// and the probability of every class.
+///
+/// # Examples
+///
+/// ```
+/// use timesclip::data::answers::{AnswerFormat, AnswerWriter};
+///
+/// let classes = ["run".to_owned(), "walk".to_owned()];
+/// let ids = ["id".to_owned()];
+/// let mut answers = AnswerWriter::new(Vec::new(), AnswerFormat::Csv, &ids, &classes)?;
+/// answers.write(&["a1"], Some(&[0.25, 0.75]))?;
+/// answers.write(&["a2"], None)?;
+///
+/// assert_eq!(
+///     String::from_utf8_lossy(&answers.finish()?),
+///     "id,label,probability,probability_run,probability_walk\na1,walk,0.75,0.25,0.75\na2,,,,\n"
+/// );
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct AnswerWriter<W> {
+    out: W,
+    format: AnswerFormat,
+    id_names: Vec<String>,
+    class_names: Vec<String>,
+}
+
+impl<W: Write> AnswerWriter<W> {
+    /// Writes the header, if the format has one.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn new(
+        out: W,
+        format: AnswerFormat,
+        id_names: &[String],
+        class_names: &[String],
+    ) -> io::Result<Self> {
+        let mut writer = Self {
+            out,
+            format,
+            id_names: id_names.to_vec(),
+            class_names: class_names.to_vec(),
+        };
+        if format != AnswerFormat::Jsonl {
+            let fixed = ["label".to_owned(), "probability".to_owned()];
+            let classes = class_names.iter().map(|name| format!("probability_{name}"));
+            let header: Vec<String> = id_names
+                .iter()
+                .cloned()
+                .chain(fixed)
+                .chain(classes)
+                .collect();
+            writer.write_row(&header)?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes the answer for a sample: the probability of each class, or none for a row that could
+    /// not be read.
+    ///
+    /// # Shapes
+    ///
+    /// - `ids`: `[n_ids]`; missing ones are empty
+    /// - `probabilities`: `[n_classes]`
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many probabilities as classes.
+    pub fn write(&mut self, ids: &[&str], probabilities: Option<&[f32]>) -> io::Result<()> {
+        let n_classes = self.class_names.len();
+        if let Some(probabilities) = probabilities {
+            let found = probabilities.len();
+            assert_eq!(
+                found, n_classes,
+                "{found} probabilities of {n_classes} classes"
+            );
+        }
+        let best = probabilities.and_then(|all| {
+            // The first of those that are equally probable.
+            (0..n_classes)
+                .rev()
+                .max_by(|&a, &b| all[a].total_cmp(&all[b]))
+        });
+        if self.format == AnswerFormat::Jsonl {
+            return self.write_object(ids, probabilities, best);
+        }
+        let text = |class: usize| probabilities.map_or(String::new(), |all| all[class].to_string());
+        let id = |column: usize| ids.get(column).copied().unwrap_or_default().to_owned();
+        let mut row: Vec<String> = (0..self.id_names.len()).map(id).collect();
+        row.push(best.map_or(String::new(), |class| self.class_names[class].clone()));
+        row.push(best.map_or(String::new(), text));
+        row.extend((0..n_classes).map(text));
+        self.write_row(&row)
+    }
+
+    fn write_row(&mut self, cells: &[String]) -> io::Result<()> {
+        let delimiter = if self.format == AnswerFormat::Csv {
+            ','
+        } else {
+            '\t'
+        };
+        for (column, cell) in cells.iter().enumerate() {
+            if column > 0 {
+                write!(self.out, "{delimiter}")?;
+            }
+            let plain = !cell.contains([delimiter, '"', '\n', '\r']);
+            let edge = |at: Option<char>| at.is_some_and(char::is_whitespace);
+            if plain && !edge(cell.chars().next()) && !edge(cell.chars().next_back()) {
+                self.out.write_all(cell.as_bytes())?;
+            } else {
+                write!(self.out, "\"{}\"", cell.replace('"', "\"\""))?;
+            }
+        }
+        writeln!(self.out)
+    }
+
+    fn write_object(
+        &mut self,
+        ids: &[&str],
+        probabilities: Option<&[f32]>,
+        best: Option<usize>,
+    ) -> io::Result<()> {
+        let quoted = |text: &str| serde_json::to_string(text).map_err(io::Error::other);
+        let mut text = String::from("{");
+        for (name, id) in self.id_names.iter().zip(ids) {
+            text.push_str(&format!("{}:{},", quoted(name)?, quoted(id)?));
+        }
+        match best.zip(probabilities) {
+            None => text.push_str("\"label\":null,\"probability\":null,\"probabilities\":null"),
+            Some((best, all)) => {
+                let label = quoted(&self.class_names[best])?;
+                text.push_str(&format!("\"label\":{label},\"probability\":{}", all[best]));
+                let number = |(name, p): (&String, &f32)| Ok(format!("{}:{p}", quoted(name)?));
+                let numbers = self.class_names.iter().zip(all).map(number);
+                let numbers = numbers.collect::<io::Result<Vec<_>>>()?;
+                text.push_str(&format!(",\"probabilities\":{{{}}}", numbers.join(",")));
+            }
+        }
+        writeln!(self.out, "{text}}}")
+    }
+
+    /// Writes what is buffered, and gives the destination back.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// A file that appears under its name when it is complete, and not before.
+#[derive(Debug)]
+pub struct AtomicFile {
+    out: Option<BufWriter<File>>,
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl AtomicFile {
+    /// Makes a file beside `path`, which stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        Ok(Self {
+            out: Some(BufWriter::new(File::create(&temporary)?)),
+            path: path.to_owned(),
+            temporary,
+        })
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn commit(mut self) -> io::Result<()> {
+        if let Some(out) = self.out.take() {
+            out.into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .sync_all()?;
+        }
+        fs::rename(&self.temporary, &self.path)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.as_mut().map_or(Ok(0), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        // Not committed: nobody waits for it, and nothing can be done if it stays.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn written(format: AnswerFormat, ids: &[&str]) -> String {
+        let classes = owned(&["a,b", "c \"d\""]);
+        let mut answers = AnswerWriter::new(Vec::new(), format, &owned(ids), &classes).unwrap();
+        answers.write(&["x\ty"], Some(&[0.5, 0.5])).unwrap();
+        answers.write(&["z"], None).unwrap();
+        String::from_utf8(answers.finish().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn cells_are_quoted_where_they_have_to_be() {
+        assert_eq!(
+            written(AnswerFormat::Csv, &["id"]),
+            "id,label,probability,\"probability_a,b\",\"probability_c \"\"d\"\"\"\n\
+             x\ty,\"a,b\",0.5,0.5,0.5\nz,,,,\n"
+        );
+        assert_eq!(
+            written(AnswerFormat::Tsv, &["id"]).lines().nth(1),
+            Some("\"x\ty\"\ta,b\t0.5\t0.5\t0.5")
+        );
+    }
+
+    #[test]
+    fn lines_of_json_hold_names_and_numbers() {
+        let text = written(AnswerFormat::Jsonl, &["id"]);
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["id"], "x\ty");
+        assert_eq!(lines[0]["label"], "a,b");
+        assert_eq!(lines[0]["probabilities"]["c \"d\""], 0.5);
+        assert_eq!(lines[1]["label"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_file_appears_when_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.csv");
+        let n_files = || fs::read_dir(folder.path()).unwrap().count();
+
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(n_files(), 0);
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert!(!path.exists());
+        file.commit().unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), n_files()),
+            (b"whole".to_vec(), 1)
+        );
+    }
+}
