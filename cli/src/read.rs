@@ -12,7 +12,7 @@ use timesclip::data::window::{LabelRule, Windows};
 /// How files are read. What is not given is recognized from the file, and printed.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Reading")]
-pub struct ReadFlags {
+pub(crate) struct ReadFlags {
     /// Format, in place of what the first bytes tell: ts, arff, csv, tsv, npy, npz, ...
     #[arg(long, value_name = "NAME")]
     format: Option<Format>,
