@@ -319,6 +319,7 @@ pub struct TimesClipBatch<B: Backend> {
 mod tests {
     use super::*;
     use crate::cache::UncachedImages;
+    use crate::data::augment::{AugmentConfig, Augmenter};
     use crate::data::normalize::Normalization;
     use crate::data::{Series, SeriesDataset};
     use crate::raster::PlotStyle;
@@ -401,6 +402,30 @@ mod tests {
                 .valid,
             None
         );
+    }
+
+    #[test]
+    fn values_and_pictures_are_of_the_same_view() {
+        let style = PlotStyle {
+            side_px: 16,
+            ..PlotStyle::default()
+        };
+        let images = UncachedImages::new(set(), &style).unwrap();
+        let augmenter = Augmenter::new(AugmentConfig::default(), 7).unwrap();
+        let augmentation = Augmentation::new(augmenter.clone());
+        let augmentation = augmentation.with_pictures(&style).unwrap();
+        let batcher = batcher(&set());
+        let source = BatchSource::new(&images, &batcher);
+        for view in [1, 2] {
+            let found = source
+                .augmented(&augmentation, view)
+                .gather(&[3, 0])
+                .unwrap();
+            let made = UncachedImages::new(augmenter.view_of(&set(), view), &style).unwrap();
+            let expected = BatchSource::new(&made, &batcher).gather(&[3, 0]).unwrap();
+            assert!(found == expected, "view {view}");
+            assert!(found != source.gather(&[3, 0]).unwrap(), "view {view}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
-pub use config::TrainingConfig;
+pub use config::{KeptEpoch, TrainingConfig};
 pub use data::TrainingData;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, Prediction, evaluate, predict};
@@ -242,7 +242,9 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             valid_accuracy,
             learning_rate: sums.learning_rate,
         };
-        let is_best = run.state.push(record, started.elapsed().as_secs_f64());
+        let is_best = run
+            .state
+            .push(record, started.elapsed().as_secs_f64(), self.config.keep);
         if is_best {
             run.best = model;
         }

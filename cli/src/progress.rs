@@ -84,7 +84,14 @@ impl Progress {
         }
     }
 
-    /// Says something beside the progress.
+    /// Says something beside the progress, unless nobody wants to know.
+    pub(crate) fn inform(&mut self, text: &str) {
+        if !self.flags.quiet {
+            self.say(text);
+        }
+    }
+
+    /// Says something that matters.
     pub(crate) fn say(&mut self, text: &str) {
         match self.flags.log_format {
             LogFormat::Json => eprintln!("{}", json!({ "note": text })),
@@ -182,7 +189,7 @@ impl FitObserver for Progress {
                 n_epochs,
                 record,
             } => self.epoch((*fold, *n_folds), *n_epochs, record),
-            FitEvent::Note(text) if !self.flags.quiet => self.say(text),
+            FitEvent::Note(text) => self.inform(text),
             _ => {}
         }
         match self.cancel.load(Ordering::Relaxed) {

@@ -136,13 +136,11 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     }
     let config = RunConfig::new(&train, &options, device.kind);
     let directory = directory(flags, &config)?;
-    progress.say(&format!(
-        "{}: {} training, {} test samples; {} variates, {} classes; on {device}",
+    progress.inform(&format!(
+        "{}: {} training, {} test samples; on {device}",
         train.name(),
         train.len(),
         test.as_ref().map_or(0, SeriesDataset::len),
-        train.n_variates(),
-        train.n_classes(),
     ));
     options.compute.checkpoints = Some(directory.checkpoints());
     let (model, fit) = TimesClip::fit_observed(&train, &options, &mut progress)?;
@@ -157,7 +155,7 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         );
     }
     for score in &model.provenance().scores {
-        progress.say(&format!(
+        progress.inform(&format!(
             "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
             score.predictor, score.weight, score.accuracy, score.log_loss
         ));
@@ -170,7 +168,7 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     let report = Report::new(&train, (&model, fit), evaluation, seconds);
     directory.write_json("report.json", &report)?;
     directory.remove_checkpoints()?;
-    progress.say(&format!("{} in {seconds:.0} s", directory.path().display()));
+    progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
     Ok(())
 }
 

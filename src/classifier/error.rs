@@ -176,8 +176,8 @@ pub enum ModelFileError {
     },
     /// A directory that a run of an early release left.
     #[error(
-        "{} is a run of an early release, which kept its model in several files; fit it again with \
-         `timesclip train` and its config.json at hand", path.display()
+        "{} is a run of an early release, which kept its model in several files: train it again with \
+         `timesclip train`", path.display()
     )]
     OldRun {
         /// The directory.

@@ -20,8 +20,8 @@ use crate::data::augment::Augmenter;
 use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier};
 use crate::train::{
-    Checkpoints, EpochRecord, Schedule, StepEvent, Trained, Trainer, TrainingConfig, TrainingData,
-    TrainingObserver, predict,
+    Checkpoints, EpochRecord, KeptEpoch, Schedule, StepEvent, Trained, Trainer, TrainingConfig,
+    TrainingData, TrainingObserver, predict,
 };
 
 /// Optimizer steps between two checkpoints of a fold.
@@ -301,6 +301,10 @@ fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingC
     config
         .with_weight_decay(training.weight_decay)
         .with_early_stopping(training.early_stopping)
+        .with_keep(match training.early_stopping {
+            Some(_) => KeptEpoch::Best,
+            None => KeptEpoch::Last,
+        })
         .with_color_jitter(options.augmentation.color_jitter)
         .with_seed(options.seed.wrapping_add(fold))
 }

@@ -12,6 +12,8 @@ mod lines;
 mod npy;
 mod npz;
 mod options;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reader;
 mod sample;
 mod schema;

@@ -36,8 +36,7 @@ pub(super) struct Hydra {
 impl Hydra {
     /// Normal weights, of each kernel with mean 0 and sum of sizes 1; variates with replacement.
     pub(super) fn draw([n_steps, n_variates]: [usize; 2], n_groups: usize, seed: u64) -> Self {
-        let span = (n_steps - 1) / (N_TAPS - 1);
-        let dilations: Vec<usize> = (0..=span.ilog2()).map(|exponent| 1 << exponent).collect();
+        let dilations = dilations(n_steps);
         let n_groups = n_groups / 2;
         let n_sets = dilations.len() * 2 * n_groups;
         let mut random = Random::new([seed, 0, 0], Purpose::HydraWeights);
@@ -55,6 +54,11 @@ impl Hydra {
             variates: variates.collect(),
             n_groups,
         }
+    }
+
+    /// Features of one group on values and one on differences.
+    pub(super) fn features_of_pair(n_steps: usize) -> usize {
+        dilations(n_steps).len() * 2 * 2 * N_RIVALS
     }
 
     pub(super) fn n_features(&self) -> usize {
@@ -89,6 +93,12 @@ impl Hydra {
             );
         }
     }
+}
+
+/// Powers of two that a kernel fits into the series with.
+fn dilations(n_steps: usize) -> Vec<usize> {
+    let span = (n_steps - 1) / (N_TAPS - 1);
+    (0..=span.ilog2()).map(|exponent| 1 << exponent).collect()
 }
 
 /// One kernel.

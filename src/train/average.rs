@@ -67,3 +67,62 @@ impl<B: Backend> ModuleMapper<B> for Follow {
         }
     }
 }
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::Autodiff;
+
+    use super::*;
+    use crate::model::{ModelMode, TimesClipClassifierConfig};
+
+    type Cpu = Autodiff<burn_flex::Flex>;
+
+    fn first_numbers<B: Backend>(model: &TimesClipClassifier<B>) -> [f32; 3] {
+        let convolutions = model
+            .language
+            .as_ref()
+            .and_then(|it| it.convolutions.as_ref());
+        let convolutions = convolutions.expect("it convolves");
+        let norm = &convolutions.first_norm;
+        let first = |x: Tensor<B, 1>| x.into_data().iter::<f32>().next().expect("a number");
+        let kernel = convolutions.first.kernels[0].val();
+        [
+            first(kernel.flatten(0, 2)),
+            first(norm.running_mean.value()),
+            first(norm.running_var.value()),
+        ]
+    }
+
+    #[test]
+    fn an_average_trails_by_its_decay_and_its_snapshots_stay() {
+        let config = TimesClipClassifierConfig::convolutional(2, 3, 20);
+        let config = config.with_mode(ModelMode::LanguageOnly);
+        let start = config.init::<Cpu>(&Default::default());
+        let mut average = Average::of(&start, 0.9);
+        let before = average.snapshot();
+        struct Add;
+        impl<B: Backend> ModuleMapper<B> for Add {
+            fn map_float<const D: usize>(
+                &mut self,
+                param: Param<Tensor<B, D>>,
+            ) -> Param<Tensor<B, D>> {
+                param.map(|x| x + 1.0)
+            }
+        }
+        let old = first_numbers(&start);
+        // Not a clone: clones share running statistics.
+        let moved = TimesClipClassifier::<Cpu>::from_inner(start.valid()).map(&mut Add);
+        // (1 + 3) / (10 + 3) of the average is kept in step 3, and nine tenths in the long run.
+        average.update(&moved, 3);
+        let share = 1.0 - 4.0 / 13.0;
+        for (found, old) in first_numbers(&average.model).iter().zip(old) {
+            assert!((found - old - share).abs() < 1e-6, "{found} after {old}");
+        }
+        average.update(&moved, 1000);
+        let share = share + (1.0 - share) * 0.1;
+        for (found, old) in first_numbers(&average.model).iter().zip(old) {
+            assert!((found - old - share).abs() < 1e-6, "{found} after {old}");
+        }
+        assert_eq!(first_numbers(&before), old);
+    }
+}

@@ -1,6 +1,7 @@
 //! The numbers of a training.
 
 use burn::config::Config;
+use serde::{Deserialize, Serialize};
 
 use super::loader::n_batches;
 use super::{Schedule, TrainError};
@@ -36,9 +37,24 @@ pub struct TrainingConfig {
     /// Decay of an exponential moving average of the weights. It is the average that is validated
     /// and returned, not the weights of a step.
     pub average_decay: Option<f64>,
+    /// Which epoch's weights are returned.
+    #[config(default = "KeptEpoch::Best")]
+    pub keep: KeptEpoch,
     /// Decides the order of the samples and every random number of the backend.
     #[config(default = 42)]
     pub seed: u64,
+}
+
+/// Which epoch's weights a training returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptEpoch {
+    /// That of the highest validation accuracy, then of the lowest validation loss; the last where
+    /// there are no validation samples.
+    Best,
+    /// The last: validation samples are watched and decide nothing, so that predictions for them
+    /// are those for any samples the model has not seen.
+    Last,
 }
 
 /// Samples from which on batches are of 16.

@@ -65,16 +65,20 @@ def main():
             for view, settings in VIEWS.items():
                 context = browser.new_context(offline=True, **settings)
                 tab = context.new_page()
+                tab.set_default_timeout(120_000)
                 problems = []
                 tab.on("console", lambda message: problems.append(message.text))
                 tab.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else problems.append(f"asks for {request.url}"))
                 tab.goto(page.as_uri())
-                for fault in problems + tab.evaluate(FAULTS):
-                    found = True
-                    print(f"{page.name}, {view}: {fault}")
                 tab.screenshot(path=out / f"{page.stem}-{view}.png", full_page=True)
                 if view == "desktop":
                     tab.pdf(path=out / f"{page.stem}.pdf", format="A4", print_background=False)
+                problems += tab.evaluate(FAULTS)
+                tab.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+                problems += tab.evaluate(FAULTS)
+                for fault in dict.fromkeys(problems):
+                    found = True
+                    print(f"{page.name}, {view}: {fault}")
                 context.close()
         browser.close()
     print(f"looked at {len(pages)} pages")

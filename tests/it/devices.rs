@@ -14,7 +14,8 @@ use timesclip::model::{Freeze, HeadNorm, ModelMode, TimesClipClassifierConfig, V
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
 
 use crate::support::{
-    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_model, tiny_style,
+    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_convolutions, tiny_model,
+    tiny_style,
 };
 
 const TRAIN: [usize; 21] = [
@@ -111,6 +112,21 @@ fn any_number_of_devices_has_the_loss_curve_of_one() {
             let several = history(&model, n_devices, false);
             let what = format!("{mode:?}, {norm:?} on {n_devices}");
             assert_alike(&one, &several, valid_tolerance, &what);
+        }
+    }
+}
+
+#[test]
+fn batch_norms_of_convolutions_are_over_the_whole_batch_on_any_number_of_devices() {
+    let _turn = lock_generator();
+    for mode in [ModelMode::Dual, ModelMode::LanguageOnly] {
+        let mut model = tiny_convolutions(mode);
+        model.loss.contrastive.alignment = Alignment::PerVariate;
+        let one = history(&model, 1, false);
+        for n_devices in [3, 16] {
+            let what = format!("{mode:?} on {n_devices}");
+            let several = history(&model, n_devices, false);
+            assert_alike(&one, &several, BATCH_NORM_TOLERANCE, &what);
         }
     }
 }

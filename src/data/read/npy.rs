@@ -500,7 +500,8 @@ pub(super) fn read<'a>(
         Some(path) if options.labels != Labels::Absent => {
             let required = options.labels == Labels::Required;
             let labels = labels_of(path, source.n_samples())?;
-            let origin = format!("`{}`", path.display());
+            let name = path.file_name().unwrap_or_default().display();
+            let origin = format!("file \"{name}\"");
             source.set_labels(labels, &origin, required)?;
         }
         None if options.labels == Labels::Required => {

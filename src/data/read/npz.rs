@@ -176,7 +176,7 @@ impl Archive<'_> {
         match self.choose(LABELS, options.label_column.as_ref(), "the labels")? {
             Some(name) => {
                 let labels = self.array(&name)?.texts(source.n_samples())?;
-                source.set_labels(labels, &format!("array `{name}`"), required)
+                source.set_labels(labels, &format!("array \"{name}\""), required)
             }
             None if required => {
                 let error = self.lacks("`y`, the labels, too");

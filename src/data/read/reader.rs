@@ -169,13 +169,10 @@ impl<'a> SeriesReader<'a> {
             Format::Table => table::read(opened, asked)?,
             Format::Npy => npy::read(opened, options)?,
             Format::Npz => npz::read(opened, options)?,
-            Format::Parquet => {
-                return Err(ReadError::Foreign {
-                    file: opened.file,
-                    found: "a Parquet file".to_owned(),
-                    expected: "its table saved as CSV".to_owned(),
-                });
-            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => super::parquet::read(opened, asked)?,
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => return Err(source::no_parquet(&opened.file)),
             Format::Folder => {
                 let place = Place::file(&opened.file);
                 return Err(place.found("a file", "a folder, by --format folder"));

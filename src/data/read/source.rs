@@ -98,6 +98,13 @@ fn read_head(reader: &mut impl BufRead) -> std::io::Result<(Vec<u8>, bool)> {
     }
 }
 
+/// What is said of a Parquet file where it cannot be read.
+#[cfg(not(feature = "parquet"))]
+pub(crate) fn no_parquet(file: &Path) -> ReadError {
+    let expected = "a build with the feature `parquet`, or its table saved as CSV";
+    Foreign::new("a Parquet file", expected).error(file)
+}
+
 /// A file that is none of ours.
 struct Foreign {
     found: String,
@@ -199,7 +206,7 @@ fn recognize(head: &[u8]) -> Result<Format, Foreign> {
         return Ok(Format::Npy);
     }
     if head.starts_with(b"PAR1") {
-        return Err(Foreign::new("a Parquet file", "its table saved as CSV"));
+        return Ok(Format::Parquet);
     }
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return recognize_zip(head);

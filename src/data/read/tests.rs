@@ -1,5 +1,8 @@
 //! Readers from the outside: files as people have them, and what is said of them.
 
+mod fixtures;
+mod generated;
+
 use std::path::Path;
 
 use super::*;
@@ -276,7 +279,7 @@ fn defects_of_tables_are_told_with_line_and_remedy() {
         (
             "x_0,x_1,label\n1,2,\"a\n3,4,b\n",
             "`t.csv`, line 2: found a quote that is never closed",
-            "expected a second quote after it",
+            "expected a second quote at the end of its cell",
         ),
         (
             "x_0,x_1,label\n1,2,a\n3,4,\n",
@@ -294,6 +297,26 @@ fn defects_of_tables_are_told_with_line_and_remedy() {
             "--missing 1e39 reads it as missing",
         ),
         (
+            "",
+            "`t.csv`: found an empty file",
+            "expected a row for each sample",
+        ),
+        (
+            "# only\n",
+            "`t.csv`: found only comments",
+            "expected a row for each sample",
+        ),
+    ] {
+        let message = refusal(text);
+        assert!(message.starts_with(start), "{text:?}: {message}");
+        assert!(message.ends_with(end), "{text:?}: {message}");
+    }
+}
+
+#[test]
+fn headers_that_tell_no_values_are_refused() {
+    for (text, start, end) in [
+        (
             "mean,std,label\n1,2,a\n3,4,b\n",
             "`t.csv`, line 1: found the value columns mean, std, expected names that tell variate \
              and step",
@@ -304,16 +327,6 @@ fn defects_of_tables_are_told_with_line_and_remedy() {
             "`t.csv`, line 1, column 1: found `subject`, a column of numbers, expected a name that \
              tells variate and step",
             "--id-column, --group-column, --ignore-columns or --value-columns say what it is",
-        ),
-        (
-            "",
-            "`t.csv`: found an empty file",
-            "expected a row for each sample",
-        ),
-        (
-            "# only\n",
-            "`t.csv`: found only comments",
-            "expected a row for each sample",
         ),
     ] {
         let message = refusal(text);

@@ -23,6 +23,15 @@ pub(crate) fn windows<B: Backend>(x: Tensor<B, 3>, size: usize, stride: usize) -
     if let Some(y) = at_once(&cpu::CutWindows { size, stride }, &[float(x.clone())]) {
         return y;
     }
+    plain_windows(x, size, stride)
+}
+
+/// As [`windows`], in Burn's terms.
+pub(super) fn plain_windows<B: Backend>(
+    x: Tensor<B, 3>,
+    size: usize,
+    stride: usize,
+) -> Tensor<B, 3> {
     let ([n, steps, channels], device) = (x.dims(), x.device());
     let count = steps.div_ceil(stride);
     let outside = || Tensor::zeros([n, size / 2, channels], (&device, x.dtype()));
@@ -58,13 +67,24 @@ impl<B: Backend> Affine<B> {
         #[cfg(feature = "cpu")]
         if let Some(valid) = cpu_mask(valid.clone())
             && let operation = (cpu::Moments { valid })
-            && let Some(moments) = at_once(&operation, &[float(x.clone().detach())])
+            // A leaf that is detached still asks for a gradient.
+            && let apart = x.clone().detach().set_require_grad(false)
+            && let Some(moments) = at_once(&operation, &[float(apart)])
         {
             let y = self.at_once(x.clone(), operation.valid, (moments.clone(), true));
             if let Some(y) = y {
                 return (y, moments);
             }
         }
+        self.plain_by_batch(x, valid)
+    }
+
+    /// As [`by_batch`](Self::by_batch), in Burn's terms.
+    pub(super) fn plain_by_batch(
+        self,
+        x: Tensor<B, 2>,
+        valid: Option<Tensor<B, 1, Bool>>,
+    ) -> (Tensor<B, 2>, Tensor<B, 2>) {
         let (n, counted) = match &valid {
             Some(valid) => {
                 let counted = valid.clone().float().unsqueeze_dim::<2>(1);
@@ -127,7 +147,8 @@ impl<B: Backend> Affine<B> {
         at_once(&operation, &inputs)
     }
 
-    fn plain(
+    /// As [`by_moments`](Self::by_moments), in Burn's terms.
+    pub(super) fn plain(
         self,
         x: Tensor<B, 2>,
         valid: Option<Tensor<B, 1, Bool>>,

@@ -108,12 +108,16 @@ impl Head {
     ) -> Result<Self, ReadError> {
         let mut found = Vec::new();
         let mut line = 0;
+        let mut refused = None;
         while found.len() <= SAMPLE_ROWS {
             match rows.advance() {
                 Ok(false) => break,
                 // A header that cannot be read would make one of the first sample.
                 Err(error) if found.is_empty() => return Err(error),
-                Err(_) => continue,
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
                 Ok(true) => {}
             }
             if found.is_empty() {
@@ -137,6 +141,9 @@ impl Head {
             head.names = Some(first);
         } else {
             head.rows.insert(0, first);
+        }
+        if let (true, Some(error)) = (head.rows.is_empty(), refused) {
+            return Err(error);
         }
         if head.rows.is_empty() {
             let place = Place::line(rows.file(), line);

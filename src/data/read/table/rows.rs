@@ -91,23 +91,26 @@ impl<R: BufRead> TextRows<R> {
                     (self.text, self.cells) = (text, cells);
                     return Ok(());
                 }
-                Unquoted::Stray(found) => {
+                Unquoted::Stray(found) if n_lines == 1 => {
                     let place = Place::line(&self.file, self.line);
                     let expected = "quotes around the whole cell, and a quote inside written twice";
                     return Err(place.found_text(&found, expected));
                 }
-                Unquoted::Open => {}
+                Unquoted::Open if n_lines < MOST_LINES && self.read_line(&mut bytes)? => {
+                    n_lines += 1;
+                }
+                Unquoted::Open | Unquoted::Stray(_) => break,
             }
-            if n_lines == MOST_LINES || !self.read_line(&mut bytes)? {
-                // The other lines may be rows of their own.
-                let others = bytes.split_off(first_line);
-                self.n_lines = self.line;
-                self.pending.splice(..0, others);
-                let place = Place::line(&self.file, self.line);
-                return Err(place.found("a quote that is never closed", "a second quote after it"));
-            }
-            n_lines += 1;
         }
+        // The other lines may be rows of their own.
+        let others = bytes.split_off(first_line);
+        self.n_lines = self.line;
+        self.pending.splice(..0, others);
+        let place = Place::line(&self.file, self.line);
+        Err(place.found(
+            "a quote that is never closed",
+            "a second quote at the end of its cell",
+        ))
     }
 
     /// Writes numbers with a point, where the table writes them with a comma.
@@ -353,7 +356,7 @@ mod tests {
     fn a_forgotten_quote_costs_one_row() {
         let found = all("1,\"a\n2,b\n3,c\n", b',');
         let message = "`t.csv`, line 1: found a quote that is never closed, expected a second \
-                       quote after it";
+                       quote at the end of its cell";
         assert_eq!(
             found,
             [row(1, &[message]), row(2, &["2", "b"]), row(3, &["3", "c"])]
