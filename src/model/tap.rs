@@ -111,3 +111,58 @@ impl VisionTap {
         outside.or_else(|| self.pooling.problem(grid, has_class))
     }
 }
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+
+    type Cpu = burn_flex::Flex;
+
+    /// Two pictures of 4 x 4 patches of width 1, with a class token in front: 100 and 200, and the
+    /// patches count up.
+    fn tokens() -> Tensor<Cpu, 3> {
+        let picture = |first: u8| (0..17).map(move |i| f32::from(if i == 0 { first } else { i - 1 }));
+        let values: Vec<f32> = picture(100).chain(picture(200)).collect();
+        Tensor::from_data(TensorData::new(values, [2, 17, 1]), &Default::default())
+    }
+
+    fn taken(pooling: TokenPooling, tokens: Tensor<Cpu, 3>) -> Vec<f32> {
+        let taken = pooling.forward(tokens, 4, |x| x);
+        assert_eq!(taken.dims()[1], pooling.width(1));
+        taken.into_data().iter().collect()
+    }
+
+    #[test]
+    fn a_grid_has_the_means_of_its_cells_row_by_row() {
+        let grid = TokenPooling::Grid {
+            rows: 2,
+            columns: 4,
+        };
+        // The first cell is of patches 0 and 4, the last one of patches 11 and 15.
+        let one = [2.0, 3.0, 4.0, 5.0, 10.0, 11.0, 12.0, 13.0];
+        assert_eq!(taken(grid, tokens()), [one, one].concat());
+        let without_class = tokens().narrow(1, 1, 16);
+        assert_eq!(taken(grid, without_class), [one, one].concat());
+    }
+
+    #[test]
+    fn a_grid_of_one_cell_is_the_mean() {
+        let grid = TokenPooling::Grid {
+            rows: 1,
+            columns: 1,
+        };
+        assert_eq!(taken(grid, tokens()), taken(TokenPooling::Mean, tokens()));
+    }
+
+    #[test]
+    fn grids_that_do_not_divide_and_missing_class_tokens_are_refused() {
+        let grid = |rows, columns| TokenPooling::Grid { rows, columns };
+        assert_eq!(grid(2, 4).problem(4, false), None);
+        assert!(grid(3, 4).problem(4, true).unwrap().contains("3 x 4 cells"));
+        assert!(grid(0, 1).problem(4, true).is_some());
+        assert!(TokenPooling::Class.problem(4, false).is_some());
+        assert_eq!(TokenPooling::Class.problem(4, true), None);
+    }
+}

@@ -111,3 +111,71 @@ fn value_at(values: &[f32], step: f64) -> Option<f64> {
     };
     (!value.is_nan()).then_some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raster::{XSpan, YScale};
+
+    fn read(style: &PlotStyle, values: &[f32], n_points: usize) -> Vec<[f32; 4]> {
+        let reader = AxisReader::new(style, n_points).unwrap();
+        let series = Series::new(values.to_vec(), values.len(), 1).unwrap();
+        let mut points = vec![f32::NAN; reader.width()];
+        reader.read(&series, 0, &mut points);
+        points.as_chunks().0.to_vec()
+    }
+
+    fn fixed(low: f32, high: f32, n_steps: usize) -> PlotStyle {
+        PlotStyle {
+            y_scale: YScale::Fixed(vec![[low, high]]),
+            x_span: XSpan::Steps(n_steps),
+            ..PlotStyle::default()
+        }
+    }
+
+    #[test]
+    fn values_lie_between_the_ends_of_the_axis() {
+        let points = read(&fixed(0.0, 8.0, 5), &[0.0, 8.0, 4.0], 5);
+        let expected = [
+            [-0.5, 1.0, 0.0, 0.0],
+            [0.5, 1.0, 8.0, 8.0],
+            [0.0, 1.0, -4.0, 4.0],
+            [0.0; 4],
+            [0.0; 4],
+        ];
+        assert_eq!(points, expected);
+    }
+
+    #[test]
+    fn points_between_steps_lie_on_the_line() {
+        let points = read(&fixed(0.0, 1.0, 3), &[0.0, 1.0, 0.0], 9);
+        let heights: Vec<f32> = points.iter().map(|point| point[0]).collect();
+        assert_eq!(heights, [-0.5, -0.25, 0.0, 0.25, 0.5, 0.25, 0.0, -0.25, -0.5]);
+        assert!(points.iter().all(|point| point[1] == 1.0));
+    }
+
+    #[test]
+    fn a_gap_is_missing_and_its_edges_are_not() {
+        let points = read(&fixed(-1.0, 1.0, 4), &[0.5, f32::NAN, 0.0, 1.0], 7);
+        let valid: Vec<f32> = points.iter().map(|point| point[1]).collect();
+        assert_eq!(valid, [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(points[2], [0.0; 4]);
+    }
+
+    #[test]
+    fn a_series_alone_fills_its_axes() {
+        let points = read(&PlotStyle::default(), &[f32::NAN, 3.0, 5.0, f32::NAN], 3);
+        let heights: Vec<f32> = points.iter().map(|point| point[0]).collect();
+        assert_eq!(heights, [-0.5, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn what_has_no_scale_is_finite() {
+        let constant = read(&PlotStyle::default(), &[7.0; 3], 3);
+        assert!(constant.iter().all(|point| point[..2] == [0.0, 1.0]));
+        let outside = read(&fixed(0.0, 0.0, 3), &[1.0, 0.0, f32::MAX], 3);
+        let heights: Vec<f32> = outside.iter().map(|point| point[0]).collect();
+        assert_eq!(heights, [2.0, 0.0, 2.0]);
+        assert!(read(&fixed(0.0, 1.0, 2), &[1.0], 2).iter().all(|point| *point == [0.0; 4]));
+    }
+}
