@@ -1,6 +1,6 @@
 //! The seam: the only place where host data becomes tensors.
 //!
-//! A [`TimesClipBatcher`] gathers samples on the host (their values normalised, their pictures
+//! A [`TimesClipBatcher`] gathers samples on the host (their values normalized, their pictures
 //! read from a cache, all in parallel) into a [`HostBatch`], which moves to a device in one step.
 //! Values, pictures, target and id of a row all come from one read of one sample.
 
@@ -39,7 +39,7 @@ use crate::raster::{Palette, PixelBlend, PixelStatistics};
 /// Which views of its samples a batch carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchViews {
-    /// The normalised values.
+    /// The normalized values.
     pub series: bool,
     /// The pictures.
     pub pictures: bool,
@@ -65,7 +65,7 @@ pub struct TimesClipBatcher {
 }
 
 impl TimesClipBatcher {
-    /// A batcher that normalises values with `normalizer` and paints pictures in the default
+    /// A batcher that normalizes values with `normalizer` and paints pictures in the default
     /// palette, shifted and scaled by CLIP's pixel statistics.
     pub fn new(normalizer: Normalizer, views: BatchViews) -> Self {
         let (palette, statistics) = (Palette::default(), PixelStatistics::default());

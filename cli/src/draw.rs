@@ -17,7 +17,7 @@ use timesclip::raster::{PlotStyle, Rasterizer, XSpan, YScale, rgb8};
 
 use crate::read::{ReadFlags, read};
 
-/// Width of the grey lines between the pictures of a sheet.
+/// Width of the gray lines between the pictures of a sheet.
 const GUTTER_PX: usize = 2;
 /// Their level.
 const GUTTER_LEVEL: u8 = 224;

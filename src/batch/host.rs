@@ -50,7 +50,7 @@ pub(super) enum HostVision {
     Features(HostFeatures),
 }
 
-/// Masks and colours; the colours as in [`VisionInput::Masks`].
+/// Masks and colors; the colors as in [`VisionInput::Masks`].
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct HostPictures {
     pub(super) n_variates: usize,
@@ -99,7 +99,7 @@ impl HostBatch {
         &self.targets
     }
 
-    /// The same batch with its pictures in other colours; one without pictures stays as it is.
+    /// The same batch with its pictures in other colors; one without pictures stays as it is.
     ///
     /// # Shapes
     /// - colors: `[n_variates, 2 or 256, 3]`
@@ -132,7 +132,7 @@ impl HostBatch {
         }
     }
 
-    /// Cuts the batch into at most `n_parts` batches of neighbouring samples, as equal as can be.
+    /// Cuts the batch into at most `n_parts` batches of neighboring samples, as equal as can be.
     ///
     /// # Panics
     /// If `n_parts` is 0.

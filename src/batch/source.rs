@@ -33,7 +33,7 @@ impl<'a> BatchSource<'a> {
     ///
     /// # Errors
     /// [`BatchError::ForeignFeatures`] if the store was made of other pictures, or of these in
-    /// other colours.
+    /// other colors.
     pub fn with_features(self, features: &'a FeatureStore) -> Result<Self, BatchError> {
         let key = features.key();
         let pixels = FeatureKey::hash_pixels(&self.batcher.colors(self.images.n_variates()));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Bins of the reliability table, of equal width from 0 to 1.
 const N_BINS: usize = 15;
-/// 97.5 % of a normal distribution lie below this many deviations.
+/// 97.5 % of a normal distribution lie below this many standard deviations.
 const Z_95: f64 = 1.959_963_984_540_054;
 
 /// How good probabilities are, beyond which class is the most probable.

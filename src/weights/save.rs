@@ -22,7 +22,7 @@ use crate::model::{TimesClipClassifier, TimesClipClassifierConfig};
 const VISION: &str = "vision.vision_model.";
 
 /// Saves all weights of a classifier as safetensors: trained and frozen ones, running statistics,
-/// and what features are standardised by.
+/// and what features are standardized by.
 ///
 /// Names are those of the fields, layouts are PyTorch's (`docs/safetensors.md` has the table). All
 /// is in single precision, which holds the halves of a frozen encoder exactly. The file says with
