@@ -153,7 +153,7 @@ impl ColumnNorm<'_> {
                     .valid
                     .is_none_or(|valid| valid[chunk * SUMMED_ROWS + i] != 0)
                 {
-                    true => along(gradient, row, &line.slope, &line.tilt, &line.level),
+                    true => along(gradient, row, [&line.slope, &line.tilt, &line.level]),
                     false => gradient.fill(0.0),
                 }
             }
