@@ -14,10 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..FitOptions::default()
     };
     let model = TimesClip::fit(&train, &options)?;
-    println!(
-        "accuracy {:.3}",
-        model.evaluate(&test)?.accuracy
-    );
+    println!("accuracy {:.3}", model.evaluate(&test)?.accuracy);
 
     let path = std::env::temp_dir().join("vowels.safetensors");
     model.save(&path)?;

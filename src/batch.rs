@@ -1,6 +1,6 @@
 //! The seam: the only place where host data becomes tensors.
 //!
-//! A [`TimesClipBatcher`] gathers samples on the host (their values normalised, their pictures
+//! A [`TimesClipBatcher`] gathers samples on the host (their values normalized, their pictures
 //! read from a cache, all in parallel) into a [`HostBatch`], which moves to a device in one step.
 //! Values, pictures, target and id of a row all come from one read of one sample.
 
@@ -11,6 +11,7 @@ use burn::tensor::{Int, Tensor};
 use bytes::Bytes;
 use rayon::prelude::*;
 
+mod augmentation;
 mod buffers;
 mod chunks;
 mod device;
@@ -19,6 +20,7 @@ mod host;
 mod masks;
 mod source;
 
+pub use augmentation::Augmentation;
 pub use device::DeviceCache;
 pub use error::{BatchError, DeviceCacheError};
 pub use host::HostBatch;
@@ -37,7 +39,7 @@ use crate::raster::{Palette, PixelBlend, PixelStatistics};
 /// Which views of its samples a batch carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchViews {
-    /// The normalised values.
+    /// The normalized values.
     pub series: bool,
     /// The pictures.
     pub pictures: bool,
@@ -63,7 +65,7 @@ pub struct TimesClipBatcher {
 }
 
 impl TimesClipBatcher {
-    /// A batcher that normalises values with `normalizer` and paints pictures in the default
+    /// A batcher that normalizes values with `normalizer` and paints pictures in the default
     /// palette, shifted and scaled by CLIP's pixel statistics.
     pub fn new(normalizer: Normalizer, views: BatchViews) -> Self {
         let (palette, statistics) = (Palette::default(), PixelStatistics::default());
@@ -100,6 +102,11 @@ impl TimesClipBatcher {
         Self { views, ..self }
     }
 
+    /// Which views its batches carry.
+    pub fn views(&self) -> BatchViews {
+        self.views
+    }
+
     /// Reads the samples at `indices`, in that order.
     ///
     /// # Errors
@@ -112,7 +119,7 @@ impl TimesClipBatcher {
         images: &dyn CachedImageDataset,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let mut batch = self.gather_samples(images, indices)?;
+        let mut batch = self.gather_samples(&read_samples(images, indices)?);
         if self.views.pictures {
             let rows = Rows::Here(read_masks(images, indices, &self.buffers)?);
             batch.vision = Some(self.pictures(images, rows));
@@ -133,7 +140,7 @@ impl TimesClipBatcher {
         features: &FeatureStore,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let mut batch = self.gather_samples(images, indices)?;
+        let mut batch = self.gather_samples(&read_samples(images, indices)?);
         if self.views.pictures {
             let rows = Rows::Here(read_features(features, indices)?);
             batch.vision = Some(HostFeatures::of(features, rows));
@@ -141,24 +148,35 @@ impl TimesClipBatcher {
         Ok(batch)
     }
 
-    fn gather_samples(
+    /// As [`gather`](Self::gather), of one augmented view of every sample, with pictures drawn of it.
+    ///
+    /// # Errors
+    /// [`BatchError`] if a sample cannot be read.
+    ///
+    /// # Panics
+    /// If `indices` is empty, or pictures are to be gathered and `augmentation` draws none.
+    pub fn gather_view(
         &self,
         images: &dyn CachedImageDataset,
+        (augmentation, view): (&Augmentation, usize),
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        assert!(!indices.is_empty(), "a batch of 0 samples");
-        let read = |&index: &usize| {
-            images
-                .sample(index)
-                .map_err(|source| BatchError::Sample { index, source })
-        };
-        let samples = indices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(HostBatch {
+        let samples = augmentation.views(&read_samples(images, indices)?, view);
+        let mut batch = self.gather_samples(&samples);
+        if self.views.pictures {
+            let rows = Rows::Here(augmentation.draw(&samples, &self.buffers));
+            batch.vision = Some(self.pictures(images, rows));
+        }
+        Ok(batch)
+    }
+
+    fn gather_samples(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostBatch {
+        HostBatch {
             ids: samples.iter().map(|sample| sample.id).collect(),
             targets: samples.iter().map(|sample| sample.label).collect(),
-            series: self.views.series.then(|| self.gather_series(&samples)),
+            series: self.views.series.then(|| self.gather_series(samples)),
             vision: None,
-        })
+        }
     }
 
     fn gather_series(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostSeries {
@@ -227,6 +245,20 @@ impl TimesClipBatcher {
     }
 }
 
+/// Reads some samples.
+fn read_samples<'a>(
+    images: &'a dyn CachedImageDataset,
+    indices: &[usize],
+) -> Result<Vec<Cow<'a, LabeledSeries>>, BatchError> {
+    assert!(!indices.is_empty(), "a batch of 0 samples");
+    let read = |&index: &usize| {
+        images
+            .sample(index)
+            .map_err(|source| BatchError::Sample { index, source })
+    };
+    indices.iter().map(read).collect()
+}
+
 /// Reads the masks of some samples, in parallel.
 ///
 /// # Shapes
@@ -287,6 +319,7 @@ pub struct TimesClipBatch<B: Backend> {
 mod tests {
     use super::*;
     use crate::cache::UncachedImages;
+    use crate::data::augment::{AugmentConfig, Augmenter};
     use crate::data::normalize::Normalization;
     use crate::data::{Series, SeriesDataset};
     use crate::raster::PlotStyle;
@@ -369,6 +402,30 @@ mod tests {
                 .valid,
             None
         );
+    }
+
+    #[test]
+    fn values_and_pictures_are_of_the_same_view() {
+        let style = PlotStyle {
+            side_px: 16,
+            ..PlotStyle::default()
+        };
+        let images = UncachedImages::new(set(), &style).unwrap();
+        let augmenter = Augmenter::new(AugmentConfig::default(), 7).unwrap();
+        let augmentation = Augmentation::new(augmenter.clone());
+        let augmentation = augmentation.with_pictures(&style).unwrap();
+        let batcher = batcher(&set());
+        let source = BatchSource::new(&images, &batcher);
+        for view in [1, 2] {
+            let found = source
+                .augmented(&augmentation, view)
+                .gather(&[3, 0])
+                .unwrap();
+            let made = UncachedImages::new(augmenter.view_of(&set(), view), &style).unwrap();
+            let expected = BatchSource::new(&made, &batcher).gather(&[3, 0]).unwrap();
+            assert!(found == expected, "view {view}");
+            assert!(found != source.gather(&[3, 0]).unwrap(), "view {view}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use crate::cache::store::{BuildOptions, BuildPhase, BuildProgress, BuiltShar
 use codec::CodecError;
 use disk::StoreDefect;
 
-/// Labelled series with the pictures of their variates.
+/// Labeled series with the pictures of their variates.
 ///
 /// Object safe; reads take `&self` and may come from several threads at once. Whatever the
 /// implementation, the masks of an index are those of drawing the very series that
@@ -57,7 +57,7 @@ pub trait CachedImageDataset: Send + Sync {
     /// Width and height of a picture in pixels.
     fn side_px(&self) -> usize;
 
-    /// The labelled series of the sample at `index`.
+    /// The labeled series of the sample at `index`.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ pub enum CacheError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

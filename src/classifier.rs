@@ -4,6 +4,7 @@
 //! Built of what is public below: kernels and the closed form, caches, batches, the generic
 //! classifier and its trainer.
 
+mod encoders;
 mod error;
 mod evaluation;
 mod features;
@@ -37,6 +38,7 @@ pub use train::{FoldReport, NetworkReport};
 use crate::backend::BackendChoice;
 use crate::closed_form::ClosedForm;
 use crate::closed_form::pool::LogPool;
+use crate::data::read::TableSchema;
 use crate::data::{LabeledSeries, Series, SeriesDataset};
 use crate::modalities::Modalities;
 use crate::model::ParameterCount;
@@ -89,6 +91,14 @@ pub struct TimesClip {
     closed_form: Option<(Features, ClosedForm)>,
     network: Option<Box<dyn Network>>,
     pool: LogPool,
+}
+
+/// What the predictors of a model say of a batch.
+struct Answers {
+    /// Probabilities by each predictor, `[samples, n_classes]`.
+    rows: Vec<Vec<f32>>,
+    /// What else the networks say, if there are any.
+    outputs: Option<Vec<NetworkOutput>>,
 }
 
 /// Where a model is loaded to.
@@ -191,15 +201,10 @@ impl TimesClip {
         samples: impl Into<Samples<'a>>,
     ) -> Result<Vec<Vec<f32>>, PredictError> {
         let Samples(samples) = samples.into();
-        let Some(network) = &self.network else {
-            let modalities = self.modalities();
-            return Err(PredictError::NoEmbedding { modalities });
-        };
         let mut embeddings = Vec::with_capacity(samples.len());
         for batch in samples.chunks(BATCH) {
             self.check(batch, embeddings.len())?;
-            let outputs = network.forward(self.unlabeled(batch)?)?;
-            embeddings.extend(outputs.into_iter().map(|output| output.embedding));
+            embeddings.extend(self.embed_batch(batch)?);
         }
         Ok(embeddings)
     }
@@ -247,6 +252,30 @@ impl TimesClip {
         self.record.options.modalities
     }
 
+    /// How tables for it are read: names of the variates, roles of the columns.
+    pub fn schema(&self) -> &TableSchema {
+        &self.record.schema
+    }
+
+    /// The same model, for tables like those that it was fitted to.
+    ///
+    /// # Panics
+    /// If the schema has other variates or classes than the model.
+    #[must_use]
+    pub fn with_schema(mut self, schema: TableSchema) -> Self {
+        let (found, expected) = (schema.n_variates, self.n_variates());
+        assert_eq!(
+            found, expected,
+            "{found} variates for a model of {expected}"
+        );
+        assert_eq!(
+            schema.class_names, self.record.class_names,
+            "the schema has other classes than the model"
+        );
+        self.record.schema = schema;
+        self
+    }
+
     /// The options it was fitted by.
     pub fn options(&self) -> &FitOptions {
         &self.record.options
@@ -277,6 +306,7 @@ impl TimesClip {
     ) -> Self {
         if let Some((features, head)) = &closed_form {
             record.kernels = features.kernels.as_ref().map(|k| k.state().clone());
+            record.encoders = features.encoder_state().cloned();
             record.closed_form = Some(head.state().clone());
         }
         let pool = LogPool {
@@ -291,24 +321,33 @@ impl TimesClip {
         }
     }
 
+    /// Embeddings by the networks; without them by the frozen encoders.
+    fn embed_batch(&self, batch: &[(u64, &Series)]) -> Result<Vec<Vec<f32>>, PredictError> {
+        if let Some(network) = &self.network {
+            let outputs = network.forward(self.unlabeled(batch)?)?;
+            return Ok(outputs.into_iter().map(|output| output.embedding).collect());
+        }
+        let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
+        let embeddings = match &self.closed_form {
+            Some((features, _)) => features.embed(&series)?,
+            None => None,
+        };
+        let modalities = self.modalities();
+        embeddings.ok_or(PredictError::NoEmbedding { modalities })
+    }
+
     /// Answers for at most [`BATCH`] series, of which the first is number `start`.
     fn predict_batch(
         &self,
         batch: &[(u64, &Series)],
         start: usize,
     ) -> Result<Vec<Prediction>, PredictError> {
-        let (answers, outputs) = self.answers(batch, start)?;
-        Ok(self.pooled(batch, &answers, outputs.as_deref()))
+        Ok(self.pooled(batch, &self.answers(batch, start)?))
     }
 
     /// Predictions from the answers of all predictors to a batch.
-    fn pooled(
-        &self,
-        batch: &[(u64, &Series)],
-        answers: &[Vec<f32>],
-        outputs: Option<&[NetworkOutput]>,
-    ) -> Vec<Prediction> {
-        let members: Vec<&[f32]> = answers.iter().map(Vec::as_slice).collect();
+    fn pooled(&self, batch: &[(u64, &Series)], answers: &Answers) -> Vec<Prediction> {
+        let members: Vec<&[f32]> = answers.rows.iter().map(Vec::as_slice).collect();
         let pooled = self.pool.pool(&members);
         let rows = batch
             .iter()
@@ -322,7 +361,10 @@ impl TimesClip {
                 label: self.class_names()[class].clone(),
                 probability: row[class],
                 probabilities: row.to_vec(),
-                variate_weights: outputs.and_then(|outputs| outputs[i].variate_weights.clone()),
+                variate_weights: answers
+                    .outputs
+                    .as_ref()
+                    .and_then(|outputs| outputs[i].variate_weights.clone()),
             }
         });
         predictions.collect()
@@ -336,29 +378,23 @@ impl TimesClip {
         names.zip(self.pool.weights.iter().copied()).collect()
     }
 
-    /// Probabilities by every predictor, `[samples, n_classes]` each, in the order of the pool; and
-    /// what else the networks say.
-    fn answers(
-        &self,
-        batch: &[(u64, &Series)],
-        start: usize,
-    ) -> Result<(Vec<Vec<f32>>, Option<Vec<NetworkOutput>>), PredictError> {
+    /// The answers of every predictor, in the order of the pool.
+    fn answers(&self, batch: &[(u64, &Series)], start: usize) -> Result<Answers, PredictError> {
         self.check(batch, start)?;
-        let mut answers = Vec::new();
+        let mut rows = Vec::new();
         if let Some((features, head)) = &self.closed_form {
             let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
-            let rows = features.rows(&series)?;
-            answers.push(head.probabilities(&rows));
+            rows.push(head.probabilities(&features.rows(&series)?));
         }
         let outputs = match &self.network {
             Some(network) => Some(network.forward(self.unlabeled(batch)?)?),
             None => None,
         };
         if let Some(outputs) = &outputs {
-            let rows = outputs.iter().flat_map(|output| &output.probabilities);
-            answers.push(rows.copied().collect());
+            let row = outputs.iter().flat_map(|output| &output.probabilities);
+            rows.push(row.copied().collect());
         }
-        Ok((answers, outputs))
+        Ok(Answers { rows, outputs })
     }
 
     fn check(&self, batch: &[(u64, &Series)], start: usize) -> Result<(), PredictError> {

@@ -106,7 +106,7 @@ impl ClosedForm {
         targets: &Targets<'_>,
         config: &RidgeConfig,
     ) -> Result<ClosedFormFit, ClosedFormError> {
-        if config.alphas.is_empty() || config.alphas.iter().any(|alpha| !(*alpha > 0.0)) {
+        if config.alphas.is_empty() || !config.alphas.iter().copied().all(is_positive) {
             return Err(ClosedFormError::Alphas);
         }
         rows::check(rows)?;
@@ -125,6 +125,10 @@ impl ClosedForm {
             fit_on(&Primal::new(rows, &prepared)?, &prepared, config)
         }
     }
+}
+
+fn is_positive(x: f64) -> bool {
+    x > 0.0 && x.is_finite()
 }
 
 fn fit_on(
@@ -315,7 +319,7 @@ mod tests {
     #[test]
     fn answers_equal_those_of_scikit_learn_and_of_refitting() {
         let cases = Case::all();
-        assert_eq!(cases.len(), 7);
+        assert_eq!(cases.len(), 8);
         for case in &cases {
             let (table, targets) = (case.table(), case.prepared());
             let dual = Dual::new(&table, &targets).unwrap();
@@ -388,8 +392,8 @@ mod tests {
         fit(&table, &labels, 4);
         let twice = FeatureTable::new([0.0, 1.0, 1.0, 0.5, 0.2, 0.1].repeat(2), block(2)).unwrap();
         fit(&twice, &[0, 1, 0, 0, 1, 0], 2);
-        let (table, labels) = turns(1200, 1000, 30);
-        fit(&table, &labels, 1000);
+        let (table, labels) = turns(240, 200, 20);
+        fit(&table, &labels, 200);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! hundred numbers a picture in its place. The numbers are those that the classifier itself would
 //! have computed: on the CPU in every bit, elsewhere within the rounding of the backend.
 
+mod line_plots;
+
 use std::fmt;
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -23,6 +25,8 @@ use crate::cache::features::{
 use crate::cache::store::{BuildOptions, BuiltShard, Shard};
 use crate::model::VisionInput;
 use crate::model::VisionTower;
+
+pub use line_plots::{PlotAxes, PlotReader, PlotSeer};
 
 /// Bytes of masks that are encoded at a time, or what an encoder takes in one pass if that is more:
 /// little to do again after a kill.

@@ -59,6 +59,33 @@ impl Default for KernelConfig {
 }
 
 impl KernelConfig {
+    /// The same kernels, or fewer if they have more than `most_features` for series of `n_steps`:
+    /// then at most two fifths of them are Hydra's where there is also MiniRocket, which has at
+    /// least its 84 kernels.
+    ///
+    /// For sets of many samples, whose ridge is solved by a matrix of the features' size.
+    #[must_use]
+    pub fn within(mut self, most_features: usize, n_steps: usize) -> Self {
+        let of_pair = Hydra::features_of_pair(n_steps.max(N_TAPS));
+        let wanted = self.hydra_groups / 2 * of_pair;
+        if self.mini_features + wanted <= most_features {
+            return self;
+        }
+        let (share, kept) = match self.mini_features {
+            0 => (most_features, 0),
+            _ => (most_features * 2 / 5, mini_rocket::N_KERNELS),
+        };
+        let n_pairs = share.min(most_features.saturating_sub(kept)) / of_pair;
+        let n_pairs = n_pairs.min(self.hydra_groups / 2);
+        self.hydra_groups = 2 * n_pairs;
+        let left = most_features.saturating_sub(n_pairs * of_pair);
+        if self.mini_features > 0 {
+            let rounded = left / mini_rocket::N_KERNELS * mini_rocket::N_KERNELS;
+            self.mini_features = self.mini_features.min(rounded.max(mini_rocket::N_KERNELS));
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), KernelError> {
         let found = self.mini_features;
         if (1..mini_rocket::N_KERNELS).contains(&found) {
@@ -484,6 +511,30 @@ mod tests {
         }
         let short = fit(&hard[3..], &KernelConfig::default());
         assert_eq!(short.state().n_steps, N_TAPS);
+    }
+
+    #[test]
+    fn kernels_keep_within_a_number_of_features() {
+        let wide = KernelConfig::default();
+        assert_eq!(wide.clone().within(20_000, 100), wide);
+        for n_steps in [1, 100, 5000] {
+            for most in [100, 1000, 4096] {
+                let config = wide.clone().within(most, n_steps);
+                let series = Series::new(vec![0.0; n_steps], n_steps, 1).unwrap();
+                let transform = fit(&[series], &config);
+                let found = transform.n_features();
+                assert!(
+                    found <= most && found + 2 * 84 > most,
+                    "{found} of {most}: {config:?}"
+                );
+            }
+        }
+        let hydra = KernelConfig {
+            mini_features: 0,
+            ..wide
+        };
+        let config = hydra.within(4096, 100);
+        assert_eq!((config.mini_features, config.hydra_groups), (0, 64));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Scores of a classifier on a whole set, from its confusion matrix.
+//! Scores of a classifier on a whole set: of its answers, from their confusion matrix, and of its
+//! probabilities.
 //!
 //! A score that is not defined (the precision of a class that was never predicted, the recall of
 //! a class without samples) is `None`, never 0. A macro average is the plain mean over the classes
@@ -7,7 +8,11 @@
 //! predicted at least once. A class that has samples and is never predicted always has an F1 of 0,
 //! so that macro F1 shows it even where macro precision does not.
 
+mod calibration;
+
 use serde::{Deserialize, Serialize};
+
+pub use calibration::{CalibrationMetrics, ReliabilityBin, most_probable, wilson_interval};
 
 /// How often each class was taken for each other; rows are true classes, columns predicted ones.
 ///
@@ -83,6 +88,12 @@ impl ConfusionMatrix {
     pub fn f1(&self, class: usize) -> Option<f64> {
         let right = self.counts[class][class];
         share(2 * right, self.support(class) + self.predicted(class))
+    }
+
+    /// Mean recall of the classes that have samples; `None` of no samples. The macro recall by the
+    /// name it has as a score that choices are made by.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        mean((0..self.counts.len()).map(|class| self.recall(class)))
     }
 
     /// All scores together; macro averages as the module says.

@@ -11,12 +11,14 @@ mod fingerprint;
 mod freeze;
 mod frozen;
 mod fused;
+mod halving;
 mod head;
 mod input;
 pub mod loss;
 mod output;
 mod passes;
 mod patches;
+mod reading;
 mod selection;
 mod standardize;
 mod tap;
@@ -39,12 +41,18 @@ pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
 pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
+pub use reading::{ReadingEncoder, ReadingEncoderConfig};
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
-pub use tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens};
+pub use tokenizer::{
+    ConvolutionTokenizer, ConvolutionTokenizerConfig, SeriesTokenizer, SeriesTokenizerConfig,
+    SeriesTokens, TimeConvolutions, TokenizerConfig,
+};
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
-pub use vision::{PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig};
+pub use vision::{
+    PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
+};
 
 use crate::model::loss::TimesClipLoss;
 use embed::embed;
@@ -108,8 +116,13 @@ impl TimesClipClassifierConfig {
         let language = self.mode.reads();
         let language = language.then(|| self.language.init(self.n_variates, d, device));
         let selection = (self.mode == ModelMode::Dual).then(|| self.selection.init(d, device));
-        let n_views = if self.mode == ModelMode::Dual { 3 } else { 1 };
-        let d_pooled = n_views * self.pooling.width(self.n_variates, d);
+        let n_read = self.language.tokenizer.n_embeddings(self.n_variates);
+        let [seen, read] = [self.n_variates, n_read].map(|n| self.pooling.width(n, d));
+        let d_pooled = match self.mode {
+            ModelMode::Dual => seen + read + seen,
+            ModelMode::LanguageOnly => read,
+            ModelMode::VisionOnly => seen,
+        };
         TimesClipClassifier {
             vision,
             language,
@@ -289,13 +302,23 @@ impl<B: Backend> TimesClipClassifier<B> {
         tower.is_frozen().then_some(tower)
     }
 
-    /// The branches alone, sharing their weights.
+    /// The branches that look at one sample at a time, sharing their weights: those that may embed
+    /// a batch in parts.
     #[cfg(feature = "train")]
-    pub(crate) fn branches(&self) -> Branches<B> {
+    pub(crate) fn separable_branches(&self) -> Branches<B> {
+        let separable = |branch: &&LanguageBranch<B>| !branch.looks_across_samples();
         Branches {
             vision: self.vision.clone(),
-            language: self.language.clone(),
+            language: self.language.as_ref().filter(separable).cloned(),
         }
+    }
+
+    /// The language branch, if it must embed whole batches: the norms of its convolutions are over
+    /// all their samples.
+    #[cfg(feature = "train")]
+    pub(crate) fn inseparable_language(&self) -> Option<&LanguageBranch<B>> {
+        let language = self.language.as_ref();
+        language.filter(|branch| branch.looks_across_samples())
     }
 
     /// Variates of the samples it is for.
@@ -336,7 +359,9 @@ impl<B: Backend> TimesClipClassifier<B> {
         let pool = |x| self.pooling.forward(x);
         match (seen, read, &self.selection) {
             (Some(seen), Some(read), Some(selection)) => {
-                let (selected, attention) = selection.forward(seen.clone() + read.clone());
+                // What was read of all variates together goes with each.
+                let each = read.clone().expand(seen.dims());
+                let (selected, attention) = selection.forward(seen.clone() + each);
                 let pooled = Tensor::cat(vec![pool(seen), pool(read), pool(selected)], 1);
                 (pooled, Some(attention))
             }

@@ -28,6 +28,7 @@
 //! integers and of IEEE numbers (`+ - * /` and square roots, which are exactly rounded), never
 //! fused or reordered, and no picture depends on another.
 
+mod axes;
 mod coverage;
 mod filter;
 mod jitter;
@@ -42,6 +43,7 @@ use std::fmt;
 use rayon::prelude::*;
 use tiny_skia::PathBuilder;
 
+pub use self::axes::AxisReader;
 pub use self::jitter::ColorJitter;
 use self::layout::Layout;
 use self::outline::{Pen, Piece};

@@ -6,12 +6,14 @@
 
 #[cfg(feature = "burn-train")]
 mod adapter;
+mod average;
 mod checkpoint;
 mod config;
 mod data;
 mod epoch;
 mod error;
 mod evaluate;
+mod learner;
 mod loader;
 mod observer;
 mod optimizer;
@@ -27,7 +29,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
-pub use config::TrainingConfig;
+pub use config::{KeptEpoch, TrainingConfig};
 pub use data::TrainingData;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, Prediction, evaluate, predict};
@@ -40,15 +42,16 @@ use crate::model::TimesClipClassifier;
 use data::check_targets;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
 use evaluate::{evaluate_on, rows};
+use learner::Learner;
 use loader::for_each_batch;
-use optimizer::GroupedAdamW;
 use parallel::Replicas;
 use state::RunState;
 
 /// What training gives.
 #[derive(Debug)]
 pub struct Trained<B: AutodiffBackend> {
-    /// The classifier of the best epoch, without autodiff: ready to predict.
+    /// The classifier of the best epoch, without autodiff: ready to predict. Without validation
+    /// samples no epoch is chosen, and it is that of the last.
     pub model: TimesClipClassifier<B::InnerBackend>,
     /// The best epoch, counted from 1; `None` if not one was completed.
     pub best_epoch: Option<usize>,
@@ -117,7 +120,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         Self { devices, ..self }
     }
 
-    /// Where the optimiser is.
+    fn n_epochs(&self) -> usize {
+        self.config.n_epochs(self.data.train.len())
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        loader::n_batches(self.data.train.len(), self.config.batch_size)
+    }
+
+    /// Where the optimizer is.
     fn device(&self) -> &'a B::Device {
         &self.devices[0]
     }
@@ -134,7 +145,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     ) -> Result<Trained<B>, TrainError> {
         let mut run = self.start(model)?;
         let mut stopped = StopReason::Finished;
-        while run.state.next_epoch() <= self.config.epochs {
+        let n_epochs = self.n_epochs();
+        while run.state.next_epoch() <= n_epochs {
             if self
                 .config
                 .early_stopping
@@ -150,13 +162,13 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
                     .history
                     .last()
                     .is_some_and(|last| observer.on_epoch(last).is_break());
-            if asked && run.state.next_epoch() <= self.config.epochs {
+            if asked && run.state.next_epoch() <= n_epochs {
                 stopped = StopReason::Interrupted;
                 break;
             }
         }
         Ok(Trained {
-            model: run.best,
+            model: *run.best,
             best_epoch: run.state.best().map(|best| best.epoch),
             history: run.state.history,
             epoch_seconds: run.state.epoch_seconds,
@@ -167,31 +179,31 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     /// A run at its beginning, or where its last checkpoint left it.
     fn start(&self, model: TimesClipClassifier<B>) -> Result<Run<'a, B>, TrainError> {
         self.data.check_model(&model)?;
-        let config = self.config;
-        let mut optimizer = GroupedAdamW::new(config.weight_decay, config.max_grad_norm);
-        let (mut model, mut best, mut state) = (model.clone(), model.valid(), RunState::default());
+        let mut learner = Learner::new(Box::new(model), self.config);
+        let mut best = Box::new(learner.model().valid());
+        let mut state = RunState::default();
         if self
             .checkpoints
             .is_none_or(|checkpoints| !checkpoints.has_last())
         {
             best = self.standardized(best)?;
-            model = model.with_fixed_of(&best);
+            learner.share_fixed(&best);
             if let Some(checkpoints) = self.checkpoints {
                 checkpoints.save_frozen(&best)?;
                 checkpoints.save_best(&best)?;
-                checkpoints.save_last(&model, &optimizer, &state)?;
+                checkpoints.save_last(&learner, &state)?;
             }
         }
         // Loading also what was just written makes the first start and a resumed one alike.
         if let Some(checkpoints) = self.checkpoints {
-            best = checkpoints.load_best(best, self.device())?;
-            model = model.with_fixed_of(&best);
-            (model, optimizer, state) = checkpoints.load_last(model, optimizer, self.device())?;
+            best = Box::new(checkpoints.load_best(*best, self.device())?);
+            learner.share_fixed(&best);
+            state = checkpoints.load_last(&mut learner, self.device())?;
         }
         Ok(Run {
-            replicas: Replicas::of(&model, self.devices),
-            model: Some(model),
-            optimizer,
+            replicas: Replicas::of(learner.model(), self.devices),
+            learner,
+            unsaved: Unsaved::default(),
             state,
             best,
         })
@@ -211,8 +223,12 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let Some(sums) = self.train_epoch(run, epoch, observer)? else {
             return Ok(ControlFlow::Break(()));
         };
-        let model = run.model().valid();
-        let (valid_loss, valid_accuracy) = self.validate(epoch, &run.replicas, &model)?;
+        let model = run.learner.snapshot();
+        let replicas = match run.learner.is_averaged() {
+            true => Replicas::of(&model, self.devices),
+            false => run.replicas.valid(),
+        };
+        let (valid_loss, valid_accuracy) = self.validate(epoch, &replicas, &model)?;
         let schedule = self.config.schedule;
         run.state
             .schedule
@@ -226,18 +242,33 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             valid_accuracy,
             learning_rate: sums.learning_rate,
         };
-        let is_best = run.state.push(record, started.elapsed().as_secs_f64());
-        if let Some(checkpoints) = self.checkpoints {
-            if is_best {
-                checkpoints.save_best(&model)?;
-            }
-            checkpoints.save_last(run.model(), &run.optimizer, &run.state)?;
-        }
+        let is_best = run
+            .state
+            .push(record, started.elapsed().as_secs_f64(), self.config.keep);
         if is_best {
             run.best = model;
         }
+        run.unsaved.add(self.steps_per_epoch(), is_best);
+        self.save(run)?;
         self.devices.iter().for_each(B::memory_cleanup);
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Writes a checkpoint, if it is time for one.
+    fn save(&self, run: &mut Run<'_, B>) -> Result<(), TrainError> {
+        let Some(checkpoints) = self.checkpoints else {
+            return Ok(());
+        };
+        let is_last = run.state.next_epoch() > self.n_epochs();
+        if !is_last && run.unsaved.steps < checkpoints.interval() {
+            return Ok(());
+        }
+        if run.unsaved.best {
+            checkpoints.save_best(&run.best)?;
+        }
+        checkpoints.save_last(&run.learner, &run.state)?;
+        run.unsaved = Unsaved::default();
+        Ok(())
     }
 
     /// The steps of one epoch; `None` if the observer stopped them.
@@ -251,23 +282,21 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             batch_size, seed, ..
         } = *self.config;
         let order = loader::shuffled(self.data.train, seed, epoch);
-        let n_steps = loader::n_batches(order.len(), batch_size);
+        let (n_steps, n_epochs) = (self.steps_per_epoch(), self.n_epochs());
         let (mut sums, mut step) = (EpochSums::default(), 0);
         let source = self.data.source_of_epoch(epoch);
         let result = for_each_batch(source, &order, batch_size, |batch| {
             // In its middle, where the rate is zero at neither end of a schedule.
             let progress = (epoch - 1) as f64 + (step as f64 + 0.5) / n_steps as f64;
             step += 1;
-            let factor =
-                run.state
-                    .schedule
-                    .factor(self.config.schedule, progress, self.config.epochs);
+            let schedule = &run.state.schedule;
+            let factor = schedule.factor(self.config.schedule, progress, n_epochs);
             sums.learning_rate = self.config.learning_rate * factor;
-            check_targets(&batch, run.model()).map_err(Stop::Failed)?;
+            check_targets(&batch, run.learner.model()).map_err(Stop::Failed)?;
             let targets = batch.targets().to_vec();
             let batch = self.recolored(batch, epoch, step);
-            let model = run.take_model();
-            let pass = run.replicas.forward(&model, batch);
+            let model = run.learner.model();
+            let pass = run.replicas.forward(model, batch);
             let loss = pass.loss();
             if !loss.is_finite() {
                 return Err(Stop::Failed(TrainError::NonFiniteLoss {
@@ -278,10 +307,10 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             }
             let (contrastive, logits) = (pass.contrastive(), rows(pass.logits()));
             sums.add(loss, contrastive, &targets, &logits);
-            let gradients = pass.backward(&run.replicas, &model);
-            let model = run.optimizer.step(sums.learning_rate, model, gradients);
-            run.replicas.follow(&model);
-            run.model = Some(model);
+            let gradients = pass.backward(&run.replicas, model);
+            let n = (epoch - 1) * n_steps + step;
+            run.learner.step(sums.learning_rate, gradients, n);
+            run.replicas.follow(run.learner.model());
             match observer.on_step(StepEvent {
                 epoch,
                 step,
@@ -314,15 +343,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     fn validate(
         &self,
         epoch: usize,
-        replicas: &Replicas<'_, B>,
+        replicas: &Replicas<'_, B::InnerBackend>,
         model: &TimesClipClassifier<B::InnerBackend>,
     ) -> Result<(Option<f64>, Option<f64>), TrainError> {
         if self.data.valid.is_empty() {
             return Ok((None, None));
         }
         let TrainingData { source, valid, .. } = self.data;
-        let (replicas, batch_size) = (replicas.valid(), self.config.batch_size);
-        let evaluation = evaluate_on(&replicas, model, source, valid, batch_size)?;
+        let batch_size = self.config.batch_size;
+        let evaluation = evaluate_on(replicas, model, source, valid, batch_size)?;
         if !evaluation.loss.is_finite() {
             let loss = evaluation.loss;
             return Err(TrainError::NonFiniteValidation { epoch, loss });
@@ -331,22 +360,27 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
     }
 }
 
-/// A run in progress. The model is absent only while a step is being taken.
+/// A run in progress.
 struct Run<'a, B: AutodiffBackend> {
     replicas: Replicas<'a, B>,
-    model: Option<TimesClipClassifier<B>>,
-    optimizer: GroupedAdamW<B, TimesClipClassifier<B>>,
+    learner: Learner<B>,
+    unsaved: Unsaved,
     state: RunState,
-    best: TimesClipClassifier<B::InnerBackend>,
+    best: Box<TimesClipClassifier<B::InnerBackend>>,
 }
 
-impl<B: AutodiffBackend> Run<'_, B> {
-    fn model(&self) -> &TimesClipClassifier<B> {
-        self.model.as_ref().expect("every step puts the model back")
-    }
+/// What was done since the last checkpoint.
+#[derive(Default)]
+struct Unsaved {
+    steps: usize,
+    /// Whether an epoch was better than all before.
+    best: bool,
+}
 
-    fn take_model(&mut self) -> TimesClipClassifier<B> {
-        self.model.take().expect("every step puts the model back")
+impl Unsaved {
+    fn add(&mut self, steps: usize, best: bool) {
+        self.steps += steps;
+        self.best |= best;
     }
 }
 

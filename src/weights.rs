@@ -39,8 +39,11 @@
 mod agreement;
 mod architecture;
 mod assign;
+#[cfg(feature = "builtin")]
+pub mod builtin;
 mod checkpoint;
 mod classifier;
+mod encoder;
 mod error;
 mod fields;
 mod file;
@@ -54,6 +57,7 @@ mod tensors;
 mod torch;
 
 pub use checkpoint::{Checkpoint, HostTensor};
+pub use encoder::{save_reading, save_vision};
 pub use error::{TensorProblem, WeightsError};
 pub use pixels::PixelNorm;
 pub use save::save_classifier;

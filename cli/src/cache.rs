@@ -13,9 +13,11 @@ use timesclip::cache::disk::StoreHeader;
 use timesclip::cache::features::FeatureHeader;
 use timesclip::cache::store::{BuiltShard, FoundStore, Shard, StoreKind, find_stores, join};
 use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
-use timesclip::data::read::read_with;
-use timesclip::data::{ReadOptions, SeriesDataset};
+use timesclip::data::SeriesDataset;
+use timesclip::data::read::Labels;
 use timesclip::raster::PlotStyle;
+
+use crate::read::{ReadFlags, read};
 
 /// Prints a line of results; a reader that has gone away is an error of its own.
 macro_rules! line {
@@ -30,7 +32,7 @@ pub(crate) enum CacheCommand {
     /// Draw all pictures of a data set into a store; an interrupted build is resumed
     Build {
         #[command(flatten)]
-        data: Data,
+        data: Box<Data>,
         /// Folder of the stores; it is made if need be
         #[arg(long)]
         dir: PathBuf,
@@ -76,11 +78,10 @@ pub(crate) enum CacheCommand {
 /// The pictures that are meant.
 #[derive(Debug, Args)]
 pub(crate) struct Data {
-    /// A .ts file, or a CSV table with its class in the last column
+    /// Series, in any format that `train` reads
     file: PathBuf,
-    /// Number of variates of a CSV table
-    #[arg(long)]
-    variates: Option<usize>,
+    #[command(flatten)]
+    read: ReadFlags,
     /// Width and height of a picture in pixels
     #[arg(long, default_value_t = 224)]
     side: usize,
@@ -88,15 +89,12 @@ pub(crate) struct Data {
 
 impl Data {
     fn read(&self) -> Result<(SeriesDataset, PlotStyle)> {
-        let options = ReadOptions {
-            n_variates: self.variates,
-            ..ReadOptions::default()
-        };
         let style = PlotStyle {
             side_px: self.side,
             ..PlotStyle::default()
         };
-        Ok((read_with(&self.file, &options)?.dataset, style))
+        let options = self.read.options(Labels::Optional);
+        Ok((read(&self.file, &options, false)?.dataset, style))
     }
 }
 

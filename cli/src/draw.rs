@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use timesclip::data::augment::{AugmentConfig, Augmenter};
-use timesclip::data::read::read_with;
-use timesclip::data::{LabeledSeries, ReadOptions, SeriesDataset};
+use timesclip::data::read::Labels;
+use timesclip::data::{LabeledSeries, SeriesDataset};
 use timesclip::raster::{PlotStyle, Rasterizer, XSpan, YScale, rgb8};
 
-/// Width of the grey lines between the pictures of a sheet.
+use crate::read::{ReadFlags, read};
+
+/// Width of the gray lines between the pictures of a sheet.
 const GUTTER_PX: usize = 2;
 /// Their level.
 const GUTTER_LEVEL: u8 = 224;
@@ -31,9 +33,8 @@ pub(crate) struct DrawArgs {
     /// How many samples to draw, from the first one on
     #[arg(long, default_value_t = 3)]
     samples: usize,
-    /// Number of variates of a CSV table
-    #[arg(long)]
-    variates: Option<usize>,
+    #[command(flatten)]
+    read: ReadFlags,
     /// Width and height of a picture in pixels
     #[arg(long, default_value_t = 224)]
     side: usize,
@@ -53,11 +54,8 @@ pub(crate) struct DrawArgs {
 /// # Errors
 /// If the series cannot be read or the pictures cannot be written.
 pub(crate) fn run(args: &DrawArgs) -> Result<()> {
-    let options = ReadOptions {
-        n_variates: args.variates,
-        ..ReadOptions::default()
-    };
-    let dataset = read_with(&args.file, &options)?.dataset;
+    let options = args.read.options(Labels::Optional);
+    let dataset = read(&args.file, &options, false)?.dataset;
     let rasterizer = Rasterizer::new(style(args, &dataset))?;
     let augmenter = Augmenter::new(AugmentConfig::default(), args.seed)?;
     fs::create_dir_all(&args.out)

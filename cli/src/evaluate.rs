@@ -1,14 +1,17 @@
 //! `timesclip evaluate`: the scores of a model on labeled series.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use timesclip::data::SeriesDataset;
+use timesclip::data::answers::TsmlResult;
+use timesclip::data::read::{Labels, read_like};
 use timesclip::{Evaluation, TimesClip};
 
 use crate::output::write_results;
 use crate::predict::DeviceFlags;
-use crate::read::read;
+use crate::read::ReadFlags;
 
 /// The model, and the series it is scored on.
 #[derive(Debug, Args)]
@@ -20,6 +23,11 @@ pub(crate) struct EvaluateArgs {
     /// Print all scores as JSON
     #[arg(long)]
     json: bool,
+    /// Also write the predictions as the result file that tsml-eval reads, into this folder
+    #[arg(long, value_name = "DIR")]
+    tsml: Option<PathBuf>,
+    #[command(flatten)]
+    read: ReadFlags,
     #[command(flatten)]
     device: DeviceFlags,
 }
@@ -30,8 +38,15 @@ pub(crate) struct EvaluateArgs {
 /// If model or series cannot be read or do not fit.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let model = TimesClip::load_with(&args.model, &args.device.options())?;
-    let set = read(&args.data)?;
+    let options = args.read.options(Labels::Required);
+    let set = read_like(&args.data, &options, model.schema())?.dataset;
     let evaluation = model.evaluate(&set)?;
+    for class in &evaluation.unknown_classes {
+        eprintln!("warning: the model does not know the class `{class}`: its samples are errors");
+    }
+    if let Some(folder) = &args.tsml {
+        write_tsml(folder, &set, &evaluation)?;
+    }
     write_results(None, |out| {
         match args.json {
             true => writeln!(out, "{}", serde_json::to_string_pretty(&evaluation)?)?,
@@ -45,10 +60,35 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
 pub(crate) fn summary(evaluation: &Evaluation) -> String {
     let score = |score: Option<f64>| score.map_or("undefined".to_owned(), |s| format!("{s:.4}"));
     format!(
-        "test accuracy {:.4}  balanced accuracy {}  macro F1 {}  log loss {:.4}",
+        "test accuracy {:.4}  balanced accuracy {}  macro F1 {}  log loss {:.4}  ECE {}",
         evaluation.accuracy,
         score(evaluation.balanced_accuracy),
         score(evaluation.macro_f1),
         evaluation.log_loss,
+        score(evaluation.ece),
     )
+}
+
+/// Writes the predictions as tsml-eval and aeon's benchmarking read them.
+fn write_tsml(folder: &Path, set: &SeriesDataset, evaluation: &Evaluation) -> Result<()> {
+    let names = &evaluation.class_names;
+    let known = evaluation.targets.iter().zip(&evaluation.predictions);
+    let known = known.filter_map(|(target, answer)| Some(((*target)?, answer)));
+    let (labels, probabilities): (Vec<usize>, Vec<Vec<f32>>) = known
+        .map(|(label, answer)| (label, answer.probabilities.clone()))
+        .unzip();
+    let path = TsmlResult {
+        dataset: set.name(),
+        classifier: "TimesClip",
+        resample: 0,
+        parameters: concat!("timesclip ", env!("CARGO_PKG_VERSION")),
+        class_names: names,
+        labels: &labels,
+        probabilities: &probabilities,
+        fit_milliseconds: None,
+        predict_milliseconds: None,
+    }
+    .write(folder)?;
+    eprintln!("{}", path.display());
+    Ok(())
 }

@@ -15,7 +15,8 @@ use timesclip::data::normalize::Normalization;
 use timesclip::model::{Freeze, TokenPooling, VisionTap};
 use timesclip::options::{
     AugmentWhen, Augmentation, Axis, ClassWeights, ComputeOptions, EncoderOptions, EncoderWeights,
-    KernelOptions, NetworkOptions, PictureCache, PictureOptions, Preset, Switch, TrainingOptions,
+    KernelOptions, NetworkOptions, PictureCache, PictureOptions, Preset, Switch, Tokenizer,
+    TrainingOptions,
 };
 use timesclip::raster::ColorJitter;
 use timesclip::{Effort, FitOptions, Modalities};
@@ -120,7 +121,10 @@ struct ModelFlags {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Training")]
 struct TrainingFlags {
-    /// Passes over the training samples [default: as many as make 600 optimizer steps]
+    /// Optimizer steps of each network [default: 600, or three epochs if that is more]
+    #[arg(long, value_name = "N", conflicts_with = "epochs")]
+    steps: Option<usize>,
+    /// Passes over the training samples, in the place of --steps
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// Samples of a step [default: 8 below 100 samples, else 16; 64 for the CLIP presets]
@@ -138,6 +142,10 @@ struct TrainingFlags {
     /// Weight decay of matrices
     #[arg(long, value_name = "X", default_value_t = TrainingOptions::default().weight_decay)]
     weight_decay: f32,
+    /// Decay of the moving average of the weights, which is what predicts; 0 for none [default: the
+    /// preset's]
+    #[arg(long, value_name = "X")]
+    average_decay: Option<f64>,
     /// Epochs without a higher validation accuracy before a fold ends [default: never]
     #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<usize>,
@@ -146,12 +154,14 @@ struct TrainingFlags {
 impl TrainingFlags {
     fn options(&self) -> TrainingOptions {
         TrainingOptions {
+            steps: self.steps,
             epochs: self.epochs,
             batch_size: self.batch_size,
             learning_rate: self.lr,
             contrastive_weight: self.contrastive_weight,
             label_smoothing: self.label_smoothing,
             weight_decay: self.weight_decay,
+            average_decay: self.average_decay,
             early_stopping: self.early_stopping,
         }
     }
@@ -164,6 +174,10 @@ struct NetworkFlags {
     /// small, clip-vit-b-32 or clip-vit-b-16 (the reference's architecture), or vit-s-14
     #[arg(long, value_name = "NAME", default_value = "small")]
     preset: Preset,
+    /// How values become tokens: convolutions over all variates, or linear patches of each [default:
+    /// the preset's]
+    #[arg(long, value_name = "HOW")]
+    tokenizer: Option<Tokenizer>,
     /// Read patches of so many steps [default: the preset's]
     #[arg(long, value_name = "STEPS")]
     patch_len: Option<usize>,
@@ -188,6 +202,7 @@ impl NetworkFlags {
     fn options(&self) -> NetworkOptions {
         NetworkOptions {
             preset: self.preset,
+            tokenizer: self.tokenizer,
             patch_len: self.patch_len,
             patch_stride: self.patch_stride,
             d_model: self.d_model,

@@ -1,23 +1,29 @@
-//! `timesclip inspect`: what a model file holds, for a person or as JSON.
+//! `timesclip inspect`: what a model file or a file of series holds, for a person or as JSON.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use timesclip::TimesClip;
+use timesclip::data::read::{Labels, read_with};
 
 use crate::output::write_results;
 use crate::predict::DeviceFlags;
+use crate::read::ReadFlags;
 
 /// The file that is looked at.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Model file, or the run directory that holds one
+    /// Model file, run directory, or file of series
     file: PathBuf,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    read: ReadFlags,
     #[command(flatten)]
     device: DeviceFlags,
 }
@@ -27,50 +33,77 @@ pub(crate) struct InspectArgs {
 /// # Errors
 /// If the file cannot be read.
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
-    let model = TimesClip::load_with(&args.file, &args.device.options())?;
-    let (n_networks, count) = model.networks().unwrap_or_default();
-    let origin = model.provenance();
+    if is_model(&args.file) {
+        let model = TimesClip::load_with(&args.file, &args.device.options())?;
+        return write_results(None, |out| match args.json {
+            true => describe_json(&model, out),
+            false => describe(&model, out),
+        });
+    }
+    let read = read_with(&args.file, &args.read.options(Labels::Optional))?;
     write_results(None, |out| {
-        if args.json {
-            let content = json!({
-                "modalities": model.modalities(),
-                "class_names": model.class_names(),
-                "n_variates": model.n_variates(),
-                "networks": n_networks,
-                "parameters": count.total,
-                "closed_form_features": model.n_features(),
-                "provenance": origin,
-                "options": model.options(),
-            });
-            return Ok(writeln!(
-                out,
-                "{}",
-                serde_json::to_string_pretty(&content)?
-            )?);
+        match args.json {
+            true => serde_json::to_writer_pretty(&mut *out, &read.understanding)?,
+            false => write!(out, "{}", read.understanding.inspect())?,
         }
-        writeln!(
-            out,
-            "model       {}, {} classes, {} variates",
-            model.modalities(),
-            model.class_names().len(),
-            model.n_variates()
-        )?;
-        writeln!(out, "classes     {}", model.class_names().join(", "))?;
-        writeln!(out, "closed form {} features", model.n_features())?;
-        writeln!(out, "networks    {n_networks} of {} weights", count.total)?;
-        let [low, high] = origin.n_steps;
-        writeln!(
-            out,
-            "fitted to   {}: {} samples of {low} to {high} steps, hash {}",
-            origin.dataset, origin.n_samples, origin.fingerprint
-        )?;
-        for score in &origin.scores {
-            writeln!(
-                out,
-                "held out    {}: weight {:.2}, accuracy {:.4}, log loss {:.4}",
-                score.predictor, score.weight, score.accuracy, score.log_loss
-            )?;
-        }
-        Ok(())
+        Ok(writeln!(out)?)
     })
+}
+
+/// Whether a path is that of a model: a run directory, or a file that begins as safetensors do.
+fn is_model(path: &Path) -> bool {
+    if path.is_dir() {
+        return path.join("config.json").is_file();
+    }
+    let mut start = [0; 10];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start[8..] == *b"{\""
+}
+
+fn describe_json(model: &TimesClip, out: &mut dyn Write) -> Result<()> {
+    let (networks, count) = model.networks().unwrap_or_default();
+    let content = json!({
+        "modalities": model.modalities(),
+        "class_names": model.class_names(),
+        "n_variates": model.n_variates(),
+        "schema": model.schema(),
+        "networks": networks,
+        "parameters": count.total,
+        "closed_form_features": model.n_features(),
+        "provenance": model.provenance(),
+        "options": model.options(),
+    });
+    Ok(writeln!(
+        out,
+        "{}",
+        serde_json::to_string_pretty(&content)?
+    )?)
+}
+
+fn describe(model: &TimesClip, out: &mut dyn Write) -> Result<()> {
+    let (networks, count) = model.networks().unwrap_or_default();
+    let origin = model.provenance();
+    let [low, high] = origin.n_steps;
+    let variates = match model.schema().variates.as_slice() {
+        [] => format!("{}", model.n_variates()),
+        names => format!("{} ({})", names.len(), names.join(", ")),
+    };
+    writeln!(out, "model       {}", model.modalities())?;
+    writeln!(out, "classes     {}", model.class_names().join(", "))?;
+    writeln!(out, "variates    {variates}")?;
+    writeln!(out, "closed form {} features", model.n_features())?;
+    writeln!(out, "networks    {networks} of {} weights", count.total)?;
+    writeln!(
+        out,
+        "fitted to   {}: {} samples of {low} to {high} steps, hash {}",
+        origin.dataset, origin.n_samples, origin.fingerprint
+    )?;
+    for score in &origin.scores {
+        writeln!(
+            out,
+            "held out    {}: weight {:.2}, accuracy {:.4}, log loss {:.4}",
+            score.predictor, score.weight, score.accuracy, score.log_loss
+        )?;
+    }
+    Ok(())
 }

@@ -7,13 +7,15 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use timesclip::data::SeriesDataset;
+use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
+use timesclip::data::split::{Split, SplitFractions, SplitOrder};
 use timesclip::report::Report;
 use timesclip::run::{RunConfig, RunDirectory};
 use timesclip::{FitOptions, TimesClip};
 
 use crate::flags::FitFlags;
 use crate::progress::{LogFlags, Progress};
-use crate::read::read;
+use crate::read::{ReadFlags, read, tell};
 
 /// The training set, and how it is fitted to.
 #[derive(Debug, Args)]
@@ -29,15 +31,28 @@ pub struct TrainArgs {
 /// Everything about a run but its training set.
 #[derive(Clone, Debug, Args)]
 pub struct TrainFlags {
-    /// Labeled series to test on, once, after training
+    /// Labeled series to test on, once, after training [default: see --test-fraction]
     #[arg(long, value_name = "FILE")]
     pub test_data: Option<PathBuf>,
+    /// Share of the samples to hold out as the test set, stratified; no group is on both sides
+    #[arg(long, value_name = "X", conflicts_with = "test_data")]
+    test_fraction: Option<f64>,
+    /// How the test set is held out: stratified, or ordered (the last samples)
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "stratified",
+        requires = "test_fraction"
+    )]
+    split: SplitOrder,
     /// Directory of the run [default: the first free runs/NAME-TYPE-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Resume the interrupted run in --out; the other flags must be those it was started with
     #[arg(long, requires = "out")]
     pub resume: bool,
+    #[command(flatten)]
+    read: ReadFlags,
     #[command(flatten)]
     fit: FitFlags,
     #[command(flatten)]
@@ -48,6 +63,48 @@ impl TrainFlags {
     /// The options that the flags describe.
     pub fn options(&self) -> FitOptions {
         self.fit.options()
+    }
+}
+
+/// What a run is fitted to and tested on, and how such tables are read.
+struct Sets {
+    train: SeriesDataset,
+    test: Option<SeriesDataset>,
+    schema: TableSchema,
+}
+
+impl TrainFlags {
+    fn sets(&self, data: &Path) -> Result<Sets> {
+        let options = self.read.options(Labels::Required);
+        let quiet = self.log.quiet;
+        let ReadSeries {
+            dataset, schema, ..
+        } = read(data, &options, quiet)?;
+        if let Some(path) = &self.test_data {
+            let test = read_like(path, &options, &schema)?;
+            if !quiet {
+                tell(&test);
+            }
+            return Ok(Sets {
+                train: dataset,
+                test: Some(test.dataset),
+                schema,
+            });
+        }
+        let Some(test) = self.test_fraction else {
+            return Ok(Sets {
+                train: dataset,
+                test: None,
+                schema,
+            });
+        };
+        let fractions = SplitFractions { valid: 0.0, test };
+        let split = Split::of(&dataset, fractions, self.split, self.fit.options().seed)?;
+        Ok(Sets {
+            train: dataset.subset(&split.train)?,
+            test: Some(dataset.subset(&split.test)?),
+            schema,
+        })
     }
 }
 
@@ -68,24 +125,26 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     let mut progress = Progress::new(flags.log).cancel_on_interrupt()?;
     let mut options = flags.options();
     options.validate()?;
-    let train = read(data)?;
-    let test = flags.test_data.as_deref().map(read).transpose()?;
+    let Sets {
+        train,
+        test,
+        schema,
+    } = flags.sets(data)?;
     let device = options.compute.backend.choose(options.compute.device)?;
     for error in &device.passed_over {
         progress.say(&format!("warning: {error}"));
     }
     let config = RunConfig::new(&train, &options, device.kind);
     let directory = directory(flags, &config)?;
-    progress.say(&format!(
-        "{}: {} training, {} test samples; {} variates, {} classes; on {device}",
+    progress.inform(&format!(
+        "{}: {} training, {} test samples; on {device}",
         train.name(),
         train.len(),
         test.as_ref().map_or(0, SeriesDataset::len),
-        train.n_variates(),
-        train.n_classes(),
     ));
     options.compute.checkpoints = Some(directory.checkpoints());
     let (model, fit) = TimesClip::fit_observed(&train, &options, &mut progress)?;
+    let model = model.with_schema(schema);
     progress.finish();
     model.save(directory.model())?;
     if model.provenance().cancelled {
@@ -96,7 +155,7 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         );
     }
     for score in &model.provenance().scores {
-        progress.say(&format!(
+        progress.inform(&format!(
             "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
             score.predictor, score.weight, score.accuracy, score.log_loss
         ));
@@ -109,7 +168,7 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     let report = Report::new(&train, (&model, fit), evaluation, seconds);
     directory.write_json("report.json", &report)?;
     directory.remove_checkpoints()?;
-    progress.say(&format!("{} in {seconds:.0} s", directory.path().display()));
+    progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
     Ok(())
 }
 

@@ -1,18 +1,20 @@
-"""Classifies a batch with a run of `train_dual`, in PyTorch: needs torch and safetensors.
+"""Classifies a batch with the networks of a model, in PyTorch: needs torch and safetensors.
 
-    cargo run --release --example predict -- RUN FILE --dump-batch batch.safetensors
-    python examples/python/classify.py RUN batch.safetensors
+    timesclip train DATA --model-type dual --tokenizer patches --out RUN
+    python examples/python/classify.py RUN/model.safetensors batch.safetensors
 
-Modules are named as the tensors in RUN/model.safetensors (docs/safetensors.md), so that they load
-strictly. Prints the predicted classes, and how far the logits are from those in the batch's file.
+Modules are named as the tensors of a network (docs/safetensors.md), so that they load strictly. The
+batch holds what a network takes: `masks` [batch, variates, side, side] and `colors` [variates, 256, 3]
+where it has vision; `values`, `valid` and perhaps `statistics` where it has language. Prints the class
+of the highest mean probability of the networks, before they are pooled with the closed form.
 """
 
 import json
 import sys
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -191,7 +193,8 @@ class LanguageBranch(nn.Module):
     def __init__(self, c):
         super().__init__()
         d = c["language"]["transformer"]["d_model"]
-        self.tokenizer = Tokenizer(c["language"]["tokenizer"], c["n_variates"], d)
+        patches = c["language"]["tokenizer"]["patches"]
+        self.tokenizer = Tokenizer(patches, c["n_variates"], d)
         self.text_model = TextEncoder(c["language"])
         self.projection = Projection(d, c["d_model"]) if d != c["d_model"] else nn.Identity()
 
@@ -271,17 +274,37 @@ class Classifier(nn.Module):
         return self.head(torch.cat(pooled, -1))
 
 
+def networks(path):
+    """The networks of a model file, or the classifier that `save_classifier` wrote, and class names."""
+    with safe_open(path, "pt") as file:
+        notes = file.metadata()
+    tensors = load_file(path)
+    if "timesclip" in notes:
+        config, count, prefix, names = json.loads(notes["timesclip"])["model"], 1, "", None
+    else:
+        model = json.loads(notes["timesclip_model"])
+        if model["network"] is None:
+            sys.exit("the model has no network: its closed form is in docs/model-file.md")
+        (recipe, count), names = model["network"], model["class_names"]
+        config, prefix = recipe["model"], "network.{}."
+    if config["mode"] != "vision_only" and "patches" not in config["language"]["tokenizer"]:
+        sys.exit("the network reads by convolutions; fit it with --tokenizer patches")
+    for number in range(count):
+        start = prefix.format(number)
+        own = {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
+        network = Classifier(config)
+        network.load_state_dict(own)
+        yield network.eval(), names
+
+
 def main():
-    run, batch = Path(sys.argv[1]), load_file(sys.argv[2])
-    config = json.loads((run / "config.json").read_text())
-    model = Classifier(config["model"])
-    model.load_state_dict(load_file(run / "model.safetensors"))
+    batch, sum_of = load_file(sys.argv[2]), 0
     with torch.no_grad():
-        logits = model.eval()(batch)
-    for row in logits.softmax(-1):
-        print(f"{config['class_names'][row.argmax()]}\t{row.max():.4f}")
-    difference = (logits - batch["logits"]).abs().max()
-    print(f"largest difference of {logits.numel()} logits: {difference:.1e}", file=sys.stderr)
+        for number, (network, names) in enumerate(networks(sys.argv[1]), 1):
+            sum_of = sum_of + network(batch).softmax(-1)
+    for row in sum_of / number:
+        label = names[row.argmax()] if names else int(row.argmax())
+        print(f"{label}\t{row.max():.4f}")
 
 
 if __name__ == "__main__":

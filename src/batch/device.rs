@@ -17,7 +17,7 @@ use crate::cache::features::{FeatureDtype, FeatureKey, FeatureStore};
 ///
 /// Batches of a source [with](BatchSource::with_device_cache) it carry the positions of their
 /// samples and not a pixel; the rows are selected on the device. They are the rows that a batch
-/// without it would bring, so that nothing depends on it but time. Values, targets and colours,
+/// without it would bring, so that nothing depends on it but time. Values, targets and colors,
 /// small beside pictures, still travel with every batch.
 ///
 /// Masks take one byte a pixel, features four a number, or two if their store keeps them so and

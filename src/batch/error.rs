@@ -33,7 +33,7 @@ pub enum BatchError {
         /// What the store says.
         source: FeatureError,
     },
-    /// A feature store was made of other pictures, or of the same in other colours.
+    /// A feature store was made of other pictures, or of the same in other colors.
     #[error("the feature store was made of other {what}: it has {found}, the pictures {expected}")]
     ForeignFeatures {
         /// What differs.

@@ -50,7 +50,7 @@ pub(super) enum HostVision {
     Features(HostFeatures),
 }
 
-/// Masks and colours; the colours as in [`VisionInput::Masks`].
+/// Masks and colors; the colors as in [`VisionInput::Masks`].
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct HostPictures {
     pub(super) n_variates: usize,
@@ -99,7 +99,7 @@ impl HostBatch {
         &self.targets
     }
 
-    /// The same batch with its pictures in other colours; one without pictures stays as it is.
+    /// The same batch with its pictures in other colors; one without pictures stays as it is.
     ///
     /// # Shapes
     /// - colors: `[n_variates, 2 or 256, 3]`
@@ -121,7 +121,18 @@ impl HostBatch {
         self
     }
 
-    /// Cuts the batch into at most `n_parts` batches of neighbouring samples, as equal as can be.
+    /// Takes out the values: a batch of them alone.
+    #[cfg(feature = "train")]
+    pub(crate) fn take_series(&mut self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            targets: self.targets.clone(),
+            series: self.series.take(),
+            vision: None,
+        }
+    }
+
+    /// Cuts the batch into at most `n_parts` batches of neighboring samples, as equal as can be.
     ///
     /// # Panics
     /// If `n_parts` is 0.

@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::host::{HostFeatures, Rows};
-use super::{BatchError, DeviceCache, HostBatch, TimesClipBatcher};
+use super::{Augmentation, BatchError, DeviceCache, HostBatch, TimesClipBatcher, read_samples};
 use crate::cache::CachedImageDataset;
 use crate::cache::features::{FeatureKey, FeatureStore};
 
@@ -14,6 +14,7 @@ pub struct BatchSource<'a> {
     batcher: &'a TimesClipBatcher,
     features: Option<&'a FeatureStore>,
     device_cache: Option<&'a DeviceCache>,
+    view: Option<(&'a Augmentation, usize)>,
 }
 
 impl<'a> BatchSource<'a> {
@@ -24,6 +25,7 @@ impl<'a> BatchSource<'a> {
             batcher,
             features: None,
             device_cache: None,
+            view: None,
         }
     }
 
@@ -31,7 +33,7 @@ impl<'a> BatchSource<'a> {
     ///
     /// # Errors
     /// [`BatchError::ForeignFeatures`] if the store was made of other pictures, or of these in
-    /// other colours.
+    /// other colors.
     pub fn with_features(self, features: &'a FeatureStore) -> Result<Self, BatchError> {
         let key = features.key();
         let pixels = FeatureKey::hash_pixels(&self.batcher.colors(self.images.n_variates()));
@@ -66,6 +68,21 @@ impl<'a> BatchSource<'a> {
             ..self
         };
         source.checked()
+    }
+
+    /// Batches of one augmented view of every sample, whose pictures are drawn as they are gathered:
+    /// no cache is read.
+    ///
+    /// # Panics
+    /// If features take the place of the pictures: there are none of such a view.
+    #[must_use]
+    pub fn augmented(self, augmentation: &'a Augmentation, view: usize) -> Self {
+        let features = self.features.is_some();
+        assert!(!features, "features of an augmented view");
+        Self {
+            view: Some((augmentation, view)),
+            ..self
+        }
     }
 
     fn checked(self) -> Result<Self, BatchError> {
@@ -110,6 +127,9 @@ impl<'a> BatchSource<'a> {
         let Self {
             images, batcher, ..
         } = *self;
+        if let Some(view) = self.view {
+            return batcher.gather_view(images, view, indices);
+        }
         match (self.device_cache, self.features) {
             (Some(cache), _) => self.gather_kept(cache, indices),
             (None, Some(features)) => batcher.gather_features(images, features, indices),
@@ -119,7 +139,8 @@ impl<'a> BatchSource<'a> {
 
     fn gather_kept(&self, cache: &DeviceCache, indices: &[usize]) -> Result<HostBatch, BatchError> {
         // Refuses positions that are not there: a GPU would read past the end unseen.
-        let mut batch = self.batcher.gather_samples(self.images, indices)?;
+        let samples = read_samples(self.images, indices)?;
+        let mut batch = self.batcher.gather_samples(&samples);
         if self.batcher.views.pictures {
             let (cache, indices) = (cache.clone(), indices.to_vec());
             batch.vision = Some(match self.features {
@@ -139,6 +160,7 @@ impl std::fmt::Debug for BatchSource<'_> {
             .field("batcher", self.batcher)
             .field("features", &self.features)
             .field("device_cache", &self.device_cache)
+            .field("view", &self.view.map(|(_, view)| view))
             .finish_non_exhaustive()
     }
 }

@@ -76,7 +76,7 @@ impl fmt::Display for BuildCost {
     }
 }
 
-/// A rasteriser that can draw every series of `n_variates` variates.
+/// A rasterizer that can draw every series of `n_variates` variates.
 pub(super) fn rasterizer(style: &PlotStyle, n_variates: usize) -> Result<Rasterizer, CacheError> {
     let checked = style.validate_variates(n_variates);
     let made = checked.and_then(|()| Rasterizer::new(style.clone()));

@@ -74,7 +74,7 @@ impl OnDiskImages {
     /// Opens the store of `dataset` in `style` that is in `folder`; builds it if there is none.
     ///
     /// A store with a defect is built anew: [`replaced`](Self::replaced) tells which. A build that
-    /// did not end is gone on with. What whole shards hold is not drawn again, and they are removed
+    /// did not end is resumed. What whole shards hold is not drawn again, and they are removed
     /// when the store is there. If another process builds this store, waits for it, with the
     /// progress in [`BuildPhase::Waiting`](super::BuildPhase::Waiting). Draws on all threads of the
     /// current rayon pool, and holds a few MB of coded pictures, or those of one sample for each
@@ -120,7 +120,7 @@ impl OnDiskImages {
     /// folders whose files are put together afterwards. [`store::join`], or
     /// [`open_or_build`](Self::open_or_build), makes of them the store, byte for byte that of a build
     /// in one go. A shard that is there is found, one with a defect is built anew, a build that did
-    /// not end is gone on with, and of two processes with the same shard one waits. If the whole
+    /// not end is resumed, and of two processes with the same shard one waits. If the whole
     /// store is there, nothing is drawn.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ pub enum FeatureError {
         id: u64,
         /// The variate.
         variate: usize,
-        /// What the encoder says, or NaN if it said nothing.
+        /// The encoder's output; NaN if there is none.
         value: f32,
         /// How it was to be kept.
         dtype: FeatureDtype,

@@ -4,7 +4,7 @@
 //! ([`cache::disk::StoreHeader`](crate::cache::disk::StoreHeader)) or the outputs of an encoder
 //! ([`features::FeatureHeader`](crate::cache::features::FeatureHeader)).
 //! All that keeps a file safe is here, once for every kind: keys, checksums, building that is
-//! killed and gone on with, one builder among several processes, publishing all or nothing,
+//! killed and resumed, one builder among several processes, publishing all or nothing,
 //! verified reading, building in shards and joining, finding and removing. `docs/store-format.md` draws the file byte by byte.
 
 use std::error::Error;
@@ -96,7 +96,7 @@ pub enum StoreError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -149,7 +149,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Puts an action and a path beside what the system said.
+    /// Puts an action and a path beside the system's error.
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io {

@@ -16,6 +16,7 @@ use crate::data::split::SplitError;
 use crate::files::IoError;
 use crate::kernels::KernelError;
 use crate::model::ConfigError;
+use crate::raster::RasterError;
 use crate::weights::WeightsError;
 use crate::weights::hub::HubError;
 
@@ -130,6 +131,9 @@ pub enum PredictError {
     /// Series cannot be drawn.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// Series cannot be drawn in the style of the encoders.
+    #[error(transparent)]
+    Raster(#[from] RasterError),
     /// The device cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -176,8 +180,8 @@ pub enum ModelFileError {
     },
     /// A directory that a run of an early release left.
     #[error(
-        "{} is a run of an early release, which kept its model in several files; fit it again with \
-         `timesclip train` and its config.json at hand", path.display()
+        "{} is a run of an early release, which kept its model in several files: train it again with \
+         `timesclip train`", path.display()
     )]
     OldRun {
         /// The directory.

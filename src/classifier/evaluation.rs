@@ -6,11 +6,13 @@ use super::prediction::Prediction;
 use super::record::HeldOutScore;
 use super::{BATCH, PredictError, TimesClip, score};
 use crate::data::{Series, SeriesDataset};
-use crate::metrics::{ClassMetrics, ConfusionMatrix};
+use crate::metrics::{CalibrationMetrics, ClassMetrics, ConfusionMatrix, ReliabilityBin};
 
 /// Scores of a model on a labeled set, and its predictions for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
+    /// Names of the model's classes.
+    pub class_names: Vec<String>,
     /// Number of samples.
     pub n_samples: usize,
     /// Share of samples whose class was predicted; those of unknown classes count as errors.
@@ -25,6 +27,12 @@ pub struct Evaluation {
     pub macro_f1: Option<f64>,
     /// Mean negative logarithm of the probability of the right class.
     pub log_loss: f64,
+    /// Mean squared distance of the probabilities from the truth, 0 to 2.
+    pub brier: Option<f64>,
+    /// Expected calibration error: how far confidence is from accuracy, in the mean.
+    pub ece: Option<f64>,
+    /// Confidence and accuracy of the predictions, binned by confidence.
+    pub reliability: Vec<ReliabilityBin>,
     /// Scores of every class, in the order of the model's.
     pub per_class: Vec<ClassMetrics>,
     /// Counts, a row for each true class, a column for each predicted one.
@@ -53,39 +61,35 @@ pub(super) fn evaluate(model: &TimesClip, set: &SeriesDataset) -> Result<Evaluat
         .iter()
         .map(|sample| known[sample.label])
         .collect();
-    let (mut predictions, mut answers) = (Vec::new(), Vec::<Vec<f32>>::new());
-    for batch in set.samples().chunks(BATCH) {
-        let samples: Vec<(u64, &Series)> = batch.iter().map(|s| (s.id, &s.series)).collect();
-        let (rows, outputs) = model.answers(&samples, predictions.len())?;
-        predictions.extend(model.pooled(&samples, &rows, outputs.as_deref()));
-        answers.resize(rows.len(), Vec::new());
-        answers
-            .iter_mut()
-            .zip(rows)
-            .for_each(|(all, rows)| all.extend(rows));
-    }
+    let (predictions, answers) = predict_all(model, set)?;
     let pairs = targets.iter().zip(&predictions);
     let pairs = pairs.filter_map(|(target, prediction)| Some(((*target)?, prediction.class)));
-    let summary = ConfusionMatrix::new(names.len(), pairs).summary(names);
+    let matrix = ConfusionMatrix::new(names.len(), pairs);
+    let summary = matrix.summary(names);
     let pooled: Vec<f32> = predictions
         .iter()
         .flat_map(|p| p.probabilities.clone())
         .collect();
     let pool = labeled(&targets, &pooled, names.len());
     let scored = score("pool", 1.0, &pool.0, &pool.1);
+    let calibration = CalibrationMetrics::new(&pool.1, &pool.0, names.len());
     let right = targets
         .iter()
         .zip(&predictions)
         .filter(|(t, p)| **t == Some(p.class));
     let named = model.predictor_names().into_iter().zip(&answers);
     Ok(Evaluation {
+        class_names: names.to_vec(),
         n_samples: set.len(),
         accuracy: right.count() as f64 / set.len() as f64,
-        balanced_accuracy: summary.macro_recall,
+        balanced_accuracy: matrix.balanced_accuracy(),
         macro_precision: summary.macro_precision,
         macro_recall: summary.macro_recall,
         macro_f1: summary.macro_f1,
         log_loss: scored.log_loss,
+        brier: calibration.brier,
+        ece: calibration.ece,
+        reliability: calibration.reliability,
         per_class: summary.per_class,
         confusion_matrix: summary.confusion_matrix,
         predictors: named
@@ -98,6 +102,23 @@ pub(super) fn evaluate(model: &TimesClip, set: &SeriesDataset) -> Result<Evaluat
         predictions,
         targets,
     })
+}
+
+/// Predictions for all samples, and the probabilities by each predictor, `[samples, n_classes]`.
+fn predict_all(
+    model: &TimesClip,
+    set: &SeriesDataset,
+) -> Result<(Vec<Prediction>, Vec<Vec<f32>>), PredictError> {
+    let (mut predictions, mut answers) = (Vec::new(), Vec::<Vec<f32>>::new());
+    for batch in set.samples().chunks(BATCH) {
+        let samples: Vec<(u64, &Series)> = batch.iter().map(|s| (s.id, &s.series)).collect();
+        let batch = model.answers(&samples, predictions.len())?;
+        predictions.extend(model.pooled(&samples, &batch));
+        answers.resize(batch.rows.len(), Vec::new());
+        let rows = answers.iter_mut().zip(batch.rows);
+        rows.for_each(|(all, rows)| all.extend(rows));
+    }
+    Ok((predictions, answers))
 }
 
 /// Labels and probabilities of the samples of known classes.

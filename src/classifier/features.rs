@@ -1,93 +1,193 @@
-//! The features that the closed form is fitted over: kernels, and later frozen encoders, side by
-//! side.
+//! The features that the closed form is fitted over: kernels and frozen encoders, side by side.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use super::encoders::{EncoderState, Encoders};
 use super::error::{FitError, PredictError};
+use super::network::unit;
 use super::options::FitOptions;
 use super::record::Record;
+use crate::backend::{BackendError, ChosenDevice};
 use crate::closed_form::{Block, ClosedFormError, FeatureRows, FeatureTable, RowsError};
 use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 
 /// How much a block of kernel features counts.
 const KERNEL_SCALE: f64 = 1.0;
+/// How much the features of frozen encoders count together, beside kernels. Kernels carry the
+/// accuracy; these lower the log loss (`docs/accuracy.md`).
+const ENCODER_SCALE: f64 = 0.3;
 /// Features of all training samples that are held at once, in bytes; more are computed whenever they
 /// are asked for.
 const HELD_BYTES: usize = 2 << 30;
-/// Of more training samples than the ridge has axes, at most so many MiniRocket features and Hydra
-/// groups are taken, so that their Gram matrix stays small.
-const FEW_KERNELS: [usize; 2] = [2000, 8];
 
 /// Fitted feature blocks.
 #[derive(Debug)]
 pub(super) struct Features {
     pub(super) kernels: Option<KernelTransform>,
+    encoders: Option<(EncoderState, Box<dyn Encoders>)>,
 }
 
 /// A modality, and which blocks are its own.
-pub(super) type ModalityBlocks = (&'static str, std::ops::Range<usize>);
+pub(super) type ModalityBlocks = (&'static str, Range<usize>);
 
 impl Features {
     /// Fits the blocks that the options ask for; none if there are none.
-    pub(super) fn fit(series: &[&Series], options: &FitOptions) -> Result<Option<Self>, FitError> {
-        if !options.modalities.has_kernels() {
-            return Ok(None);
-        }
-        let mut config = KernelConfig {
-            mini_features: options.kernels.mini_features,
-            hydra_groups: options.kernels.hydra_groups,
-            seed: options.seed,
+    pub(super) fn fit(
+        series: &[&Series],
+        options: &FitOptions,
+        device: &ChosenDevice,
+    ) -> Result<Option<Self>, FitError> {
+        let many = series.len() > options.ridge.most_axes;
+        let kernels = match options.modalities.has_kernels() {
+            true => Some(KernelTransform::fit(series, &kernels(series, options))?),
+            false => None,
         };
-        if series.len() > options.ridge.most_axes {
-            let [features, groups] = FEW_KERNELS;
-            config.mini_features = config.mini_features.min(features);
-            config.hydra_groups = config.hydra_groups.min(groups);
-        }
-        let kernels = KernelTransform::fit(series, &config)?;
-        Ok(Some(Self {
-            kernels: Some(kernels),
-        }))
+        // Of many samples and many features no Gram matrix is small.
+        let encoders = EncoderState::fit(series, options).filter(|_| !many);
+        let encoders = match encoders {
+            Some(state) => {
+                let loaded = state.load(device)?;
+                Some((state, loaded))
+            }
+            None => None,
+        };
+        let some = kernels.is_some() || encoders.is_some();
+        Ok(some.then_some(Self { kernels, encoders }))
     }
 
     /// The features of a model file.
     pub(super) fn restore(
         record: &Record,
         arrays: &BTreeMap<String, Vec<f32>>,
+        device: &ChosenDevice,
     ) -> Result<Self, String> {
         let kernels = record.kernels.clone();
         let kernels = kernels.map(|state| KernelTransform::from_arrays(state, arrays));
+        let encoders = record.encoders.clone().map(|state| {
+            let loaded = state.load(device)?;
+            Ok::<_, BackendError>((state, loaded))
+        });
         Ok(Self {
             kernels: kernels.transpose().map_err(|error| error.to_string())?,
+            encoders: encoders.transpose().map_err(|error| error.to_string())?,
         })
+    }
+
+    /// The encoders among the features.
+    pub(super) fn encoder_state(&self) -> Option<&EncoderState> {
+        self.encoders.as_ref().map(|(state, _)| state)
     }
 
     /// The blocks of a row.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        let kernels = self.kernels.iter().flat_map(|kernels| {
-            let widths = kernels.block_widths().into_iter();
-            widths.map(|width| Block {
-                width,
-                scale: KERNEL_SCALE,
+        let kernels = self.kernels.iter().flat_map(KernelTransform::block_widths);
+        let kernels = kernels.map(|width| Block {
+            width,
+            scale: KERNEL_SCALE,
+        });
+        let encoders = self.encoders.iter().flat_map(|(state, encoders)| {
+            let widths = encoders.widths();
+            let scale = match self.kernels {
+                Some(_) => ENCODER_SCALE / widths.len() as f64,
+                None => 1.0,
+            };
+            let n_variates = state.axes.n_variates();
+            widths.into_iter().map(move |width| Block {
+                width: width * n_variates,
+                scale,
             })
         });
-        kernels.collect()
+        kernels.chain(encoders).collect()
     }
 
     /// Which modality which blocks belong to.
     pub(super) fn modalities(&self) -> Vec<ModalityBlocks> {
-        let kernels = self.kernels.as_ref();
-        let kernels = kernels.map(|kernels| ("kernels", 0..kernels.block_widths().len()));
-        kernels.into_iter().collect()
+        let mut modalities = Vec::new();
+        let mut end = 0;
+        if let Some(kernels) = &self.kernels {
+            end = kernels.block_widths().len();
+            modalities.push(("kernels", 0..end));
+        }
+        let state = self.encoder_state();
+        for (name, there) in [
+            ("vision", state.is_some_and(|state| state.vision)),
+            ("language", state.is_some_and(|state| state.language)),
+        ] {
+            if there {
+                modalities.push((name, end..end + 1));
+                end += 1;
+            }
+        }
+        modalities
     }
 
     /// Rows of all blocks, `[series, width]`.
     pub(super) fn rows(&self, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
-        match &self.kernels {
-            Some(kernels) => Ok(kernels.transform_all(series)?),
-            None => Ok(Vec::new()),
+        let mut parts = Vec::new();
+        if let Some(kernels) = &self.kernels {
+            parts.push(kernels.transform_all(series)?);
         }
+        if let Some((state, encoders)) = &self.encoders {
+            parts.extend(encoders.features(&state.axes, series)?);
+        }
+        let mut rows = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+        for i in 0..series.len() {
+            for part in &parts {
+                let width = part.len() / series.len();
+                rows.extend_from_slice(&part[i * width..(i + 1) * width]);
+            }
+        }
+        Ok(rows)
     }
+
+    /// Features of the encoders, averaged over places: `[series][n_variates * d_model * encoders]`,
+    /// each of length 1; `None` without encoders.
+    pub(super) fn embed(&self, series: &[&Series]) -> Result<Option<Vec<Vec<f32>>>, PredictError> {
+        let Some((state, encoders)) = &self.encoders else {
+            return Ok(None);
+        };
+        let mut embeddings = vec![Vec::new(); series.len()];
+        let parts = encoders.features(&state.axes, series)?;
+        for (part, width) in parts.iter().zip(encoders.widths()) {
+            let rows = part.chunks(part.len() / series.len());
+            for (embedding, row) in embeddings.iter_mut().zip(rows) {
+                embedding.extend(row.chunks(width).flat_map(mean_of_places));
+            }
+        }
+        Ok(Some(embeddings.into_iter().map(unit).collect()))
+    }
+}
+
+/// Numbers of one place of a line plot.
+const D_PLACE: usize = 128;
+
+fn mean_of_places(features: &[f32]) -> Vec<f32> {
+    let mut mean = vec![0.0; D_PLACE];
+    let share = D_PLACE as f32 / features.len() as f32;
+    for place in features.chunks(D_PLACE) {
+        mean.iter_mut()
+            .zip(place)
+            .for_each(|(sum, value)| *sum += share * value);
+    }
+    mean
+}
+
+/// The kernels that the options ask for; of more training samples than the ridge has axes, so few
+/// that the Gram matrix of their features stays as small.
+fn kernels(series: &[&Series], options: &FitOptions) -> KernelConfig {
+    let config = KernelConfig {
+        mini_features: options.kernels.mini_features,
+        hydra_groups: options.kernels.hydra_groups,
+        seed: options.seed,
+    };
+    let most = options.ridge.most_axes;
+    if series.len() <= most {
+        return config;
+    }
+    let longest = series.iter().map(|series| series.n_steps()).max();
+    config.within(most, longest.unwrap_or_default())
 }
 
 /// The rows of the training samples: held if they are few, else computed when asked for.
@@ -118,7 +218,7 @@ impl<'a> TrainingRows<'a> {
     /// The rows of some blocks alone, if all are held.
     pub(super) fn only(
         &self,
-        wanted: &std::ops::Range<usize>,
+        wanted: &Range<usize>,
     ) -> Result<Option<FeatureTable>, ClosedFormError> {
         let Self::Held(table) = self else {
             return Ok(None);

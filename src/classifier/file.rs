@@ -15,6 +15,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::encoders::EncoderState;
 use super::error::ModelFileError;
 use super::features::Features;
 use super::network::{Ensemble, Network, prefix};
@@ -237,11 +238,15 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<TimesClip, Mode
             "{found} weights for {predictors} predictors"
         )));
     }
+    if let Some(problem) = record.encoders.as_ref().and_then(EncoderState::problem) {
+        return Err(ModelFileError::Encoder { path, problem });
+    }
+    let device = options.backend.choose(options.device)?;
     let closed_form = match &record.closed_form {
         None => None,
         Some(state) => {
             let arrays = arrays(&checkpoint)?;
-            let features = Features::restore(&record, &arrays).map_err(&contradiction)?;
+            let features = Features::restore(&record, &arrays, &device).map_err(&contradiction)?;
             let head = ClosedForm::from_arrays(state.clone(), &arrays)
                 .map_err(|error| contradiction(error.to_string()))?;
             let width: usize = features.blocks().iter().map(|block| block.width).sum();
@@ -260,7 +265,6 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<TimesClip, Mode
         None => None,
         Some((recipe, n)) => {
             check_recipe(&record, recipe).map_err(&contradiction)?;
-            let device = options.backend.choose(options.device)?;
             let job = LoadNetworks {
                 checkpoint: &checkpoint,
                 recipe,

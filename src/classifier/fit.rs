@@ -1,10 +1,12 @@
 //! Fitting a model: closed form, networks, pool.
 
+use std::collections::BTreeSet;
+
 use super::error::FitError;
 use super::features::{Features, TrainingRows};
 use super::network::Network;
 use super::observer::{FitObserver, Phase, Watch};
-use super::options::{Effort, FitOptions};
+use super::options::{ClassWeights, Effort, FitOptions};
 use super::recipe::{Pretrained, Recipe};
 use super::record::{HeldOutScore, Provenance, Record};
 use super::report::FitReport;
@@ -12,6 +14,7 @@ use super::{CLOSED_FORM, NETWORK, TimesClip, score};
 use crate::backend::ChosenDevice;
 use crate::closed_form::pool::LogPool;
 use crate::closed_form::{ClosedForm, ClosedFormFit, Targets, balanced_weights};
+use crate::data::read::TableSchema;
 use crate::data::{Series, SeriesDataset};
 
 /// Up to so many samples are split into folds; more train one network.
@@ -25,6 +28,8 @@ struct Fit<'a, 'w> {
     options: &'a FitOptions,
     labels: Vec<usize>,
     weights: Option<Vec<f64>>,
+    /// Number of the group of each sample, if the set has groups.
+    groups: Option<Vec<usize>>,
     watch: Watch<'w>,
     report: FitReport,
 }
@@ -38,19 +43,22 @@ pub(super) fn fit(
     options.validate()?;
     set.check_trainable()?;
     let labels: Vec<usize> = set.samples().iter().map(|sample| sample.label).collect();
-    let balanced = options.class_weights != super::options::ClassWeights::None;
-    let weights = balanced.then(|| balanced_weights(&labels, set.n_classes()));
+    let weights = weights(set, &labels, options.class_weights);
     let mut fit = Fit {
         set,
         options,
         labels,
         weights,
+        groups: groups(set),
         watch: Watch::new(observer),
         report: FitReport::default(),
     };
     let model = fit.run()?;
     Ok((model, fit.report))
 }
+
+/// Networks, and what they are built of.
+type FittedNetwork = (Recipe, Box<dyn Network>);
 
 /// Held-out answers of one predictor: probabilities of each sample that has them.
 struct Predictor {
@@ -62,7 +70,13 @@ impl Fit<'_, '_> {
     fn run(&mut self) -> Result<TimesClip, FitError> {
         let device = choose(self.options)?;
         let mut predictors = Vec::new();
-        let closed_form = self.closed_form(&mut predictors)?;
+        let closed_form = self.closed_form(&device, &mut predictors)?;
+        if closed_form.is_none() && self.options.effort == Effort::Fast {
+            let problem = "the effort `fast` needs kernels or built-in encoders";
+            return Err(FitError::Options {
+                problem: problem.to_owned(),
+            });
+        }
         let network = match self.needs_network(closed_form.as_ref().map(|(_, fit)| fit)) {
             true => self.network(&device, &mut predictors)?,
             false => None,
@@ -77,9 +91,16 @@ impl Fit<'_, '_> {
         let record = Record {
             class_names: self.set.class_names().to_vec(),
             n_variates: self.set.n_variates(),
+            schema: TableSchema {
+                variates: self.set.variate_names().to_vec(),
+                n_variates: self.set.n_variates(),
+                class_names: self.set.class_names().to_vec(),
+                ..TableSchema::default()
+            },
             options: self.options.clone(),
             provenance: self.provenance(&device, scores),
             kernels: None,
+            encoders: None,
             closed_form: None,
             network: recipe.zip(network.as_ref().map(|network| network.len())),
             pool,
@@ -91,12 +112,13 @@ impl Fit<'_, '_> {
     /// The closed form over all feature blocks, if there are any.
     fn closed_form(
         &mut self,
+        device: &ChosenDevice,
         predictors: &mut Vec<Predictor>,
     ) -> Result<Option<(Features, ClosedFormFit)>, FitError> {
         let samples = self.set.samples();
         let series: Vec<&Series> = samples.iter().map(|sample| &sample.series).collect();
         let _ = self.watch.start(Phase::Kernels, series.len());
-        let Some(features) = Features::fit(&series, self.options)? else {
+        let Some(features) = Features::fit(&series, self.options, device)? else {
             return Ok(None);
         };
         let fitted = {
@@ -107,6 +129,7 @@ impl Fit<'_, '_> {
             let _ = self.watch.start(Phase::ClosedForm, 1);
             let targets = Targets {
                 weights: self.weights.as_deref(),
+                groups: self.groups.as_deref(),
                 ..Targets::new(&self.labels, self.set.n_classes())
             };
             let fitted = ClosedForm::fit(&rows, &targets, &self.options.ridge)?;
@@ -158,7 +181,7 @@ impl Fit<'_, '_> {
         &mut self,
         _: &ChosenDevice,
         _: &mut Vec<Predictor>,
-    ) -> Result<Option<(Recipe, Box<dyn Network>)>, FitError> {
+    ) -> Result<Option<FittedNetwork>, FitError> {
         Err(FitError::NoTrainer)
     }
 
@@ -168,9 +191,9 @@ impl Fit<'_, '_> {
         &mut self,
         device: &ChosenDevice,
         predictors: &mut Vec<Predictor>,
-    ) -> Result<Option<(Recipe, Box<dyn Network>)>, FitError> {
+    ) -> Result<Option<FittedNetwork>, FitError> {
         use super::train::{TrainNetworks, TrainedNetworks};
-        use crate::data::split::{Split, SplitFractions};
+        use crate::data::split::{Folds, Split, SplitFractions, SplitOrder};
 
         let pretrained = Pretrained::open(self.options)?;
         let recipe = Recipe::fit(self.set, self.options, &pretrained)?;
@@ -185,13 +208,16 @@ impl Fit<'_, '_> {
                     valid: self.options.valid_fraction,
                     test: 0.0,
                 };
-                vec![Split::stratified(
-                    &self.labels,
+                vec![Split::of(
+                    self.set,
                     fractions,
+                    SplitOrder::Stratified,
                     self.options.seed,
                 )?]
             }
-            n => folds(&self.labels, n, self.options.seed),
+            n => Folds::of(self.set, n, self.options.seed)?
+                .splits()
+                .collect(),
         };
         let devices = device.and_next(self.options.compute.n_devices)?;
         let job = TrainNetworks {
@@ -280,29 +306,33 @@ impl Fit<'_, '_> {
     }
 }
 
+/// Weights of the samples: their own times those of their classes; `None` if all are equal.
+fn weights(set: &SeriesDataset, labels: &[usize], classes: ClassWeights) -> Option<Vec<f64>> {
+    let own = set.metadata().weights.as_ref();
+    let own: Option<Vec<f64>> =
+        own.map(|weights| weights.iter().map(|weight| f64::from(*weight)).collect());
+    if classes == ClassWeights::None {
+        return own;
+    }
+    let mut weights = balanced_weights(labels, set.n_classes());
+    if let Some(own) = own {
+        weights
+            .iter_mut()
+            .zip(own)
+            .for_each(|(weight, own)| *weight *= own);
+    }
+    Some(weights)
+}
+
+/// Groups as numbers, if there are at least two.
+fn groups(set: &SeriesDataset) -> Option<Vec<usize>> {
+    let names = set.groups()?;
+    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let number = |name: &String| distinct.range(..name.as_str()).count();
+    (distinct.len() > 1).then(|| names.iter().map(number).collect())
+}
+
 /// The device that the options name, or the best one.
 pub(super) fn choose(options: &FitOptions) -> Result<ChosenDevice, FitError> {
     Ok(options.compute.backend.choose(options.compute.device)?)
-}
-
-/// Stratified folds.
-#[cfg(feature = "train")]
-fn folds(labels: &[usize], n: usize, seed: u64) -> Vec<crate::data::split::Split> {
-    let mut seen = std::collections::BTreeMap::<usize, usize>::new();
-    let _ = seed;
-    let fold: Vec<usize> = labels
-        .iter()
-        .map(|l| {
-            let c = seen.entry(*l).or_default();
-            *c += 1;
-            (*c - 1) % n
-        })
-        .collect();
-    (0..n)
-        .map(|k| crate::data::split::Split {
-            train: (0..labels.len()).filter(|i| fold[*i] != k).collect(),
-            valid: (0..labels.len()).filter(|i| fold[*i] == k).collect(),
-            test: Vec::new(),
-        })
-        .collect()
 }

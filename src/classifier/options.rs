@@ -265,6 +265,9 @@ impl FromStr for Preset {
 pub struct NetworkOptions {
     /// What the rest starts from.
     pub preset: Preset,
+    /// How the language branch makes tokens of values; `None` for the preset's way, or patches where
+    /// their length or stride is given.
+    pub tokenizer: Option<Tokenizer>,
     /// Steps of a patch that the language branch reads as one token.
     pub patch_len: Option<usize>,
     /// Steps between the starts of two patches.
@@ -277,6 +280,41 @@ pub struct NetworkOptions {
     pub n_heads: Option<usize>,
     /// Dropout of encoders, selection and head, in `0..1`.
     pub dropout: Option<f64>,
+}
+
+impl NetworkOptions {
+    /// Whether the language branch of the small preset reads patches.
+    pub(super) fn reads_patches(&self) -> bool {
+        let patches = self.patch_len.is_some() || self.patch_stride.is_some();
+        match self.tokenizer {
+            Some(tokenizer) => tokenizer == Tokenizer::Patches,
+            None => patches,
+        }
+    }
+}
+
+/// How the language branch of the small preset makes tokens of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokenizer {
+    /// Two layers of convolutions over all variates together.
+    Convolutions,
+    /// Linear patches, variate by variate, as the reference.
+    Patches,
+}
+
+impl FromStr for Tokenizer {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "convolutions" => Ok(Self::Convolutions),
+            "patches" => Ok(Self::Patches),
+            _ => Err(format!(
+                "unknown tokenizer `{name}`: expected convolutions or patches"
+            )),
+        }
+    }
 }
 
 /// Pretrained encoders, and what of them is trained.
@@ -417,7 +455,9 @@ impl FromStr for Switch {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingOptions {
-    /// Passes over the training samples. Default: as many as make the budget of optimizer steps.
+    /// Optimizer steps of each network. Default: 600, or three passes if that is more.
+    pub steps: Option<usize>,
+    /// Passes over the training samples, in the place of steps.
     pub epochs: Option<usize>,
     /// Samples of a step. Default: 8 below 100 samples, else 16; the reference's 64 for its presets.
     pub batch_size: Option<usize>,
@@ -429,6 +469,9 @@ pub struct TrainingOptions {
     pub label_smoothing: f32,
     /// Decoupled weight decay of matrices.
     pub weight_decay: f32,
+    /// Decay of the moving average of the weights, which is what predicts; 0 for none. Default: 0.99
+    /// for the small preset.
+    pub average_decay: Option<f64>,
     /// Epochs without a higher validation accuracy before training ends. Default: never.
     pub early_stopping: Option<usize>,
 }
@@ -436,12 +479,14 @@ pub struct TrainingOptions {
 impl Default for TrainingOptions {
     fn default() -> Self {
         Self {
+            steps: None,
             epochs: None,
             batch_size: None,
             learning_rate: None,
             contrastive_weight: 0.1,
             label_smoothing: 0.1,
             weight_decay: 0.05,
+            average_decay: None,
             early_stopping: None,
         }
     }

@@ -3,7 +3,7 @@
 use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
-use super::options::{Axis, EncoderWeights, FitOptions, Preset, Switch};
+use super::options::{Axis, EncoderWeights, FitOptions, NetworkOptions, Preset, Switch};
 use super::{FitError, PredictError};
 use crate::batch::{BatchViews, TimesClipBatcher};
 use crate::cache::features::FeatureDtype;
@@ -136,13 +136,7 @@ fn model(
     pretrained: &Pretrained,
 ) -> Result<TimesClipClassifierConfig, FitError> {
     let (network, encoders) = (&options.network, &options.encoders);
-    let preset = match network.preset {
-        Preset::Small => TimesClipClassifierConfig::new,
-        Preset::ClipVitB32 => TimesClipClassifierConfig::reference_vit_b_32,
-        Preset::ClipVitB16 => TimesClipClassifierConfig::reference_vit_b_16,
-        Preset::VitS14 => TimesClipClassifierConfig::vit_s_14,
-    };
-    let mut config = preset(set.n_variates(), set.n_classes()).with_mode(mode(options.modalities));
+    let mut config = preset(set, network).with_mode(mode(options.modalities));
     resize(&mut config, options, set.max_steps());
     if let Some(checkpoint) = &pretrained.vision {
         config.vision = checkpoint
@@ -176,8 +170,17 @@ fn model(
     let frozen = config.mode.sees() && config.freeze_vision == Freeze::All;
     config.standardize_features =
         encoders.standardize == Switch::On || encoders.standardize == Switch::Auto && frozen;
-    config.language.tokenizer.statistics =
-        options.normalization == Normalization::InstanceWithStatistics;
+    let statistics = options.normalization == Normalization::InstanceWithStatistics;
+    match config.language.tokenizer.patches_mut() {
+        Some(tokenizer) => tokenizer.statistics = statistics,
+        None if statistics && config.mode.reads() => {
+            let problem = "level and scale as a token need a language branch that reads patches";
+            return Err(FitError::Options {
+                problem: problem.to_owned(),
+            });
+        }
+        None => {}
+    }
     config.loss = TimesClipLoss::new()
         .with_contrastive_weight(options.training.contrastive_weight)
         .with_label_smoothing(options.training.label_smoothing)
@@ -186,19 +189,35 @@ fn model(
     Ok(config)
 }
 
+/// The architecture that the rest starts from.
+fn preset(set: &SeriesDataset, network: &NetworkOptions) -> TimesClipClassifierConfig {
+    let (n_variates, n_classes) = (set.n_variates(), set.n_classes());
+    match network.preset {
+        Preset::Small if network.reads_patches() => {
+            TimesClipClassifierConfig::new(n_variates, n_classes)
+        }
+        Preset::Small => {
+            TimesClipClassifierConfig::convolutional(n_variates, n_classes, set.max_steps())
+        }
+        Preset::ClipVitB32 => TimesClipClassifierConfig::reference_vit_b_32(n_variates, n_classes),
+        Preset::ClipVitB16 => TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes),
+        Preset::VitS14 => TimesClipClassifierConfig::vit_s_14(n_variates, n_classes),
+    }
+}
+
 /// The options that change a preset's sizes.
 fn resize(config: &mut TimesClipClassifierConfig, options: &FitOptions, longest: usize) {
     let network = &options.network;
-    let tokenizer = &mut config.language.tokenizer;
-    if network.preset == Preset::Small {
-        tokenizer.patch_len = longest.div_ceil(MOST_PATCHES).max(SHORTEST_PATCH);
-        tokenizer.patch_stride = tokenizer.patch_len;
-    }
-    if let Some(patch_len) = network.patch_len {
-        (tokenizer.patch_len, tokenizer.patch_stride) = (patch_len, patch_len);
-    }
-    if let Some(stride) = network.patch_stride {
-        tokenizer.patch_stride = stride;
+    if let Some(tokenizer) = config.language.tokenizer.patches_mut() {
+        if network.preset == Preset::Small {
+            tokenizer.patch_len = longest.div_ceil(MOST_PATCHES).max(SHORTEST_PATCH);
+            tokenizer.patch_stride = tokenizer.patch_len;
+        }
+        if let Some(patch_len) = network.patch_len {
+            (tokenizer.patch_len, tokenizer.patch_stride) = (patch_len, patch_len);
+        }
+        tokenizer.patch_stride = network.patch_stride.unwrap_or(tokenizer.patch_stride);
+        tokenizer.dropout = network.dropout.unwrap_or(tokenizer.dropout);
     }
     if let Some(d_model) = network.d_model {
         config.d_model = d_model;
@@ -218,7 +237,6 @@ fn resize(config: &mut TimesClipClassifierConfig, options: &FitOptions, longest:
         transformer.dropout = network.dropout.unwrap_or(transformer.dropout);
     }
     if let Some(dropout) = network.dropout {
-        config.language.tokenizer.dropout = dropout;
         config.selection.dropout = dropout;
         config.head.dropout = dropout;
     }

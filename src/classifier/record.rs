@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::encoders::EncoderState;
 use super::options::FitOptions;
 use super::recipe::Recipe;
 use crate::closed_form::ClosedFormState;
+use crate::data::read::TableSchema;
 use crate::kernels::KernelState;
 
 /// Everything of a model but its arrays.
@@ -14,12 +16,16 @@ pub(super) struct Record {
     pub(super) class_names: Vec<String>,
     /// Variates of every series.
     pub(super) n_variates: usize,
+    /// How tables for the model are read: names of variates, roles of columns.
+    pub(super) schema: TableSchema,
     /// What the model was fitted by.
     pub(super) options: FitOptions,
     /// What it was fitted to.
     pub(super) provenance: Provenance,
     /// The kernels, if it has them.
     pub(super) kernels: Option<KernelState>,
+    /// The frozen encoders, if it has them.
+    pub(super) encoders: Option<EncoderState>,
     /// The closed-form head, if it has one.
     pub(super) closed_form: Option<ClosedFormState>,
     /// The networks, if it has them, and how many.

@@ -8,25 +8,24 @@ use burn::tensor::backend::AutodiffBackend;
 use super::FitError;
 use super::network::{Ensemble, Network};
 use super::observer::{FitEvent, Phase, Watch};
-use super::options::{FitOptions, Preset};
+use super::options::{AugmentWhen, FitOptions, Preset};
 use super::recipe::{Pretrained, Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
 use crate::backend::TrainingJob;
-use crate::batch::BatchSource;
-use crate::cache::CacheStats;
+use crate::batch::{self, BatchSource};
 use crate::cache::features::{FeatureDtype, FeatureStats};
+use crate::cache::{CacheError, CacheStats};
 use crate::data::SeriesDataset;
+use crate::data::augment::Augmenter;
 use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier};
 use crate::train::{
-    Checkpoints, EpochRecord, Schedule, StepEvent, Trained, Trainer, TrainingConfig, TrainingData,
-    TrainingObserver, predict,
+    Checkpoints, EpochRecord, KeptEpoch, Schedule, StepEvent, Trained, Trainer, TrainingConfig,
+    TrainingData, TrainingObserver, predict,
 };
 
-/// Optimizer steps of a fold, where epochs are left open.
-const STEPS: usize = 600;
-/// Below this many samples, batches are small.
-const FEW_SAMPLES: usize = 100;
+/// Optimizer steps between two checkpoints of a fold.
+const CHECKPOINT_STEPS: usize = 100;
 
 /// Trains the networks of a model.
 pub(super) struct TrainNetworks<'a, 'w> {
@@ -106,6 +105,7 @@ impl TrainingJob for TrainNetworks<'_, '_> {
             options,
             recipe,
             pretrained,
+            augmentation: augmentation(options, recipe, sets.feature_stats().is_some())?,
             sources: sets.sources(&batcher)?,
             devices,
             held_out: vec![None; set.len()],
@@ -144,6 +144,7 @@ struct FoldRun<'a, B: AutodiffBackend> {
     recipe: &'a Recipe,
     pretrained: &'a Pretrained,
     sources: Vec<BatchSource<'a>>,
+    augmentation: Option<batch::Augmentation>,
     devices: &'a [B::Device],
     held_out: Vec<Option<Vec<f32>>>,
     members: Vec<TimesClipClassifier<B::InnerBackend>>,
@@ -158,7 +159,7 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
             .map(|(fold, number)| training_config(self.options, fold.train.len(), number))
             .collect();
         let steps = |(fold, config): (&Split, &TrainingConfig)| {
-            config.epochs * fold.train.len().div_ceil(config.batch_size)
+            config.n_epochs(fold.train.len()) * fold.train.len().div_ceil(config.batch_size)
         };
         let total = folds.iter().zip(&configs).map(steps).sum();
         let _ = watch.start(Phase::Training, total);
@@ -169,7 +170,7 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
                     watch,
                     fold: number + 1,
                     n_folds: folds.len(),
-                    n_epochs: config.epochs,
+                    n_epochs: config.n_epochs(fold.train.len()),
                     done,
                     total,
                 };
@@ -200,11 +201,15 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
             self.pretrained,
             (config.seed, device),
         )?;
-        let data = TrainingData::new(self.sources[0], &fold.train, &fold.valid)
+        let mut data = TrainingData::new(self.sources[0], &fold.train, &fold.valid)
             .with_views(&self.sources[1..]);
+        if let Some(augmentation) = &self.augmentation {
+            data = data.with_augmentation(augmentation);
+        }
         let folder = self.options.compute.checkpoints.as_ref();
         let folder = folder.map(|folder| folder.join(format!("fold-{}", number + 1)));
         let checkpoints = folder.map(Checkpoints::open).transpose()?;
+        let checkpoints = checkpoints.map(|kept| kept.with_interval(CHECKPOINT_STEPS));
         let mut trainer = Trainer::<B>::new(config, data, device)?.with_devices(self.devices);
         if let Some(checkpoints) = &checkpoints {
             trainer = trainer.with_checkpoints(checkpoints);
@@ -278,27 +283,51 @@ fn start<B: AutodiffBackend>(
 /// Hyperparameters for a fold of `n_train` samples, counted from 0.
 fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingConfig {
     let training = &options.training;
-    let small = matches!(options.network.preset, Preset::Small | Preset::VitS14);
-    let batch_size = training.batch_size.unwrap_or(match (small, n_train) {
-        (true, ..FEW_SAMPLES) => 8,
-        (true, _) => 16,
-        (false, _) => 64,
-    });
-    let steps = n_train.div_ceil(batch_size);
-    let epochs = training.epochs.unwrap_or(STEPS.div_ceil(steps).max(1));
-    let rate = if small { 1e-3 } else { 1e-4 };
-    TrainingConfig::new()
-        .with_epochs(epochs)
-        .with_batch_size(batch_size)
-        .with_learning_rate(training.learning_rate.unwrap_or(rate))
+    let mut config = match options.network.preset {
+        Preset::Small | Preset::VitS14 => TrainingConfig::for_samples(n_train),
+        Preset::ClipVitB32 | Preset::ClipVitB16 => TrainingConfig::new()
+            .with_max_grad_norm(Some(1.0))
+            .with_schedule(Schedule::Cosine { warmup_epochs: 5 }),
+    };
+    config.batch_size = training.batch_size.unwrap_or(config.batch_size);
+    config.learning_rate = training.learning_rate.unwrap_or(config.learning_rate);
+    config.steps = training.steps.or(config.steps);
+    if let Some(epochs) = training.epochs {
+        (config.epochs, config.steps) = (epochs, None);
+    }
+    if let Some(decay) = training.average_decay {
+        config.average_decay = (decay > 0.0).then_some(decay);
+    }
+    config
         .with_weight_decay(training.weight_decay)
-        .with_max_grad_norm(Some(1.0))
-        .with_schedule(Schedule::Cosine {
-            warmup_epochs: (epochs / 10).min(5),
-        })
         .with_early_stopping(training.early_stopping)
+        .with_keep(match training.early_stopping {
+            Some(_) => KeptEpoch::Best,
+            None => KeptEpoch::Last,
+        })
         .with_color_jitter(options.augmentation.color_jitter)
         .with_seed(options.seed.wrapping_add(fold))
+}
+
+/// Augmentation in every step, unless embeddings or pictures are made beforehand.
+fn augmentation(
+    options: &FitOptions,
+    recipe: &Recipe,
+    cached: bool,
+) -> Result<Option<batch::Augmentation>, FitError> {
+    let device = options.compute.device_cache.is_some();
+    let preset = matches!(options.network.preset, Preset::Small | Preset::VitS14);
+    if options.augmentation.when != AugmentWhen::EveryStep || cached || device || !preset {
+        return Ok(None);
+    }
+    let augmenter = Augmenter::new(options.augmentation.transforms, options.seed)?;
+    let augmentation = batch::Augmentation::new(augmenter);
+    Ok(Some(match recipe.model.mode.sees() {
+        true => augmentation
+            .with_pictures(&recipe.style)
+            .map_err(|source| CacheError::Raster { source })?,
+        false => augmentation,
+    }))
 }
 
 /// Passes what a fold's training says on to the observer of the fit.

@@ -1,13 +1,11 @@
 //! Axes from the Gram matrix of the samples: fewer samples than features.
 
-use faer::Mat;
-use rayon::prelude::*;
-
 use super::ClosedFormError;
 use super::axes::{Axes, Coefficients, Spectrum, decompose};
-use super::linear::{Standard, gram, matrix, product};
+use super::linear::{Standard, gram, matrix, product, transposed_product};
 use super::rows::{self, FeatureRows};
 use super::targets::Prepared;
+use faer::Mat;
 
 /// Samples on their own principal axes.
 #[derive(Debug)]
@@ -80,27 +78,20 @@ impl Axes for Dual {
                 .iter_mut()
                 .for_each(|place| *place /= value);
         }
-        let of_samples = product(self.on_axes.as_ref(), shrunk.as_ref());
-        let (width, n_classes) = (self.standard.means.len(), targets.n_classes);
-        let mut weights = vec![0.0f64; width * n_classes];
-        let mut intercepts = targets.shares.clone();
-        let mut centers = vec![0.0f64; width];
-        for (i, row) in self.features.chunks_exact(width).enumerate() {
-            let share = targets.weights[i] / targets.n_rows() as f64;
-            centers
+        let mut of_samples = product(self.on_axes.as_ref(), shrunk.as_ref());
+        for (i, root) in targets.roots.iter().enumerate() {
+            of_samples
+                .row_mut(i)
                 .iter_mut()
-                .zip(row)
-                .for_each(|(sum, x)| *sum += share * f64::from(*x));
-            let coefficients: Vec<f64> = (0..n_classes)
-                .map(|class| targets.roots[i] * of_samples[(i, class)])
-                .collect();
-            let rows = weights.par_chunks_mut(n_classes).zip(row);
-            rows.with_min_len(1024).for_each(|(weights, x)| {
-                for (weight, coefficient) in weights.iter_mut().zip(&coefficients) {
-                    *weight += coefficient * f64::from(*x);
-                }
-            });
+                .for_each(|place| *place *= root);
         }
+        let (width, n_classes) = (self.standard.means.len(), targets.n_classes);
+        let mut weights = transposed_product(&self.features, width, of_samples.as_ref());
+        let shares = Mat::from_fn(targets.n_rows(), 1, |i, _| {
+            targets.weights[i] / targets.n_rows() as f64
+        });
+        let centers = transposed_product(&self.features, width, shares.as_ref());
+        let mut intercepts = targets.shares.clone();
         for (feature, weights) in weights.chunks_exact_mut(n_classes).enumerate() {
             let factor = self.standard.factors[feature];
             for (weight, intercept) in weights.iter_mut().zip(&mut intercepts) {
@@ -143,12 +134,11 @@ fn center(kernel: &mut Mat<f64>, targets: &Prepared) {
     let n = kernel.nrows();
     let shares: Vec<f64> = targets.weights.iter().map(|w| w / n as f64).collect();
     let mut means = vec![0.0; n];
-    for column in 0..n {
-        for row in column..n {
-            means[row] += kernel[(row, column)] * shares[column];
-            if row != column {
-                means[column] += kernel[(row, column)] * shares[row];
-            }
+    for (column, &share) in shares.iter().enumerate() {
+        means[column] += kernel[(column, column)] * share;
+        for row in column + 1..n {
+            means[row] += kernel[(row, column)] * share;
+            means[column] += kernel[(row, column)] * shares[row];
         }
     }
     let overall: f64 = means

@@ -1,7 +1,7 @@
 //! Exact answers to samples that were left out, and what is chosen by them.
 
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
+use faer::{Mat, MatMut, MatRef, Side};
 use rayon::prelude::*;
 
 use super::ClosedFormError;
@@ -12,6 +12,8 @@ use super::targets::Prepared;
 
 /// Samples that the penalty is chosen by, at most about; their answers are still exact.
 const CHOSEN_BY: usize = 4096;
+/// Answers that are compared of each penalty, at most.
+const MOST_ANSWERS: usize = 1 << 21;
 /// Samples whose places on the axes are held at once.
 const CHUNK: usize = 1024;
 /// Smallest share of a sample's answer that is not its own doing.
@@ -92,11 +94,11 @@ pub(super) fn choose_alpha(
     targets: &Prepared,
     alphas: &[f64],
 ) -> Result<f64, ClosedFormError> {
-    let units = units(targets, CHOSEN_BY);
+    let units = units(targets, CHOSEN_BY.min(MOST_ANSWERS / targets.n_classes));
     let indices = units.concat();
     let on_axes = axes.rows(&indices)?;
     let losses = alphas.par_iter().map(|&alpha| {
-        let answers = answers_of(axes, targets, alpha, (&units, &on_axes))?;
+        let answers = Ridge::new(axes, targets, alpha).answers(&units, &on_axes)?;
         Ok(calibrate(&answers, targets, Some(&indices)).loss)
     });
     let losses = losses.collect::<Result<Vec<f64>, ClosedFormError>>()?;
@@ -111,6 +113,7 @@ pub(super) fn answers(
     alpha: f64,
 ) -> Result<Vec<f64>, ClosedFormError> {
     let n_classes = targets.n_classes;
+    let ridge = Ridge::new(axes, targets, alpha);
     let mut all = vec![0.0; targets.n_rows() * n_classes];
     let units = units(targets, usize::MAX);
     let mut rest = units.as_slice();
@@ -124,8 +127,7 @@ pub(super) fn answers(
         let (chunk, others) = rest.split_at(n_units);
         rest = others;
         let indices = chunk.concat();
-        let on_axes = axes.rows(&indices)?;
-        let answers = answers_of(axes, targets, alpha, (chunk, &on_axes))?;
+        let answers = ridge.answers(chunk, &axes.rows(&indices)?)?;
         for (answer, index) in answers.chunks_exact(n_classes).zip(indices) {
             all[index * n_classes..][..n_classes].copy_from_slice(answer);
         }
@@ -141,60 +143,162 @@ fn units(targets: &Prepared, most: usize) -> Vec<Vec<usize>> {
     units.into_iter().step_by(every).collect()
 }
 
-/// Held-out answers to the samples of some units, whose places on the axes are given.
-fn answers_of(
-    axes: &impl Axes,
-    targets: &Prepared,
-    alpha: f64,
-    (units, on_axes): (&[Vec<usize>], &Mat<f64>),
-) -> Result<Vec<f64>, ClosedFormError> {
-    let spectrum = axes.spectrum();
-    let fitted = product(on_axes.as_ref(), spectrum.shrunk(alpha).as_ref());
-    let mut answers = Vec::with_capacity(fitted.nrows() * fitted.ncols());
-    let mut first = 0;
-    for unit in units {
-        let place = fitted.subrows(first, unit.len());
-        let mut residuals = Mat::from_fn(unit.len(), targets.n_classes, |i, class| {
-            targets.centered(unit[i], class) - place[(i, class)]
-        });
-        let here = on_axes.subrows(first, unit.len());
-        let freedom = freedom(here, &spectrum.values, alpha, (unit, targets));
-        if unit.len() == 1 {
-            let one = freedom[(0, 0)].max(LEAST_FREEDOM);
-            residuals
-                .row_mut(0)
-                .iter_mut()
-                .for_each(|residual| *residual /= one);
-        } else {
-            let size = unit.len();
-            let factor = freedom
-                .llt(Side::Lower)
-                .map_err(|_| ClosedFormError::Decomposition { size })?;
-            factor.solve_in_place(&mut residuals);
-        }
-        for (i, &index) in unit.iter().enumerate() {
-            answers.extend((0..targets.n_classes).map(|class| {
-                targets.one_hot(index, class) - residuals[(i, class)] / targets.roots[index]
-            }));
-        }
-        first += unit.len();
-    }
-    Ok(answers)
+/// The ridge of one penalty.
+#[derive(Debug)]
+struct Ridge<'a> {
+    targets: &'a Prepared,
+    /// `1 / (values + alpha)` of each axis.
+    shrinkage: Vec<f64>,
+    /// Loadings times shrinkage, `[n_axes, n_classes]`.
+    coefficients: Mat<f64>,
 }
 
-/// The block `I - H` of some samples; a lower half.
-fn freedom(
-    on_axes: faer::MatRef<'_, f64>,
-    values: &[f64],
-    alpha: f64,
-    (unit, targets): (&[usize], &Prepared),
-) -> Mat<f64> {
-    let shrunk = Mat::from_fn(on_axes.ncols(), on_axes.nrows(), |axis, i| {
-        on_axes[(i, axis)] / (values[axis] + alpha)
-    });
-    let explained = product(on_axes, shrunk.as_ref());
-    Mat::from_fn(unit.len(), unit.len(), |i, j| {
-        let intercept = targets.intercept_axis(unit[i]) * targets.intercept_axis(unit[j]);
-        f64::from(u8::from(i == j)) - intercept - explained[(i, j)]
-    })
+impl<'a> Ridge<'a> {
+    fn new(axes: &impl Axes, targets: &'a Prepared, alpha: f64) -> Self {
+        let spectrum = axes.spectrum();
+        let shrinkage = spectrum.values.iter().map(|value| 1.0 / (value + alpha));
+        Self {
+            targets,
+            shrinkage: shrinkage.collect(),
+            coefficients: spectrum.shrunk(alpha),
+        }
+    }
+
+    /// Held-out answers to the samples of some units, whose places on the axes are given one
+    /// below the other, `[n_samples, n_axes]`.
+    fn answers(
+        &self,
+        units: &[Vec<usize>],
+        on_axes: &Mat<f64>,
+    ) -> Result<Vec<f64>, ClosedFormError> {
+        let indices = units.concat();
+        let mut residuals = product(on_axes.as_ref(), self.coefficients.as_ref());
+        for class in 0..self.targets.n_classes {
+            let column = residuals.col_mut(class).iter_mut();
+            for (place, &index) in column.zip(&indices) {
+                *place = self.targets.centered(index, class) - *place;
+            }
+        }
+        if indices.len() == units.len() {
+            self.leave_out_samples(&indices, on_axes, &mut residuals);
+        } else {
+            self.leave_out_units(units, on_axes, &mut residuals)?;
+        }
+        let mut answers = Vec::with_capacity(indices.len() * self.targets.n_classes);
+        for (i, &index) in indices.iter().enumerate() {
+            for class in 0..self.targets.n_classes {
+                let residual = residuals[(i, class)] / self.targets.roots[index];
+                answers.push(self.targets.one_hot(index, class) - residual);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Divides residuals by the diagonal of `I - H`.
+    fn leave_out_samples(&self, indices: &[usize], on_axes: &Mat<f64>, residuals: &mut Mat<f64>) {
+        let intercept = indices
+            .iter()
+            .map(|&i| self.targets.intercept_axis(i).powi(2));
+        let mut leverages: Vec<f64> = intercept.collect();
+        for (axis, shrinkage) in self.shrinkage.iter().enumerate() {
+            let places = on_axes.col(axis).iter();
+            for (leverage, place) in leverages.iter_mut().zip(places) {
+                *leverage += shrinkage * place * place;
+            }
+        }
+        for class in 0..self.targets.n_classes {
+            let column = residuals.col_mut(class).iter_mut();
+            for (residual, leverage) in column.zip(&leverages) {
+                *residual /= (1.0 - leverage).max(LEAST_FREEDOM);
+            }
+        }
+    }
+
+    /// Multiplies the residuals of each unit by the inverse of its block of `I - H`.
+    fn leave_out_units(
+        &self,
+        units: &[Vec<usize>],
+        on_axes: &Mat<f64>,
+        residuals: &mut Mat<f64>,
+    ) -> Result<(), ClosedFormError> {
+        let mut first = 0;
+        for unit in units {
+            let here = on_axes.subrows(first, unit.len());
+            let residuals = residuals.subrows_mut(first, unit.len());
+            if unit.len() <= self.shrinkage.len() {
+                self.solve_by_samples(unit, here, residuals)?;
+            } else {
+                self.solve_by_axes(unit, here, residuals)?;
+            }
+            first += unit.len();
+        }
+        Ok(())
+    }
+
+    /// `(I - H)^-1 e` by a matrix of the unit's size.
+    fn solve_by_samples(
+        &self,
+        unit: &[usize],
+        on_axes: MatRef<'_, f64>,
+        residuals: MatMut<'_, f64>,
+    ) -> Result<(), ClosedFormError> {
+        let roots: Vec<f64> = self.shrinkage.iter().map(|value| value.sqrt()).collect();
+        let scaled = Mat::from_fn(unit.len(), roots.len(), |i, axis| {
+            on_axes[(i, axis)] * roots[axis]
+        });
+        let mut freedom = product(scaled.as_ref(), scaled.transpose());
+        let intercept: Vec<f64> = unit
+            .iter()
+            .map(|&i| self.targets.intercept_axis(i))
+            .collect();
+        for j in 0..unit.len() {
+            for i in 0..unit.len() {
+                let identity = f64::from(u8::from(i == j));
+                freedom[(i, j)] = identity - intercept[i] * intercept[j] - freedom[(i, j)];
+            }
+        }
+        solve(&freedom, residuals)
+    }
+
+    /// `(I - G D G')^-1 e = e + G (D^-1 - G'G)^-1 G'e`, by a matrix of the axes' size: `G` holds
+    /// the intercept's axis and the others, `D` their shrinkage.
+    fn solve_by_axes(
+        &self,
+        unit: &[usize],
+        on_axes: MatRef<'_, f64>,
+        mut residuals: MatMut<'_, f64>,
+    ) -> Result<(), ClosedFormError> {
+        let with_intercept = Mat::from_fn(unit.len(), on_axes.ncols() + 1, |i, axis| match axis {
+            0 => self.targets.intercept_axis(unit[i]),
+            _ => on_axes[(i, axis - 1)],
+        });
+        let mut freedom = product(with_intercept.transpose(), with_intercept.as_ref());
+        freedom.as_mut().col_iter_mut().for_each(|column| {
+            column.iter_mut().for_each(|place| *place = -*place);
+        });
+        freedom[(0, 0)] += 1.0;
+        for (axis, shrinkage) in self.shrinkage.iter().enumerate() {
+            freedom[(axis + 1, axis + 1)] += 1.0 / shrinkage;
+        }
+        let mut inner = product(with_intercept.transpose(), residuals.as_ref());
+        solve(&freedom, inner.as_mut())?;
+        let correction = product(with_intercept.as_ref(), inner.as_ref());
+        for class in 0..residuals.ncols() {
+            let column = residuals.as_mut().col_mut(class);
+            for (residual, part) in column.iter_mut().zip(correction.col(class).iter()) {
+                *residual += part;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Solves with a symmetric, positive matrix, in place.
+fn solve(matrix: &Mat<f64>, right: MatMut<'_, f64>) -> Result<(), ClosedFormError> {
+    let size = matrix.nrows();
+    let factor = matrix
+        .llt(Side::Lower)
+        .map_err(|_| ClosedFormError::Decomposition { size })?;
+    factor.solve_in_place(right);
+    Ok(())
 }

@@ -51,6 +51,26 @@ pub(super) fn gram(left: MatRef<'_, f32>) -> Mat<f64> {
     out
 }
 
+/// `rows' * right`, row-major `[width, right.ncols()]`.
+pub(super) fn transposed_product(rows: &[f32], width: usize, right: MatRef<'_, f64>) -> Vec<f64> {
+    let n_columns = right.ncols();
+    let mut out = vec![0.0; width * n_columns];
+    let panels = out.par_chunks_mut(PANEL * n_columns).enumerate();
+    panels.for_each(|(panel, out)| {
+        let first = panel * PANEL;
+        for (i, row) in rows.chunks_exact(width).enumerate() {
+            let features = row[first..].iter().zip(out.chunks_exact_mut(n_columns));
+            for (x, sums) in features {
+                let x = f64::from(*x);
+                for (column, sum) in sums.iter_mut().enumerate() {
+                    *sum += x * right[(i, column)];
+                }
+            }
+        }
+    });
+    out
+}
+
 fn add(sum: &mut Mat<f64>, part: &Mat<f32>) {
     for column in 0..sum.ncols() {
         let part = part.col(column).iter();

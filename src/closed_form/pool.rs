@@ -1,5 +1,8 @@
 //! One answer of several classifiers: a log-linear pool of their probabilities.
 
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+
 use super::smoothed::{Smoothing, softmax};
 
 /// Probabilities below this are taken for it: no member can rule a class out for all.
@@ -187,10 +190,10 @@ impl Problem<'_> {
             loss += own * (log_sum - self.smoothing.expect(&scores, label));
             let mean = |row: &[f64]| -> f64 { row.iter().zip(&p).map(|(x, p)| x * p).sum() };
             let means: Vec<f64> = rows.iter().map(|row| mean(row)).collect();
-            for i in 0..n {
-                slopes[i] += own * (means[i] - self.smoothing.expect(rows[i], label));
-                for j in 0..=i {
-                    let both = rows[i].iter().zip(rows[j]).zip(&p);
+            for (i, row) in rows.iter().enumerate() {
+                slopes[i] += own * (means[i] - self.smoothing.expect(row, label));
+                for (j, other) in rows[..=i].iter().enumerate() {
+                    let both = row.iter().zip(*other).zip(&p);
                     let both: f64 = both.map(|((a, b), p)| a * b * p).sum();
                     curvature[i][j] += own * (both - means[i] * means[j]);
                 }
@@ -204,36 +207,25 @@ impl Problem<'_> {
     }
 }
 
-/// The Newton step of the free weights, by Cholesky's factors; others stay.
+/// The Newton step of the free weights; others stay.
 fn newton(free: &[usize], slopes: &[f64], curvature: &[Vec<f64>]) -> Vec<f64> {
-    let size = free.len();
-    let mut factor = vec![vec![0.0; size]; size];
     let largest = free.iter().map(|&i| curvature[i][i]).fold(0.0, f64::max);
-    for i in 0..size {
-        for j in 0..=i {
-            let known: f64 = (0..j).map(|k| factor[i][k] * factor[j][k]).sum();
-            let (row, column) = (free[i].max(free[j]), free[i].min(free[j]));
-            let left = curvature[row][column] - known;
-            factor[i][j] = match i == j {
-                // Members that say the same make a singular matrix: a little is added.
-                true => (left + 1e-9 * largest).max(1e-12).sqrt(),
-                false => left / factor[j][j],
-            };
-        }
-    }
-    let mut solved = vec![0.0; size];
-    for i in 0..size {
-        let known: f64 = (0..i).map(|k| factor[i][k] * solved[k]).sum();
-        solved[i] = (slopes[free[i]] - known) / factor[i][i];
-    }
-    for i in (0..size).rev() {
-        let known: f64 = (i + 1..size).map(|k| factor[k][i] * solved[k]).sum();
-        solved[i] = (solved[i] - known) / factor[i][i];
+    // Members that say the same make a singular matrix: a little is added.
+    let added = 1e-9 * largest + 1e-12;
+    let matrix = Mat::from_fn(free.len(), free.len(), |i, j| {
+        let (row, column) = (free[i].max(free[j]), free[i].min(free[j]));
+        let both = curvature[row][column];
+        if i == j { both + added } else { both }
+    });
+    let mut solved = Mat::from_fn(free.len(), 1, |i, _| slopes[free[i]]);
+    // Without factors, the step follows the slopes.
+    if let Ok(factor) = matrix.llt(Side::Lower) {
+        factor.solve_in_place(&mut solved);
     }
     let mut step = vec![0.0; slopes.len()];
-    free.iter()
-        .zip(solved)
-        .for_each(|(&member, s)| step[member] = s);
+    for (i, &member) in free.iter().enumerate() {
+        step[member] = solved[(i, 0)];
+    }
     step
 }
 
@@ -244,7 +236,7 @@ mod tests {
     /// Probabilities of two classes that are right to a degree, with some errors.
     fn member(n: usize, certainty: f32, errors: usize) -> Vec<f32> {
         let first = |i: usize| {
-            let toward = if (i % 2 == 0) == (i % errors != 0) {
+            let toward = if i.is_multiple_of(2) != i.is_multiple_of(errors) {
                 certainty
             } else {
                 -certainty

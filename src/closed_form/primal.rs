@@ -34,40 +34,51 @@ pub(super) struct Primal<'a, R> {
 #[derive(Debug)]
 struct Sums {
     shift: Vec<f32>,
-    /// Sums of squares and of values, where every sample counts alike.
-    squares: Vec<f64>,
-    values: Vec<f64>,
-    /// Weighted sums of values.
-    weighted: Vec<f64>,
+    /// Sums of columns, by panels of them.
+    columns: Vec<ColumnSums>,
     /// Weighted sums of products, lower half by panels of columns.
     products: Vec<Mat<f64>>,
-    /// Weighted products with the one-hot targets, `[width, n_classes]`.
-    targets: Vec<f64>,
+}
+
+/// Sums over all rows of some features.
+#[derive(Clone, Debug)]
+struct ColumnSums {
+    /// Of values and of squares, where every sample counts alike.
+    values: Vec<f64>,
+    squares: Vec<f64>,
+    /// Of weighted values of the samples of each class, `[n_classes, n_features]`.
+    by_class: Vec<f64>,
 }
 
 impl<'a, R: FeatureRows> Primal<'a, R> {
     pub(super) fn new(rows: &'a R, targets: &Prepared) -> Result<Self, ClosedFormError> {
         let n_rows = rows.n_rows() as f64;
         let sums = Sums::over(rows, targets)?;
-        let means: Vec<f64> = sums.values.iter().map(|sum| sum / n_rows).collect();
-        let variances = sums.squares.iter().zip(&means);
+        let n_classes = targets.n_classes;
+        let means = sums.gathered(|sums| sums.values.iter().map(|sum| sum / n_rows).collect());
+        let squares = sums.gathered(|sums| sums.squares.iter().map(|sum| sum / n_rows).collect());
+        let variances = squares.iter().zip(&means);
         let variances: Vec<f64> = variances
-            .map(|(sum, mean)| sum / n_rows - mean * mean)
+            .map(|(square, mean)| square - mean * mean)
             .collect();
         let shifted = means.iter().zip(&sums.shift);
         let raw_means = shifted
             .map(|(mean, shift)| mean + f64::from(*shift))
             .collect();
         let standard = Standard::new(raw_means, &variances, rows.blocks());
-        let weighted: Vec<f64> = sums.weighted.iter().map(|sum| sum / n_rows).collect();
+        let of_classes: Vec<Vec<f64>> = (0..n_classes)
+            .map(|class| sums.gathered(|sums| sums.of_class(class).to_vec()))
+            .collect();
+        let weighted: Vec<f64> = (0..means.len())
+            .map(|feature| of_classes.iter().map(|sums| sums[feature]).sum::<f64>() / n_rows)
+            .collect();
         let factors = &standard.factors;
         let matrix = sums.matrix(&weighted, factors, n_rows);
         let (values, vectors) = decompose(&matrix)?;
         drop(matrix);
-        let n_classes = targets.n_classes;
         let y = Mat::from_fn(factors.len(), n_classes, |feature, class| {
-            let sum = sums.targets[feature * n_classes + class];
-            (sum - n_rows * weighted[feature] * targets.shares[class]) * factors[feature]
+            (of_classes[class][feature] - n_rows * weighted[feature] * targets.shares[class])
+                * factors[feature]
         });
         let loadings = product(vectors.transpose(), y.as_ref());
         let centers = weighted.iter().zip(&means).zip(factors);
@@ -145,13 +156,13 @@ impl Sums {
         let panels = (0..width).step_by(PANEL);
         let mut sums = Self {
             shift: vec![0.0; width],
-            squares: vec![0.0; width],
-            values: vec![0.0; width],
-            weighted: vec![0.0; width],
+            columns: panels
+                .clone()
+                .map(|first| ColumnSums::zeros(PANEL.min(width - first), targets.n_classes))
+                .collect(),
             products: panels
                 .map(|first| Mat::zeros(width - first, PANEL.min(width - first)))
                 .collect(),
-            targets: vec![0.0; width * targets.n_classes],
         };
         let indices: Vec<usize> = (0..n_rows).collect();
         for chunk in indices.chunks(CHUNK) {
@@ -167,17 +178,15 @@ impl Sums {
 
     fn add(&mut self, features: &mut [f32], indices: &[usize], targets: &Prepared) {
         let width = self.shift.len();
-        let n_classes = targets.n_classes;
+        for row in features.chunks_exact_mut(width) {
+            row.iter_mut()
+                .zip(&self.shift)
+                .for_each(|(x, shift)| *x -= shift);
+        }
+        let panels = self.columns.par_iter_mut().enumerate();
+        panels
+            .for_each(|(panel, sums)| sums.add(features, width, panel * PANEL, (indices, targets)));
         for (row, &index) in features.chunks_exact_mut(width).zip(indices) {
-            let (weight, label) = (targets.weights[index], targets.labels[index]);
-            for (feature, x) in row.iter_mut().enumerate() {
-                *x -= self.shift[feature];
-                let value = f64::from(*x);
-                self.values[feature] += value;
-                self.squares[feature] += value * value;
-                self.weighted[feature] += weight * value;
-                self.targets[feature * n_classes + label] += weight * value;
-            }
             let root = root32(targets.roots[index]);
             row.iter_mut().for_each(|x| *x *= root);
         }
@@ -200,6 +209,11 @@ impl Sums {
             });
     }
 
+    /// Something of all columns.
+    fn gathered(&self, of: impl Fn(&ColumnSums) -> Vec<f64>) -> Vec<f64> {
+        self.columns.iter().flat_map(of).collect()
+    }
+
     /// The lower half of the centered, scaled sum of products.
     fn matrix(&self, weighted: &[f64], factors: &[f64], n_rows: f64) -> Mat<f64> {
         let width = factors.len();
@@ -215,6 +229,45 @@ impl Sums {
             }
         }
         out
+    }
+}
+
+impl ColumnSums {
+    fn zeros(n_features: usize, n_classes: usize) -> Self {
+        Self {
+            values: vec![0.0; n_features],
+            squares: vec![0.0; n_features],
+            by_class: vec![0.0; n_features * n_classes],
+        }
+    }
+
+    fn of_class(&self, class: usize) -> &[f64] {
+        &self.by_class[class * self.values.len()..][..self.values.len()]
+    }
+
+    /// Adds rows of `width` features, of which these start at `first`.
+    fn add(
+        &mut self,
+        rows: &[f32],
+        width: usize,
+        first: usize,
+        (indices, targets): (&[usize], &Prepared),
+    ) {
+        let n_features = self.values.len();
+        for (row, &index) in rows.chunks_exact(width).zip(indices) {
+            let row = &row[first..][..n_features];
+            let sums = self.values.iter_mut().zip(&mut self.squares);
+            for (x, (sum, squares)) in row.iter().zip(sums) {
+                let x = f64::from(*x);
+                *sum += x;
+                *squares += x * x;
+            }
+            let weight = targets.weights[index];
+            let by_class = &mut self.by_class[targets.labels[index] * n_features..][..n_features];
+            for (x, sum) in row.iter().zip(by_class) {
+                *sum += weight * f64::from(*x);
+            }
+        }
     }
 }
 

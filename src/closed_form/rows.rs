@@ -1,6 +1,6 @@
 //! Where features come from: rows of blocks, read in chunks so that they need never all be held.
 
-use super::ClosedFormError;
+use super::{ClosedFormError, is_positive};
 
 /// Why a row could not be made.
 pub type RowsError = Box<dyn std::error::Error + Send + Sync>;
@@ -95,7 +95,7 @@ pub(super) fn check(rows: &impl FeatureRows) -> Result<(), ClosedFormError> {
         return Err(ClosedFormError::Ragged { found: 0, width: 0 });
     }
     for (index, &Block { width, scale }) in rows.blocks().iter().enumerate() {
-        if width == 0 || !(scale > 0.0 && scale.is_finite()) {
+        if width == 0 || !is_positive(scale) {
             return Err(ClosedFormError::Block {
                 index,
                 width,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ClosedFormError;
+use super::{ClosedFormError, is_positive};
 
 /// Labels of the training samples, and what else is known of them.
 #[derive(Clone, Copy, Debug)]
@@ -121,8 +121,7 @@ fn weights(targets: &Targets<'_>, n_rows: usize) -> Result<Vec<f64>, ClosedFormE
     let Some(weights) = targets.weights else {
         return Ok(vec![1.0; n_rows]);
     };
-    let bad = |weight: &f64| !(*weight > 0.0 && weight.is_finite());
-    if let Some(index) = weights.iter().position(bad) {
+    if let Some(index) = weights.iter().position(|&weight| !is_positive(weight)) {
         let weight = weights[index];
         return Err(ClosedFormError::Weight { index, weight });
     }

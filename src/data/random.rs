@@ -34,8 +34,12 @@ impl Random {
     /// A generator that three numbers and the purpose decide; all four are its key as they are,
     /// so that no two of them share their numbers.
     pub(crate) fn new([first, second, third]: [u64; 3], purpose: Purpose) -> Self {
+        Self::keyed([first, second, third, purpose as u64])
+    }
+
+    /// A generator that four numbers decide.
+    pub(crate) fn keyed(numbers: [u64; 4]) -> Self {
         let mut key = [0; 32];
-        let numbers = [first, second, third, purpose as u64];
         for (bytes, number) in key.chunks_exact_mut(8).zip(numbers) {
             bytes.copy_from_slice(&number.to_le_bytes());
         }
@@ -50,6 +54,16 @@ impl Random {
     /// A number from -1 to below 1.
     pub(crate) fn signed(&mut self) -> f64 {
         2.0 * self.unit() - 1.0
+    }
+
+    /// A number from `low` to below `high`.
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// True with this probability.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
     }
 
     /// A number that is nearly normal, of mean 0 and deviation 1, at most 3.5 in size: the sum of

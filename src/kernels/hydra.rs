@@ -12,6 +12,10 @@ use super::padded::Padded;
 const N_RIVALS: usize = 8;
 /// Most variates that a group adds up.
 const MOST_VARIATES: usize = 8;
+/// Numbers of the lanes.
+const LANES: [f32; WIDEST] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];
 
 /// The kernels of all groups.
 ///
@@ -32,8 +36,7 @@ pub(super) struct Hydra {
 impl Hydra {
     /// Normal weights, of each kernel with mean 0 and sum of sizes 1; variates with replacement.
     pub(super) fn draw([n_steps, n_variates]: [usize; 2], n_groups: usize, seed: u64) -> Self {
-        let span = (n_steps - 1) / (N_TAPS - 1);
-        let dilations: Vec<usize> = (0..=span.ilog2()).map(|exponent| 1 << exponent).collect();
+        let dilations = dilations(n_steps);
         let n_groups = n_groups / 2;
         let n_sets = dilations.len() * 2 * n_groups;
         let mut random = Random::new([seed, 0, 0], Purpose::HydraWeights);
@@ -51,6 +54,11 @@ impl Hydra {
             variates: variates.collect(),
             n_groups,
         }
+    }
+
+    /// Features of one group on values and one on differences.
+    pub(super) fn features_of_pair(n_steps: usize) -> usize {
+        dilations(n_steps).len() * 2 * 2 * N_RIVALS
     }
 
     pub(super) fn n_features(&self) -> usize {
@@ -87,6 +95,12 @@ impl Hydra {
     }
 }
 
+/// Powers of two that a kernel fits into the series with.
+fn dilations(n_steps: usize) -> Vec<usize> {
+    let span = (n_steps - 1) / (N_TAPS - 1);
+    (0..=span.ilog2()).map(|exponent| 1 << exponent).collect()
+}
+
 /// One kernel.
 fn kernel(random: &mut Random) -> [f32; N_TAPS] {
     let drawn: [f64; N_TAPS] = std::array::from_fn(|_| random.normal());
@@ -118,14 +132,14 @@ fn compete_with_simd<'a, S: Simd>(simd: S, set: Set<'a>, input: &'a Padded, out:
     let mut added = Padded::zeros(1, input.n_steps(), before);
     for group in 0..n_groups {
         let view = if input.n_rows() == 1 {
-            input.from_before(0, before)
+            input.row_from(0, before)
         } else {
             add(
                 &set.variates[group * n_added..][..n_added],
                 input,
                 &mut added,
             );
-            added.from_before(0, before)
+            added.row_from(0, before)
         };
         let weights = &set.weights[group * N_RIVALS * N_TAPS..][..N_RIVALS * N_TAPS];
         let place = group * N_RIVALS..(group + 1) * N_RIVALS;
@@ -156,66 +170,78 @@ fn group_with_simd<S: Simd>(
     [dilation, n_steps]: [usize; 2],
     [sums, counts]: [&mut [f32]; 2],
 ) {
-    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
-    let lane_numbers: [f32; WIDEST] = std::array::from_fn(|lane| lane as f32);
-    let lane_numbers = load::<S>(&lane_numbers, 0);
-    let mut in_lanes = [[0.0; WIDEST]; 2 * N_RIVALS];
+    let mut best_lanes = [[0.0; WIDEST]; N_RIVALS];
+    let mut worst_lanes = [[0.0; WIDEST]; N_RIVALS];
     let mut first_lane = 0;
     while first_lane < WIDEST {
-        let mut best_sums = [zero; N_RIVALS];
-        let mut worst_counts = [zero; N_RIVALS];
-        let mut step = first_lane;
-        while step < n_steps {
-            let taps: [S::f32s; N_TAPS] =
-                std::array::from_fn(|tap| load::<S>(view, step + tap * dilation));
-            let responses = respond(simd, taps, weights);
-            let left = simd.splat_f32s((n_steps - step) as f32);
-            let inside = simd.less_than_f32s(lane_numbers, left);
-            let [best, winner, loser] = rank(simd, responses);
-            // Behind the series, the best adds nothing and the worst counts nothing.
-            let best = simd.select_f32s(inside, best, zero);
-            let count = simd.select_f32s(inside, one, zero);
-            for rival in 0..N_RIVALS {
-                let number = simd.splat_f32s(rival as f32);
-                let wins = simd.equal_f32s(winner, number);
-                let loses = simd.equal_f32s(loser, number);
-                let gain = simd.select_f32s(wins, best, zero);
-                best_sums[rival] = simd.add_f32s(best_sums[rival], gain);
-                let gain = simd.select_f32s(loses, count, zero);
-                worst_counts[rival] = simd.add_f32s(worst_counts[rival], gain);
-            }
-            step += WIDEST;
+        let [best_sums, worst_counts] =
+            lanes_with_simd(simd, view, weights, [dilation, n_steps, first_lane]);
+        for (lanes, sum) in best_lanes.iter_mut().zip(best_sums) {
+            store::<S>(lanes, first_lane, sum);
         }
-        for rival in 0..N_RIVALS {
-            store::<S>(&mut in_lanes[rival], first_lane, best_sums[rival]);
-            store::<S>(
-                &mut in_lanes[N_RIVALS + rival],
-                first_lane,
-                worst_counts[rival],
-            );
+        for (lanes, count) in worst_lanes.iter_mut().zip(worst_counts) {
+            store::<S>(lanes, first_lane, count);
         }
         first_lane += S::F32_LANES;
     }
-    let (best_lanes, worst_lanes) = in_lanes.split_at(N_RIVALS);
-    for (out, lanes) in sums.iter_mut().zip(best_lanes) {
-        *out = lanes.iter().sum();
+    for (sum, lanes) in sums.iter_mut().zip(&best_lanes) {
+        *sum = lanes.iter().sum();
     }
-    for (out, lanes) in counts.iter_mut().zip(worst_lanes) {
-        *out = lanes.iter().sum();
+    for (count, lanes) in counts.iter_mut().zip(&worst_lanes) {
+        *count = lanes.iter().sum();
     }
+}
+
+/// Sums and counts of the steps that fall into the lanes of one vector.
+///
+/// Loops stand for closures here and below: these would be compiled without the processor's
+/// vectors.
+#[inline(always)]
+fn lanes_with_simd<S: Simd>(
+    simd: S,
+    view: &[f32],
+    weights: &[f32],
+    [dilation, n_steps, first_lane]: [usize; 3],
+) -> [[S::f32s; N_RIVALS]; 2] {
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let lane_numbers = load::<S>(&LANES, 0);
+    let mut best_sums = [zero; N_RIVALS];
+    let mut worst_counts = [zero; N_RIVALS];
+    let mut step = first_lane;
+    while step < n_steps {
+        let mut taps = [zero; N_TAPS];
+        for (tap, values) in taps.iter_mut().enumerate() {
+            *values = load::<S>(view, step + tap * dilation);
+        }
+        let [best, winner, loser] = rank(simd, respond(simd, taps, weights));
+        // Behind the series, the best adds nothing and the worst counts nothing.
+        let inside = simd.less_than_f32s(lane_numbers, simd.splat_f32s((n_steps - step) as f32));
+        let best = simd.select_f32s(inside, best, zero);
+        let count = simd.select_f32s(inside, one, zero);
+        let totals = best_sums.iter_mut().zip(&mut worst_counts);
+        for (rival, (best_sum, worst_count)) in totals.enumerate() {
+            let number = simd.splat_f32s(rival as f32);
+            let gain = simd.select_f32s(simd.equal_f32s(winner, number), best, zero);
+            *best_sum = simd.add_f32s(*best_sum, gain);
+            let gain = simd.select_f32s(simd.equal_f32s(loser, number), count, zero);
+            *worst_count = simd.add_f32s(*worst_count, gain);
+        }
+        step += WIDEST;
+    }
+    [best_sums, worst_counts]
 }
 
 /// Responses of the kernels of a group at the steps of a vector.
 #[inline(always)]
 fn respond<S: Simd>(simd: S, taps: [S::f32s; N_TAPS], weights: &[f32]) -> [S::f32s; N_RIVALS] {
-    std::array::from_fn(|rival| {
-        let weights = &weights[rival * N_TAPS..][..N_TAPS];
-        let mut sum = simd.mul_f32s(simd.splat_f32s(weights[0]), taps[0]);
+    let mut responses = [taps[0]; N_RIVALS];
+    for (response, weights) in responses.iter_mut().zip(weights.chunks_exact(N_TAPS)) {
+        *response = simd.mul_f32s(simd.splat_f32s(weights[0]), *response);
         for (tap, weight) in taps[1..].iter().zip(&weights[1..]) {
-            sum = simd.mul_add_f32s(simd.splat_f32s(*weight), *tap, sum);
+            *response = simd.mul_add_f32s(simd.splat_f32s(*weight), *tap, *response);
         }
-        sum
-    })
+    }
+    responses
 }
 
 /// The largest response, the kernel it is of, and the kernel of the smallest; of equal ones the
@@ -303,5 +329,23 @@ mod tests {
         let half = 4 * N_RIVALS * 2;
         assert_ne!(low[..half], high[..half]);
         assert_eq!(low[half..2 * half], high[half..2 * half]);
+    }
+
+    #[test]
+    fn features_have_the_same_bits_on_any_processor() {
+        let hydra = Hydra::draw([83, 3], 4, 5);
+        let values: Vec<f32> = (0..83 * 3).map(|i| ((i * i) % 101) as f32 / 7.0).collect();
+        let values = Padded::of(&series(&values, 3), 83, hydra.margin());
+        let mut here = vec![0.0; hydra.n_features()];
+        hydra.transform(&values, &mut here);
+        let of_set = hydra.n_groups * N_RIVALS;
+        let mut plain = vec![0.0; 2 * of_set];
+        let set = Set {
+            dilation: 1,
+            weights: &hydra.weights[..of_set * N_TAPS],
+            variates: &hydra.variates[..2 * hydra.n_groups],
+        };
+        compete_with_simd(pulp::Scalar::new(), set, &values, &mut plain);
+        assert_eq!(here[..2 * of_set], plain);
     }
 }

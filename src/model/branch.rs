@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Tensor};
 
 use super::frozen::VisionTower;
 use super::standardize::Standardize;
-use super::tokenizer::{SeriesTokenizer, SeriesTokenizerConfig, torch_linear};
+use super::tokenizer::{ConvolutionTokenizer, SeriesTokenizer, TokenizerConfig, torch_linear};
 use super::transformer::{Transformer, TransformerConfig};
 use crate::model::fused::{self, NORM_EPSILON};
 use crate::model::input::{SeriesInput, VisionInput};
@@ -97,7 +97,7 @@ impl<B: Backend> VisionBranch<B> {
 #[derive(Config, Debug)]
 pub struct LanguageConfig {
     /// How series become tokens.
-    pub tokenizer: SeriesTokenizerConfig,
+    pub tokenizer: TokenizerConfig,
     /// The CLIP-Text blocks.
     pub transformer: TransformerConfig,
     /// Whether a token attends only to itself and those before it, as CLIP-Text was trained. The
@@ -120,10 +120,25 @@ impl LanguageConfig {
         device: &B::Device,
     ) -> LanguageBranch<B> {
         let width = self.transformer.d_model;
+        let (tokenizer, convolutions) = match &self.tokenizer {
+            TokenizerConfig::Patches(config) => {
+                (Some(config.init(n_variates, width, device)), None)
+            }
+            TokenizerConfig::Convolutions(config) => {
+                (None, Some(config.init(n_variates, width, device)))
+            }
+        };
+        // Of convolutions class token and mean are read out.
+        let d_read = if convolutions.is_some() {
+            2 * width
+        } else {
+            width
+        };
         LanguageBranch {
-            tokenizer: self.tokenizer.init(n_variates, width, device),
+            tokenizer,
+            convolutions,
             text_model: self.init_text(device),
-            projection: (width != d_model).then(|| Projection::new(width, d_model, device)),
+            projection: (d_read != d_model).then(|| Projection::new(d_read, d_model, device)),
         }
     }
 
@@ -167,8 +182,8 @@ impl<B: Backend> TextEncoder<B> {
         masked: Option<Tensor<B, 2, Bool>>,
     ) -> Tensor<B, 3> {
         let masked = self.mask(&tokens, masked);
-        self.final_layer_norm
-            .forward(self.encoder.forward(tokens, masked.as_ref()))
+        let x = self.encoder.forward(tokens, masked.as_ref());
+        self.final_layer_norm.forward(x)
     }
 
     /// Runs the blocks and the last norm for the first token of every sequence.
@@ -225,11 +240,13 @@ impl<B: Backend> TextEncoder<B> {
     }
 }
 
-/// Reads: values of the variates to one embedding a variate.
+/// Reads: values of the variates to one embedding a variate, or to one of all together.
 #[derive(Module, Debug)]
 pub struct LanguageBranch<B: Backend> {
-    /// Values to tokens.
-    pub tokenizer: SeriesTokenizer<B>,
+    /// Values to tokens, variate by variate, if it reads patches.
+    pub tokenizer: Option<SeriesTokenizer<B>>,
+    /// Values to tokens, all variates together, if it does not.
+    pub convolutions: Option<ConvolutionTokenizer<B>>,
     /// CLIP's text transformer.
     pub text_model: TextEncoder<B>,
     /// Into the shared space, where the widths differ.
@@ -241,16 +258,62 @@ impl<B: Backend> LanguageBranch<B> {
     ///
     /// # Shapes
     /// - input: as the fields of [`SeriesInput`] say
-    /// - output: `[batch, n_variates, d_model]`
+    /// - output: `[batch, n_variates, d_model]` of patches, `[batch, 1, d_model]` of convolutions
+    ///
+    /// # Panics
+    /// If the branch was put together without a tokenizer.
     pub fn forward(&self, input: &SeriesInput<B>) -> Tensor<B, 3> {
+        let read = match (&self.tokenizer, &self.convolutions) {
+            (Some(tokenizer), _) => self.read_variates(tokenizer, input),
+            (None, Some(convolutions)) => self.read_whole(convolutions, input),
+            (None, None) => panic!("a language branch without a tokenizer"),
+        };
+        match &self.projection {
+            Some(projection) => projection.forward(read),
+            None => read,
+        }
+    }
+
+    /// Whether a sample's embedding depends, in training, on the other samples of its batch.
+    #[cfg(feature = "train")]
+    pub(crate) fn looks_across_samples(&self) -> bool {
+        self.convolutions.is_some()
+    }
+
+    /// The class token of every variate.
+    fn read_variates(
+        &self,
+        tokenizer: &SeriesTokenizer<B>,
+        input: &SeriesInput<B>,
+    ) -> Tensor<B, 3> {
         let [batch, _, n_variates] = input.values.dims();
-        let tokens = self.tokenizer.forward(input);
+        let tokens = tokenizer.forward(input);
         let x = self.text_model.class_token(tokens.tokens, tokens.masked);
         let width = x.dims()[2];
-        let class = x.reshape([batch, n_variates, width]);
-        match &self.projection {
-            Some(projection) => projection.forward(class),
-            None => class,
-        }
+        x.reshape([batch, n_variates, width])
+    }
+
+    /// The class token, then the mean of the tokens that say something.
+    fn read_whole(
+        &self,
+        convolutions: &ConvolutionTokenizer<B>,
+        input: &SeriesInput<B>,
+    ) -> Tensor<B, 3> {
+        let tokens = convolutions.forward(input);
+        let x = self
+            .text_model
+            .forward(tokens.tokens, tokens.masked.clone());
+        let rest = x.dims()[1] - 1;
+        let (class, others) = (x.clone().narrow(1, 0, 1), x.narrow(1, 1, rest));
+        let mean = match tokens.masked {
+            None => others.mean_dim(1),
+            Some(masked) => {
+                let said = masked.narrow(1, 1, rest).bool_not().float();
+                let said: Tensor<B, 3> = said.unsqueeze_dim(2);
+                let count = said.clone().sum_dim(1).clamp_min(1.0);
+                (others * said).sum_dim(1) / count
+            }
+        };
+        Tensor::cat(vec![class, mean], 2)
     }
 }

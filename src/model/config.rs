@@ -8,9 +8,10 @@ use super::branch::LanguageConfig;
 use super::freeze::Freeze;
 use super::head::{ClassifierHeadConfig, HeadNorm, VariatePooling};
 use super::selection::VariateSelectionConfig;
-use super::tokenizer::SeriesTokenizerConfig;
+use super::tokenizer::{ConvolutionTokenizerConfig, SeriesTokenizerConfig, TokenizerConfig};
 use super::transformer::TransformerConfig;
 use super::vision::VisionEncoderConfig;
+use crate::model::fused::Activation;
 use crate::model::loss::TimesClipLoss;
 
 /// Which views of a series a classifier has.
@@ -101,7 +102,7 @@ fn small_vision() -> VisionEncoderConfig {
 
 fn small_language() -> LanguageConfig {
     let transformer = TransformerConfig::new(64, 256, 4, 2).with_dropout(0.1);
-    LanguageConfig::new(SeriesTokenizerConfig::new(), transformer)
+    LanguageConfig::new(SeriesTokenizerConfig::new().into(), transformer)
 }
 
 fn small_head() -> ClassifierHeadConfig {
@@ -123,7 +124,7 @@ impl TimesClipClassifierConfig {
             .with_d_model(512)
             .with_vision(VisionEncoderConfig::clip_vit_b_16())
             .with_language(LanguageConfig::new(
-                tokenizer,
+                tokenizer.into(),
                 TransformerConfig::new(512, 2048, 8, 12),
             ))
             .with_pooling(VariatePooling::Mean)
@@ -134,6 +135,16 @@ impl TimesClipClassifierConfig {
     pub fn reference_vit_b_32(n_variates: usize, n_classes: usize) -> Self {
         Self::reference_vit_b_16(n_variates, n_classes)
             .with_vision(VisionEncoderConfig::clip_vit_b_32())
+    }
+
+    /// A preset that learns from tens of samples: convolutions read all variates of series of up to
+    /// `n_steps` at once, and a small transformer reads what they give.
+    pub fn convolutional(n_variates: usize, n_classes: usize, n_steps: usize) -> Self {
+        let transformer = TransformerConfig::new(64, 128, 4, 2).with_activation(Activation::Gelu);
+        let tokenizer = ConvolutionTokenizerConfig::new(n_steps);
+        Self::new(n_variates, n_classes)
+            .with_language(LanguageConfig::new(tokenizer.into(), transformer))
+            .with_head(small_head().with_dropout(0.0))
     }
 
     /// The small preset around DINOv2's ViT-S/14, which is meant to be loaded and frozen.
@@ -199,7 +210,9 @@ impl TimesClipClassifierConfig {
         if !self.mode.reads() {
             return Ok(());
         }
-        let tokenizer = &self.language.tokenizer;
+        let TokenizerConfig::Patches(tokenizer) = &self.language.tokenizer else {
+            return Ok(());
+        };
         let too_short = |n_steps| {
             let patch_len = tokenizer.patch_len;
             ConfigError::TooShort { n_steps, patch_len }
@@ -286,8 +299,12 @@ mod tests {
             TimesClipClassifierConfig::reference_vit_b_32(14, 4).validate(),
             Ok(())
         );
-        assert_eq!(small.language.tokenizer.n_patches(37), Some(10));
-        assert_eq!(reference.language.tokenizer.n_patches(37), Some(9));
+        let n_patches = |config: &TimesClipClassifierConfig| {
+            let tokenizer = config.language.tokenizer.patches();
+            tokenizer.and_then(|tokenizer| tokenizer.n_patches(37))
+        };
+        assert_eq!(n_patches(&small), Some(10));
+        assert_eq!(n_patches(&reference), Some(9));
     }
 
     #[test]
@@ -320,7 +337,8 @@ mod tests {
         let mut tiles = good.clone();
         tiles.vision.image_patch_size = 7;
         let mut stride = good.clone();
-        stride.language.tokenizer.patch_stride = 9;
+        let patches = stride.language.tokenizer.patches_mut();
+        patches.expect("patches").patch_stride = 9;
         let mut selection = good.clone();
         selection.selection.n_heads = 7;
         for bad in [

@@ -8,12 +8,14 @@ use burn::tensor::backend::Backend;
 use super::branch::{LanguageBranch, VisionBranch};
 use crate::model::input::TimesClipInput;
 
-/// What the branches make of a batch, sample by sample: nothing here depends on another sample.
+/// What the branches make of a batch, sample by sample. Nothing here depends on another sample, but
+/// for the batch norms of a convolutional tokenizer while it learns.
 #[derive(Clone, Debug)]
 pub struct TimesClipEmbeddings<B: Backend> {
     /// Of the pictures, `[batch, n_variates, d_model]`, if the model sees
     pub vision: Option<Tensor<B, 3>>,
-    /// Of the values, `[batch, n_variates, d_model]`, if the model reads
+    /// Of the values, `[batch, n_variates, d_model]`, or `[batch, 1, d_model]` of all variates
+    /// together, if the model reads
     pub language: Option<Tensor<B, 3>>,
 }
 
@@ -30,7 +32,8 @@ pub(crate) struct Branches<B: Backend> {
 
 #[cfg(feature = "train")]
 impl<B: Backend> Branches<B> {
-    /// As [`TimesClipClassifier::embed`](super::TimesClipClassifier::embed).
+    /// As [`TimesClipClassifier::embed`](super::TimesClipClassifier::embed), by the branches there
+    /// are.
     pub(crate) fn embed(&self, input: TimesClipInput<B>) -> TimesClipEmbeddings<B> {
         embed(self.vision.as_ref(), self.language.as_ref(), input)
     }

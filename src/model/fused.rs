@@ -4,6 +4,7 @@
 //! scalar transcendental functions. There these operations, and their gradients, are single
 //! passes over vectorised loops; on every other backend they are what they say, in Burn's terms.
 
+mod convolutions;
 mod halves;
 mod pictures;
 #[cfg(test)]
@@ -23,12 +24,13 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::nn;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, sigmoid};
+use burn::tensor::activation::{self, sigmoid};
 use burn::tensor::backend::Backend;
 #[cfg(feature = "cpu")]
 use burn::tensor::{TensorPrimitive, ops::FloatTensor};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use convolutions::{Affine, windows};
 pub(crate) use halves::{AttentionHalf, FeedForwardHalf, attend, attention_weights};
 pub(crate) use pictures::{embed_masks, embed_pixels};
 
@@ -71,7 +73,7 @@ fn quick_gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 fn exact_gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     match B::ad_enabled(&x.device()) {
         true => x.clone() * ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5,
-        false => gelu(x),
+        false => activation::gelu(x),
     }
 }
 
@@ -176,6 +178,15 @@ pub(crate) fn drop_gelu<B: Backend, const D: usize>(
         }
     }
     dropout.forward(exact_gelu(x))
+}
+
+/// The exact GELU.
+pub(crate) fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    #[cfg(feature = "cpu")]
+    if let Some(y) = at_once(&cpu::DropGelu(None), &[float(x.clone())]) {
+        return y;
+    }
+    exact_gelu(x)
 }
 
 /// Puts a class token in front of every sequence, and adds to each token its position and, where

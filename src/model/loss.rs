@@ -46,8 +46,12 @@ pub struct InfoNceLoss {
 impl InfoNceLoss {
     /// Compares two views of a batch; row `i` of one belongs to row `i` of the other.
     ///
+    /// A language branch that reads all variates together has one embedding of them, which goes with
+    /// the picture of each.
+    ///
     /// # Shapes
-    /// - vision, language: `[batch, n_variates, d_model]`
+    /// - vision: `[batch, n_variates, d_model]`
+    /// - language: the same, or `[batch, 1, d_model]`
     /// - output: `[1]`
     ///
     /// # Panics
@@ -57,7 +61,21 @@ impl InfoNceLoss {
         vision: Tensor<B, 3>,
         language: Tensor<B, 3>,
     ) -> Tensor<B, 1> {
-        let (seen, read) = (vision.dims(), language.dims());
+        let language = match (self.alignment, language.dims()) {
+            (Alignment::PerVariate | Alignment::Concat, [batch, 1, width]) => {
+                language.expand([batch, vision.dims()[1], width])
+            }
+            _ => language,
+        };
+        let [seen, read] = [&vision, &language].map(|view| {
+            let [batch, n, width] = view.dims();
+            let n = if self.alignment == Alignment::Mean {
+                1
+            } else {
+                n
+            };
+            [batch, n, width]
+        });
         assert_eq!(
             seen, read,
             "views of different shapes: {seen:?} and {read:?}"

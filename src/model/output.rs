@@ -12,7 +12,8 @@ pub struct TimesClipOutput<B: Backend> {
     pub logits: Tensor<B, 2>,
     /// Embeddings of the pictures, `[batch, n_variates, d_model]`, if the model sees
     pub vision: Option<Tensor<B, 3>>,
-    /// Embeddings of the values, `[batch, n_variates, d_model]`, if the model reads
+    /// Embeddings of the values, `[batch, n_variates, d_model]`, or `[batch, 1, d_model]` of all
+    /// variates together, if the model reads
     pub language: Option<Tensor<B, 3>>,
     /// How much each variate (row) looked at every other, `[batch, n_variates, n_variates]`, in
     /// dual mode; rows sum to one

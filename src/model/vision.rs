@@ -1,28 +1,64 @@
 //! The CLIP vision encoder: a line plot as a coverage mask in, one vector out.
 
+use std::iter::repeat_n;
+
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
+use super::halving;
 use super::patches::PatchEmbedding;
 use super::tap::{TokenPooling, VisionTap};
 use super::transformer::{Transformer, TransformerConfig, normal};
 use crate::model::fused::{self, Activation};
+
+/// What turns the pixels of a picture into tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisionStem {
+    /// A linear map of each patch's painted pixels, as CLIP has it.
+    Patches,
+    /// Convolutions of 3 x 3 pixels that halve the picture each, with exact GELU in between, on
+    /// the ink alone: colors do not matter to it. The last gives the tokens, one for each
+    /// `image_patch_size`, a power of two.
+    Convolutions {
+        /// Channels that leave each convolution but the last.
+        channels: Vec<usize>,
+    },
+}
+
+impl VisionStem {
+    /// Width and height in pixels of what a token stands for, if the stem decides that.
+    fn patch_size(&self) -> Option<usize> {
+        match self {
+            Self::Patches => None,
+            Self::Convolutions { channels } => Some(halving::STRIDE << channels.len().min(16)),
+        }
+    }
+}
 
 /// Sizes of a [`VisionEncoder`].
 #[derive(Config, Debug)]
 pub struct VisionEncoderConfig {
     /// Width and height of a picture in pixels.
     pub side_px: usize,
-    /// Width and height of the square patches a picture is cut into; divides `side_px`.
+    /// Width and height of the square patches a picture is cut into, or of what a token of a
+    /// convolutional stem stands for; divides `side_px`.
     pub image_patch_size: usize,
     /// The blocks.
     pub transformer: TransformerConfig,
     /// Whether a layer norm precedes the blocks, as in CLIP; plain ViTs have none.
     #[config(default = true)]
     pub pre_norm: bool,
+    /// What turns pixels into tokens.
+    #[config(default = "VisionStem::Patches")]
+    pub stem: VisionStem,
+    /// Whether a class token precedes the tokens of the picture.
+    #[config(default = true)]
+    pub class_token: bool,
     /// What is taken out of the encoder: its last class token, as CLIP does, unless said otherwise.
     #[config(default = "VisionTap::default()")]
     pub tap: VisionTap,
@@ -45,6 +81,26 @@ impl VisionEncoderConfig {
             .with_activation(Activation::Gelu)
             .with_layer_norm_eps(1e-6);
         Self::new(224, 14, transformer).with_pre_norm(false)
+    }
+
+    /// An encoder of line plots with 1.3 million weights: 64 px of ink, tokens of 8 x 8 px, six
+    /// blocks, and of the last a grid of four rows and eight columns.
+    pub fn line_plots() -> Self {
+        let transformer = TransformerConfig::new(128, 512, 4, 6).with_activation(Activation::Gelu);
+        let pooling = TokenPooling::Grid {
+            rows: 4,
+            columns: 8,
+        };
+        Self::new(64, 8, transformer)
+            .with_stem(VisionStem::Convolutions {
+                channels: vec![24, 48],
+            })
+            .with_pre_norm(false)
+            .with_class_token(false)
+            .with_tap(VisionTap {
+                layer: None,
+                pooling,
+            })
     }
 
     /// Width of the vector that is taken out of the encoder.
@@ -79,9 +135,16 @@ impl VisionEncoderConfig {
                 "image patches of {patch} px do not tile a side of {side} px"
             ));
         }
-        self.transformer
-            .problem()
-            .or_else(|| self.tap.problem(self.transformer.n_layers))
+        if let Some(size) = self.stem.patch_size().filter(|size| *size != patch) {
+            return Some(format!(
+                "tokens of {patch} px, but the convolutions make some of {size} px"
+            ));
+        }
+        self.transformer.problem().or_else(|| {
+            let grid = side / patch;
+            let class = self.class_token;
+            self.tap.problem(self.transformer.n_layers, grid, class)
+        })
     }
 
     /// Creates the encoder with CLIP's initialisation.
@@ -94,6 +157,9 @@ impl VisionEncoderConfig {
             side > 0 && side.is_multiple_of(patch),
             "patches of {patch} px do not tile {side} px"
         );
+        if let Some(size) = self.stem.patch_size() {
+            assert_eq!(size, patch, "the convolutions make tokens of {size} px");
+        }
         let d = self.transformer.d_model;
         let norm = || {
             LayerNormConfig::new(d)
@@ -101,19 +167,38 @@ impl VisionEncoderConfig {
                 .init(device)
         };
         VisionEncoder {
-            embeddings: VisionEmbeddings {
-                class_embedding: normal([d], (d as f64).powf(-0.5), device),
-                patch_embedding: PatchEmbedding {
-                    weight: normal([d, 3, patch, patch], 0.02, device),
-                },
-                position_embedding: PositionEmbedding {
-                    weight: normal([self.n_patches() + 1, d], 0.02, device),
-                },
-            },
+            embeddings: self.init_embeddings(device),
             pre_layrnorm: self.pre_norm.then(norm),
             encoder: self.transformer.init(device),
             post_layernorm: norm(),
             config: self.clone(),
+        }
+    }
+
+    fn init_embeddings<B: Backend>(&self, device: &B::Device) -> VisionEmbeddings<B> {
+        let (d, patch) = (self.transformer.d_model, self.image_patch_size);
+        let class = || normal([d], (d as f64).powf(-0.5), device);
+        let (patches, stem) = match &self.stem {
+            VisionStem::Patches => (
+                Some(PatchEmbedding {
+                    weight: normal([d, 3, patch, patch], 0.02, device),
+                }),
+                Vec::new(),
+            ),
+            VisionStem::Convolutions { channels } => {
+                let through = [&[1], channels.as_slice(), &[d]].concat();
+                let windows = repeat_n(halving::square(), through.len());
+                (None, halving::stack(windows, &through, device))
+            }
+        };
+        let n_tokens = self.n_patches() + usize::from(self.class_token);
+        VisionEmbeddings {
+            class_embedding: self.class_token.then(class),
+            patch_embedding: patches,
+            stem,
+            position_embedding: PositionEmbedding {
+                weight: normal([n_tokens, d], 0.02, device),
+            },
         }
     }
 }
@@ -136,24 +221,28 @@ pub struct VisionEncoder<B: Backend> {
 /// What turns pixels into tokens.
 #[derive(Module, Debug)]
 pub struct VisionEmbeddings<B: Backend> {
-    /// The class token, `[d_model]`.
-    pub class_embedding: Param<Tensor<B, 1>>,
-    /// Linear map of a patch's pixels.
-    pub patch_embedding: PatchEmbedding<B>,
+    /// The class token, `[d_model]`, if there is one.
+    pub class_embedding: Option<Param<Tensor<B, 1>>>,
+    /// Linear map of a patch's pixels, unless convolutions take its place.
+    pub patch_embedding: Option<PatchEmbedding<B>>,
+    /// Convolutions, first applied first: linear layers over windows of 3 x 3 cells, row-major,
+    /// channels last. None where patches are mapped.
+    pub stem: Vec<Linear<B>>,
     /// One learnable vector a token.
     pub position_embedding: PositionEmbedding<B>,
 }
 
-/// Learnable positions of the class token (first) and the patches in row-major order.
+/// Learnable positions of the class token (first, if there is one) and the patches in row-major
+/// order.
 #[derive(Module, Debug)]
 pub struct PositionEmbedding<B: Backend> {
-    /// `[n_patches + 1, d_model]`
+    /// `[n_tokens, d_model]`
     pub weight: Param<Tensor<B, 2>>,
 }
 
 impl<B: Backend> VisionEncoder<B> {
     /// Encodes coverage masks, painted by a colour table, or folded into the patch embedding if the
-    /// blend of paper and ink is linear.
+    /// blend of paper and ink is linear. Convolutions look at the ink itself, whatever its colour.
     ///
     /// # Shapes
     /// - masks: `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
@@ -166,9 +255,12 @@ impl<B: Backend> VisionEncoder<B> {
     /// the colours are of another shape.
     pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, n_variates, ..] = masks.dims();
-        let embedding = &self.embeddings.patch_embedding;
-        let patches = embedding.forward_masks(masks, colors);
-        let taken = self.tap(self.embed(patches, batch * n_variates));
+        let n = batch * n_variates;
+        let patches = match &self.embeddings.patch_embedding {
+            Some(embedding) => embedding.forward_masks(masks, colors),
+            None => self.convolve(masks),
+        };
+        let taken = self.tap(self.embed(patches, n));
         let d_output = taken.dims()[1];
         taken.reshape([batch, n_variates, d_output])
     }
@@ -180,7 +272,8 @@ impl<B: Backend> VisionEncoder<B> {
     /// - output: `[batch, d_output]`; with the default tap Hugging Face's `pooler_output`
     ///
     /// # Panics
-    /// If the pictures are not of the configured side, or have not three channels.
+    /// If the pictures are not of the configured side or have not three channels, or if the encoder
+    /// has a convolutional stem, which takes ink and no pixels.
     pub fn forward_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         self.tap(self.embed_pixels(pixels))
     }
@@ -192,7 +285,8 @@ impl<B: Backend> VisionEncoder<B> {
     /// - output: `n_layers + 1` times `[batch, seq, d_model]`, Hugging Face's `hidden_states`
     ///
     /// # Panics
-    /// If the pictures are not of the configured side, or have not three channels.
+    /// If the pictures are not of the configured side or have not three channels, or if the encoder
+    /// has a convolutional stem, which takes ink and no pixels.
     pub fn hidden_states(&self, pixels: Tensor<B, 4>) -> Vec<Tensor<B, 3>> {
         self.encoder.hidden_states(self.embed_pixels(pixels), None)
     }
@@ -204,7 +298,8 @@ impl<B: Backend> VisionEncoder<B> {
 
     /// What it computes in.
     pub(super) fn dtype(&self) -> FloatDType {
-        self.embeddings.patch_embedding.weight.val().dtype().into()
+        let positions = &self.embeddings.position_embedding.weight;
+        positions.val().dtype().into()
     }
 
     /// The same encoder computing in another precision.
@@ -219,25 +314,43 @@ impl<B: Backend> VisionEncoder<B> {
 
     fn embed_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 3> {
         let batch = pixels.dims()[0];
-        let patches = self.embeddings.patch_embedding.forward_pixels(pixels);
-        self.embed(patches, batch)
+        let Some(embedding) = &self.embeddings.patch_embedding else {
+            panic!("pixels were given to an encoder whose convolutions take ink");
+        };
+        self.embed(embedding.forward_pixels(pixels), batch)
+    }
+
+    /// `[batch, n_variates, side, side]` -> `[batch * n_variates * n_patches, d_model]`
+    fn convolve(&self, masks: Tensor<B, 4, Int>) -> Tensor<B, 2> {
+        let [batch, n_variates, height, width] = masks.dims();
+        let side = self.config.side_px;
+        assert_eq!(
+            [height, width],
+            [side; 2],
+            "pictures of {width} x {height} px, encoder of {side} px"
+        );
+        let ink = masks.float().cast(self.dtype()) / 255.0;
+        let ink = ink.reshape([batch * n_variates, side, side, 1]);
+        let cells = halving::halve_planes(&self.embeddings.stem, ink);
+        cells.flatten(0, 1)
     }
 
     /// `[n * n_patches, d_model]` -> `[n, seq, d_model]`: what enters the first block
     fn embed(&self, patches: Tensor<B, 2>, n: usize) -> Tensor<B, 3> {
         let [found, d_model] = patches.dims();
         let positions = self.embeddings.position_embedding.weight.val();
-        let seq = positions.dims()[0];
+        let class = &self.embeddings.class_embedding;
+        let expected = positions.dims()[0] - usize::from(class.is_some());
         let found = found / n;
         assert_eq!(
-            found + 1,
-            seq,
-            "pictures of {found} patches, encoder of {}",
-            seq - 1
+            found, expected,
+            "pictures of {found} patches, encoder of {expected}"
         );
-        let tokens = patches.reshape([n, seq - 1, d_model]);
-        let class = self.embeddings.class_embedding.val();
-        let x = fused::sequences(tokens, class, positions, None);
+        let tokens = patches.reshape([n, found, d_model]);
+        let x = match class {
+            Some(class) => fused::sequences(tokens, class.val(), positions, None),
+            None => tokens + positions.unsqueeze(),
+        };
         match &self.pre_layrnorm {
             Some(norm) => fused::layer_norm(norm, self.layer_norm_eps(), x),
             None => x,
@@ -262,7 +375,8 @@ impl<B: Backend> VisionEncoder<B> {
             true => fused::layer_norm(&self.post_layernorm, self.layer_norm_eps(), x),
             false => x,
         };
-        pooling.forward(x, norm)
+        let grid = self.config.side_px / self.config.image_patch_size;
+        pooling.forward(x, grid, norm)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ColorJitter`: brightness, contrast and ink of pictures, as another colour table.
+//! `ColorJitter`: brightness, contrast and ink of pictures, as another color table.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use crate::raster::{Palette, PixelStatistics, toned_color_table};
 /// The level that contrast is measured from.
 const MIDDLE_GREY: f32 = 0.5;
 
-/// How much the colours of pictures vary from batch to batch; 0 turns a change off.
+/// How much the colors of pictures vary from batch to batch; 0 turns a change off.
 ///
-/// The masks stay: a change of colours is another colour table, so it costs nothing a pixel. It
+/// The masks stay: a change of colors is another color table, so it costs nothing a pixel. It
 /// goes with masks only; features of a frozen encoder were made with one table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorJitter {
     /// Levels are multiplied by one number from `1 - brightness` to `1 + brightness`; paper turns
-    /// grey with the ink. Below 1.
+    /// gray with the ink. Below 1.
     pub brightness: f64,
-    /// Distances from middle grey are multiplied by one number from `1 - contrast` to
+    /// Distances from middle gray are multiplied by one number from `1 - contrast` to
     /// `1 + contrast`, after the brightness. Below 1.
     pub contrast: f64,
     /// Farthest that red, green and blue of the ink move, each by itself and for each variate, as
@@ -52,8 +52,8 @@ impl ColorJitter {
         }
     }
 
-    /// A colour table as [`color_table`](crate::raster::color_table) makes it, with changed
-    /// colours. `draw` is what they are drawn from: seed, epoch and batch, in this order.
+    /// A color table as [`color_table`](crate::raster::color_table) makes it, with changed
+    /// colors. `draw` is what they are drawn from: seed, epoch and batch, in this order.
     ///
     /// # Shapes
     ///
@@ -98,7 +98,7 @@ impl ColorJitter {
 }
 
 impl Default for ColorJitter {
-    /// Mild: the inks of neighbouring variates can still be told apart.
+    /// Mild: the inks of neighboring variates can still be told apart.
     fn default() -> Self {
         Self {
             brightness: 0.1,

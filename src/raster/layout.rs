@@ -166,6 +166,19 @@ fn extent(series: &Series, variate: usize) -> Option<Extent> {
 }
 
 impl Frame {
+    /// The step at a place on the canvas, or between which two it is.
+    pub(super) fn step_at(&self, x: f64) -> f64 {
+        (x - self.left) / self.per_step
+    }
+
+    /// How far above the lower end of the scale a value is, in canvas pixels.
+    pub(super) fn height(&self, value: f64) -> f64 {
+        match self.per_unit {
+            OFF_THE_SCALE => 0.5 + (value - self.low) * OFF_THE_SCALE,
+            per_unit => (value - self.low) * per_unit,
+        }
+    }
+
     fn point(&self, step: usize, value: f32) -> [f64; 2] {
         let x = self.left + step as f64 * self.per_step;
         let y = self.bottom - (f64::from(value) - self.low) * self.per_unit;

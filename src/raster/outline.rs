@@ -42,7 +42,7 @@ impl Pen {
     }
 
     /// Appends the outline of each subpath of `line`, which must be polylines without coincident
-    /// neighbours. Returns whether all strokes could be trimmed where the line turns; if not, the
+    /// neighbors. Returns whether all strokes could be trimmed where the line turns; if not, the
     /// outline overlaps itself.
     ///
     /// `pieces` is a buffer.

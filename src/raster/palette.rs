@@ -1,4 +1,4 @@
-//! Colours: which ink each variate has, and what a coverage becomes in a picture.
+//! Colors: which ink each variate has, and what a coverage becomes in a picture.
 //!
 //! A picture is white paper and one ink. A mask says how much of each pixel the ink covers; with
 //! the table made by [`color_table`] it is the exact picture, on every path and device.
@@ -29,9 +29,9 @@ const REFERENCE_COLORS: [[u8; 3]; 20] = [
     [0x9e, 0xda, 0xe5],
 ];
 
-/// The inks of a plot, used in turn: variate `v` has colour `v` modulo their number.
+/// The inks of a plot, used in turn: variate `v` has color `v` modulo their number.
 ///
-/// The default holds the twenty colours of the reference, so that the first twenty variates can
+/// The default holds the twenty colors of the reference, so that the first twenty variates can
 /// be told apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -40,7 +40,7 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// Makes a palette of RGB colours; an empty one is refused by
+    /// Makes a palette of RGB colors; an empty one is refused by
     /// [`PlotStyle::validate`](super::PlotStyle::validate).
     pub fn new(colors: Vec<[u8; 3]>) -> Self {
         Self { colors }
@@ -57,7 +57,7 @@ impl Palette {
     ///
     /// If the palette is empty.
     pub fn color(&self, variate: usize) -> [u8; 3] {
-        assert!(!self.colors.is_empty(), "the palette has no colours");
+        assert!(!self.colors.is_empty(), "the palette has no colors");
         self.colors[variate % self.colors.len()]
     }
 }
@@ -68,9 +68,9 @@ impl Default for Palette {
     }
 }
 
-/// One colour channel of a pixel: ink of strength `c` on white paper, `a` / 255 of it covered.
+/// One color channel of a pixel: ink of strength `c` on white paper, `a` / 255 of it covered.
 ///
-/// Rounded to the nearest integer; no ink is exactly white, full ink is exactly the colour.
+/// Rounded to the nearest integer; no ink is exactly white, full ink is exactly the color.
 ///
 /// # Formula
 ///
@@ -93,7 +93,7 @@ pub const fn rgb8(c: u8, a: u8) -> u8 {
     255 - (((255 - c as u32) * a as u32 + 127) / 255) as u8
 }
 
-/// Mean and standard deviation per colour channel that an image encoder was trained with.
+/// Mean and standard deviation per color channel that an image encoder was trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PixelStatistics {
     /// Mean of red, green and blue, in 0..1.
@@ -141,7 +141,7 @@ pub enum PixelBlend {
 }
 
 impl PixelBlend {
-    /// The colours of every variate's picture, as the vision encoder takes them.
+    /// The colors of every variate's picture, as the vision encoder takes them.
     ///
     /// A blend is linear in the coverage if it is [continuous](Self::Continuous), and also if it is
     /// rounded and every channel of every ink is 0 or 255: then nothing is left to round. Blank
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "no colours")]
+    #[should_panic(expected = "no colors")]
     fn an_empty_palette_has_no_ink_to_give() {
         Palette::new(vec![]).color(0);
     }

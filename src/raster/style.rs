@@ -208,8 +208,8 @@ pub enum RasterError {
         /// Number of steps.
         steps: usize,
     },
-    /// A palette without colours.
-    #[error("the palette has no colours, expected at least one")]
+    /// A palette without colors.
+    #[error("the palette has no colors, expected at least one")]
     NoColors,
 }
 
@@ -235,7 +235,7 @@ mod tests {
             assert!(refused(|s| s.margin = margin).contains("margin"));
         }
         assert!(refused(|s| s.x_span = XSpan::Steps(1)).contains("1 steps"));
-        assert!(refused(|s| s.palette = Palette::new(vec![])).contains("no colours"));
+        assert!(refused(|s| s.palette = Palette::new(vec![])).contains("no colors"));
         for range in [[1.0, 0.0], [0.0, f32::NAN], [f32::NEG_INFINITY, 0.0]] {
             let scale = YScale::Fixed(vec![[0.0, 1.0], range]);
             assert!(refused(|s| s.y_scale = scale).contains("variate 1"));

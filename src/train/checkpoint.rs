@@ -1,6 +1,6 @@
 //! Checkpoints: everything a run needs to go on as if it had never stopped.
 //!
-//! A folder holds `last.mpk` (weights, optimiser moments, state of the run) and `best.mpk` (the
+//! A folder holds `last.mpk` (weights, their average, optimizer moments, state of the run) and `best.mpk` (the
 //! weights of the best epoch so far); `frozen.mpk`, written once, holds a frozen vision encoder,
 //! so that a run needs no other file to predict. Each is written beside its place and then renamed into it,
 //! so that a crash leaves the old one or the new one. The best is published first: if the run
@@ -8,27 +8,30 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use burn::module::Module;
 use burn::record::{FullPrecisionSettings, NamedMpkFileRecorder, Record, Recorder, RecorderError};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use thiserror::Error;
 
-use super::optimizer::GroupedAdamW;
+use super::learner::{Learner, LearnerRecord};
 use super::state::RunState;
 use crate::model::TimesClipClassifier;
 
 /// Full precision: half-precision records would not resume bit for bit.
 type FileRecorder = NamedMpkFileRecorder<FullPrecisionSettings>;
 
-/// The optimiser of a classifier.
-type Optimizer<B> = GroupedAdamW<B, TimesClipClassifier<B>>;
+/// Bytes of stack for reading or writing a record: some times what the largest takes.
+const LARGE_STACK: usize = 64 << 20;
 
 /// The folder of a run's checkpoints.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
+    interval: usize,
 }
 
 impl Checkpoints {
@@ -42,7 +45,26 @@ impl Checkpoints {
             path: folder.clone(),
             source,
         })?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            interval: 1,
+        })
+    }
+
+    /// The same folder, written to after the first epoch that ends at least so many steps after the
+    /// last that was, and after the last epoch: where epochs are of a few steps, writing would take
+    /// longer than training. A run that dies repeats at most that many steps and one epoch.
+    #[must_use]
+    pub fn with_interval(self, steps: usize) -> Self {
+        Self {
+            interval: steps,
+            ..self
+        }
+    }
+
+    /// Steps between two checkpoints at least.
+    pub(super) fn interval(&self) -> usize {
+        self.interval
     }
 
     /// Whether there is a checkpoint to go on from.
@@ -50,21 +72,19 @@ impl Checkpoints {
         self.last().is_file()
     }
 
-    /// Number of epochs that the run has behind it. Reads the whole checkpoint, for which `model`
-    /// must be of the run's configuration.
+    /// Number of epochs that the run has behind it. Reads the whole checkpoint.
     ///
     /// # Errors
     /// [`CheckpointError`] if there is a checkpoint and it is damaged.
     pub fn n_epochs<B: AutodiffBackend>(
         &self,
-        model: TimesClipClassifier<B>,
         device: &B::Device,
     ) -> Result<usize, CheckpointError> {
         if !self.has_last() {
             return Ok(0);
         }
-        let (_, _, state) = self.load_last(model, GroupedAdamW::new(0.0, None), device)?;
-        Ok(state.history.len())
+        let record = self.read_last::<B>(device)?;
+        Ok(record.0.history.len())
     }
 
     /// The weights of the best epoch so far.
@@ -97,11 +117,11 @@ impl Checkpoints {
         model: TimesClipClassifier<B>,
         device: &B::Device,
     ) -> Result<TimesClipClassifier<B>, CheckpointError> {
-        let model = model.load_record(read(&self.best(), device)?);
+        let model = model.load_record(*read(&self.best(), device)?);
         let Some(tower) = model.frozen_vision() else {
             return Ok(model);
         };
-        let encoder = tower.encoder().load_record(read(&self.frozen(), device)?);
+        let encoder = tower.encoder().load_record(*read(&self.frozen(), device)?);
         Ok(model.with_vision_encoder(encoder))
     }
 
@@ -119,34 +139,38 @@ impl Checkpoints {
     /// Publishes where the run stands.
     pub(super) fn save_last<B: AutodiffBackend>(
         &self,
-        model: &TimesClipClassifier<B>,
-        optimizer: &Optimizer<B>,
+        learner: &Learner<B>,
         state: &RunState,
     ) -> Result<(), CheckpointError> {
         let state = serde_json::to_string(state).map_err(|source| CheckpointError::State {
             path: self.last(),
             source,
         })?;
-        let [matrices, vectors] = optimizer.to_records();
-        let weights = model.clone().into_record();
-        write::<B, _>(&self.last(), (state, weights, matrices, vectors))
+        write::<B, _>(&self.last(), (state, learner.to_record()))
     }
 
     /// Restores where the run stood.
     pub(super) fn load_last<B: AutodiffBackend>(
         &self,
-        model: TimesClipClassifier<B>,
-        optimizer: Optimizer<B>,
+        learner: &mut Learner<B>,
         device: &B::Device,
-    ) -> Result<(TimesClipClassifier<B>, Optimizer<B>, RunState), CheckpointError> {
-        let (state, weights, matrices, vectors): (String, _, _, _) =
-            read::<B, _>(&self.last(), device)?;
+    ) -> Result<RunState, CheckpointError> {
+        let (state, record) = *self.read_last(device)?;
+        learner.load_record(record);
+        Ok(state)
+    }
+
+    fn read_last<B: AutodiffBackend>(
+        &self,
+        device: &B::Device,
+    ) -> Result<Box<(RunState, LearnerRecord<B>)>, CheckpointError> {
+        let record: Box<(String, LearnerRecord<B>)> = read::<B, _>(&self.last(), device)?;
+        let (state, learner) = *record;
         let state = serde_json::from_str(&state).map_err(|source| CheckpointError::State {
             path: self.last(),
             source,
         })?;
-        let model = model.load_record(weights);
-        Ok((model, optimizer.load_records([matrices, vectors]), state))
+        Ok(Box::new((state, learner)))
     }
 }
 
@@ -154,16 +178,17 @@ impl Checkpoints {
 fn write<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<(), CheckpointError> {
     // The recorder sets the extension itself.
     let beside = path.with_extension("partial.mpk");
-    FileRecorder::new()
-        .record(record, beside.clone())
-        .map_err(|source| {
+    let record = Box::new(record);
+    on_large_stack(path, || FileRecorder::new().record(*record, beside.clone()))?.map_err(
+        |source| {
             // On a full disk, say: what is there is of no use, and takes room.
             let _ = fs::remove_file(&beside);
             CheckpointError::Record {
                 path: beside.clone(),
                 source,
             }
-        })?;
+        },
+    )?;
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| CheckpointError::Io { path, source }
@@ -174,13 +199,35 @@ fn write<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<(), Checkpo
     fs::rename(&beside, path).map_err(io(path))
 }
 
-fn read<B: Backend, R: Record<B>>(path: &Path, device: &B::Device) -> Result<R, CheckpointError> {
-    FileRecorder::new()
-        .load(path.to_owned(), device)
-        .map_err(|source| CheckpointError::Record {
-            path: path.to_owned(),
-            source,
-        })
+fn read<B: Backend, R: Record<B>>(
+    path: &Path,
+    device: &B::Device,
+) -> Result<Box<R>, CheckpointError> {
+    let loaded = on_large_stack(path, || {
+        let loaded = FileRecorder::new().load(path.to_owned(), device);
+        loaded.map(Box::new)
+    });
+    loaded?.map_err(|source| CheckpointError::Record {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Runs `work` on a thread of its own: whole models pass over its stack, several times in builds that
+/// are not optimized, and the caller's may be small.
+fn on_large_stack<T: Send>(
+    path: &Path,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, CheckpointError> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(LARGE_STACK);
+        let thread = thread.spawn_scoped(scope, work)?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+    .map_err(|source| CheckpointError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A checkpoint cannot be written or read.

@@ -1,6 +1,6 @@
 //! What a run learns from, and what it is judged by.
 
-use crate::batch::{BatchSource, HostBatch};
+use crate::batch::{Augmentation, BatchSource, HostBatch};
 use crate::data::augment::view_of_epoch;
 use crate::model::TimesClipClassifier;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -19,6 +19,8 @@ pub struct TrainingData<'a> {
     /// Augmented views of the same samples at the same positions, from which training epochs
     /// take their batches in turn; if there are none, from `source`. Validation never looks at them.
     pub views: &'a [BatchSource<'a>],
+    /// What makes a new view of every sample in every epoch, in the place of `views`.
+    pub augmentation: Option<&'a Augmentation>,
 }
 
 impl<'a> TrainingData<'a> {
@@ -29,6 +31,7 @@ impl<'a> TrainingData<'a> {
             train,
             valid,
             views: &[],
+            augmentation: None,
         }
     }
 
@@ -38,8 +41,21 @@ impl<'a> TrainingData<'a> {
         Self { views, ..self }
     }
 
+    /// The same samples, learned from by way of a new view of each in every epoch. Validation never
+    /// looks at one.
+    #[must_use]
+    pub fn with_augmentation(self, augmentation: &'a Augmentation) -> Self {
+        Self {
+            augmentation: Some(augmentation),
+            ..self
+        }
+    }
+
     /// Where the training batches of an epoch, counted from 1, come from.
     pub(super) fn source_of_epoch(&self, epoch: usize) -> BatchSource<'a> {
+        if let Some(augmentation) = self.augmentation {
+            return self.source.augmented(augmentation, epoch);
+        }
         match view_of_epoch(epoch, self.views.len()) {
             0 => self.source,
             view => self.views[view - 1],
@@ -61,6 +77,7 @@ impl<'a> TrainingData<'a> {
                 problem: problem.to_owned(),
             });
         }
+        self.check_augmentation()?;
         for (i, view) in self.views.iter().enumerate() {
             let (found, number) = (size(view), i + 1);
             if found != expected {
@@ -80,6 +97,31 @@ impl<'a> TrainingData<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a new view in every epoch where there are cached ones, or where its pictures cannot be
+    /// those of the set.
+    fn check_augmentation(&self) -> Result<(), TrainError> {
+        let Some(augmentation) = self.augmentation else {
+            return Ok(());
+        };
+        let images = self.source.images();
+        let problem = if !self.views.is_empty() {
+            "views are cached, and yet every epoch is to have new ones".to_owned()
+        } else if self.source.features().is_some() {
+            "every epoch is to have new views, but the data come as features, which are of one"
+                .to_owned()
+        } else {
+            let (drawn, side_px) = (augmentation.side_px(), images.side_px());
+            if !self.source.batcher().views().pictures || drawn == Some(side_px) {
+                return Ok(());
+            }
+            match drawn {
+                Some(drawn) => format!("views are drawn at {drawn} px, the set at {side_px} px"),
+                None => "batches bring pictures, but new views are not drawn".to_owned(),
+            }
+        };
+        Err(TrainError::Data { problem })
     }
 
     /// Refuses samples and features that are not for this model, and device caches for other

@@ -114,9 +114,9 @@ pub(super) fn evaluate_on<B: Backend>(
     for_each_batch(source, indices, batch_size, |batch| {
         check_targets(&batch, model)?;
         let (ids, targets) = (batch.ids().to_vec(), batch.targets().to_vec());
-        let parts = replicas.embed(model, batch);
+        let embedded = replicas.embed(model, batch);
         let targets_there = replicas.targets(&targets);
-        let step = model.classify_with_loss(replicas.join(&parts), targets_there);
+        let step = model.classify_with_loss(replicas.join(&embedded), targets_there);
         loss += step.loss.total.into_scalar().elem::<f64>() * targets.len() as f64;
         predictions.extend(read_out(step.output.logits, ids, targets));
         Ok::<(), TrainError>(())

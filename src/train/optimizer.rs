@@ -50,12 +50,9 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> GroupedAdamW<B, M> {
         [self.matrices.to_record(), self.vectors.to_record()]
     }
 
-    pub(super) fn load_records(self, [matrices, vectors]: [GroupRecord<B, M>; 2]) -> Self {
-        Self {
-            matrices: self.matrices.load_record(matrices),
-            vectors: self.vectors.load_record(vectors),
-            max_norm: self.max_norm,
-        }
+    pub(super) fn load_records(&mut self, [matrices, vectors]: [GroupRecord<B, M>; 2]) {
+        self.matrices = self.matrices.clone().load_record(matrices);
+        self.vectors = self.vectors.clone().load_record(vectors);
     }
 }
 

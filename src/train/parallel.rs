@@ -1,8 +1,9 @@
 //! One step over several devices, as one device would take it.
 //!
 //! Every device embeds its part of the batch: nearly all of the work. What looks across samples
-//! (batch norm, InfoNCE, the loss) is small, and the first device does it for the whole batch; the
-//! gradients of the embeddings then go back to where each was made. Nothing here waits for a
+//! (batch norm, and so a language branch of convolutions; InfoNCE, the loss) is small, and the first
+//! device does it for the whole batch; the gradients of the embeddings then go back to where each
+//! was made. Nothing here waits for a
 //! device: the work of one is queued before that of the next, and they run at the same time.
 
 use std::iter;
@@ -15,6 +16,13 @@ use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 
 use crate::batch::HostBatch;
 use crate::model::{Branches, TimesClipClassifier, TimesClipEmbeddings, TimesClipStep};
+
+/// Embeddings as the devices made them: by parts of the batch, and of the whole batch what cannot be
+/// made by parts.
+pub(super) struct Embedded<B: Backend> {
+    parts: Vec<TimesClipEmbeddings<B>>,
+    language: Option<Tensor<B, 3>>,
+}
 
 /// Devices, and on each but the first a copy of the branches of the model, which is on the first.
 pub(super) struct Replicas<'a, B: Backend> {
@@ -34,7 +42,7 @@ impl<'a, B: Backend> Replicas<'a, B> {
 
     /// Copies `model` to all devices but the first.
     pub(super) fn of(model: &TimesClipClassifier<B>, devices: &'a [B::Device]) -> Self {
-        let copy = |device| model.branches().fork(device);
+        let copy = |device| model.separable_branches().fork(device);
         let copies = devices[1..].iter().map(copy).collect();
         Self { devices, copies }
     }
@@ -43,21 +51,33 @@ impl<'a, B: Backend> Replicas<'a, B> {
     pub(super) fn embed(
         &self,
         model: &TimesClipClassifier<B>,
-        batch: HostBatch,
-    ) -> Vec<TimesClipEmbeddings<B>> {
+        mut batch: HostBatch,
+    ) -> Embedded<B> {
+        let language = model.inseparable_language().map(|branch| {
+            let input = batch.take_series().into_tensors(&self.devices[0]).input;
+            let Some(series) = input.series else {
+                panic!("the model reads values, but the batch brings none");
+            };
+            branch.forward(&series)
+        });
         let parts = batch
             .split(self.devices.len())
             .into_iter()
             .zip(self.devices);
         let mut inputs = parts.map(|(part, device)| part.into_tensors(device).input);
-        let first = inputs.next().map(|input| model.embed(input));
+        let branches = model.separable_branches();
+        let first = inputs.next().map(|input| branches.embed(input));
         let others = self.copies.iter().zip(inputs);
         let others = others.map(|(copy, input)| copy.embed(input));
-        first.into_iter().chain(others).collect()
+        Embedded {
+            parts: first.into_iter().chain(others).collect(),
+            language,
+        }
     }
 
     /// The parts one after the other, on the first device.
-    pub(super) fn join(&self, parts: &[TimesClipEmbeddings<B>]) -> TimesClipEmbeddings<B> {
+    pub(super) fn join(&self, embedded: &Embedded<B>) -> TimesClipEmbeddings<B> {
+        let parts = &embedded.parts;
         let join = |view: fn(&TimesClipEmbeddings<B>) -> &Option<Tensor<B, 3>>| {
             let parts = parts.iter().map(|part| view(part).clone());
             let there = parts.map(|part| Some(part?.to_device(&self.devices[0])));
@@ -66,7 +86,7 @@ impl<'a, B: Backend> Replicas<'a, B> {
         };
         TimesClipEmbeddings {
             vision: join(|part| &part.vision),
-            language: join(|part| &part.language),
+            language: embedded.language.clone().or(join(|part| &part.language)),
         }
     }
 
@@ -85,7 +105,7 @@ impl<'a, B: AutodiffBackend> Replicas<'a, B> {
             return;
         }
         let mut learnt = Learnt(TensorContainer::new());
-        model.branches().visit(&mut learnt);
+        model.separable_branches().visit(&mut learnt);
         let copies = std::mem::take(&mut self.copies).into_iter();
         self.copies = copies.map(|copy| copy.map(&mut learnt)).collect();
     }
@@ -101,16 +121,17 @@ impl<'a, B: AutodiffBackend> Replicas<'a, B> {
     /// Runs `model` forward over a batch.
     pub(super) fn forward(&self, model: &TimesClipClassifier<B>, batch: HostBatch) -> Pass<B> {
         let targets = self.targets(batch.targets());
-        let parts = self.embed(model, batch);
+        let embedded = self.embed(model, batch);
         let leaf = |x: Tensor<B, 3>| Tensor::from_inner(x.inner()).require_grad();
-        let joined = self.join(&parts);
+        let joined = self.join(&embedded);
         let joined = TimesClipEmbeddings {
             vision: joined.vision.map(leaf),
-            language: joined.language.map(leaf),
+            // What was made of the whole batch stays tied to what made it.
+            language: embedded.language.or(joined.language.map(leaf)),
         };
         let step = model.classify_with_loss(joined.clone(), targets);
         Pass {
-            parts,
+            parts: embedded.parts,
             joined,
             step,
         }

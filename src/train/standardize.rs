@@ -13,8 +13,8 @@ impl<B: AutodiffBackend> Trainer<'_, B> {
     /// samples, so that features that were cached and features that were not give the same.
     pub(super) fn standardized(
         &self,
-        model: TimesClipClassifier<B::InnerBackend>,
-    ) -> Result<TimesClipClassifier<B::InnerBackend>, TrainError> {
+        model: Box<TimesClipClassifier<B::InnerBackend>>,
+    ) -> Result<Box<TimesClipClassifier<B::InnerBackend>>, TrainError> {
         let standardizes = |model: &TimesClipClassifier<_>| {
             let branch = model.vision.as_ref()?;
             branch.standardize.as_ref().map(|_| ())
@@ -35,7 +35,7 @@ impl<B: AutodiffBackend> Trainer<'_, B> {
             Ok::<(), TrainError>(())
         })?;
         let (mean, deviation) = moments.finish();
-        Ok(model.with_standardized(&mean, &deviation))
+        Ok(Box::new(model.with_standardized(&mean, &deviation)))
     }
 }
 

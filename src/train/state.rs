@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config::KeptEpoch;
 use super::schedule::ScheduleState;
 
 /// What one epoch did.
@@ -67,9 +68,9 @@ impl RunState {
         self.best.map(|i| &self.history[i])
     }
 
-    /// Adds an epoch; true if it is the best.
-    pub(super) fn push(&mut self, record: EpochRecord, seconds: f64) -> bool {
-        let best = self.best().is_none_or(|best| record.beats(best));
+    /// Adds an epoch; true if its weights are to be kept.
+    pub(super) fn push(&mut self, record: EpochRecord, seconds: f64, keep: KeptEpoch) -> bool {
+        let best = keep == KeptEpoch::Last || self.best().is_none_or(|best| record.beats(best));
         if best {
             self.best = Some(self.history.len());
         }
@@ -117,7 +118,7 @@ mod tests {
         let best: Vec<bool> = valid
             .iter()
             .enumerate()
-            .map(|(i, v)| state.push(epoch(i + 1, Some(*v)), 0.0))
+            .map(|(i, v)| state.push(epoch(i + 1, Some(*v)), 0.0, KeptEpoch::Best))
             .collect();
         assert_eq!(best, [true, true, true, false, false]);
         assert_eq!(state.best().map(|best| best.epoch), Some(3));
@@ -127,7 +128,10 @@ mod tests {
     fn without_validation_the_last_epoch_is_best_and_nothing_goes_stale() {
         let mut state = RunState::default();
         for i in 1..=5 {
-            assert!(state.push(epoch(i, None), 0.0), "epoch {i}");
+            assert!(
+                state.push(epoch(i, None), 0.0, KeptEpoch::Best),
+                "epoch {i}"
+            );
         }
         assert!(!state.is_stale(1), "stale without validation");
     }
@@ -136,7 +140,7 @@ mod tests {
     fn accuracy_that_only_equals_the_highest_goes_stale() {
         let mut state = RunState::default();
         for i in 1..=4 {
-            state.push(epoch(i, Some((1.0 / i as f64, 0.5))), 0.0);
+            state.push(epoch(i, Some((1.0 / i as f64, 0.5))), 0.0, KeptEpoch::Best);
         }
         assert!(state.is_stale(3) && !state.is_stale(4), "{state:?}");
     }

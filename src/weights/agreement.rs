@@ -4,7 +4,10 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use super::error::WeightsError;
-use crate::model::{TimesClipClassifierConfig, TransformerConfig, VisionEncoderConfig};
+use crate::model::{
+    ConvolutionTokenizerConfig, TimesClipClassifierConfig, TokenizerConfig, TransformerConfig,
+    VisionEncoderConfig,
+};
 
 /// What the file of this path says.
 pub(super) struct Stated<'a>(pub(super) &'a Path);
@@ -22,6 +25,8 @@ impl Stated<'_> {
             own.image_patch_size,
             asked.image_patch_size,
         )?;
+        self.same_debug("the stem", &own.stem, &asked.stem)?;
+        self.same("the class token", own.class_token, asked.class_token)?;
         self.same(
             "the norm in front of the blocks",
             own.pre_norm,
@@ -46,15 +51,32 @@ impl Stated<'_> {
             let (own, asked) = (&own.language, &asked.language);
             self.same_blocks(&own.transformer, &asked.transformer)?;
             self.same("causality", own.causal, asked.causal)?;
-            let (own, asked) = (&own.tokenizer, &asked.tokenizer);
-            self.same("the patches' stride", own.patch_stride, asked.patch_stride)?;
-            self.same("the padding of patches", own.pad_end, asked.pad_end)?;
+            self.same_tokenizer(&own.tokenizer, &asked.tokenizer)?;
         }
         if own.mode.sees() && own.mode.reads() {
             let (own, asked) = (own.selection.n_heads, asked.selection.n_heads);
             self.same("the number of selection heads", own, asked)?;
         }
         Ok(())
+    }
+
+    fn same_tokenizer(
+        &self,
+        own: &TokenizerConfig,
+        asked: &TokenizerConfig,
+    ) -> Result<(), WeightsError> {
+        match (own, asked) {
+            (TokenizerConfig::Patches(own), TokenizerConfig::Patches(asked)) => {
+                self.same("the patches' stride", own.patch_stride, asked.patch_stride)?;
+                self.same("the padding of patches", own.pad_end, asked.pad_end)
+            }
+            (TokenizerConfig::Convolutions(own), TokenizerConfig::Convolutions(asked)) => {
+                let stretch = ConvolutionTokenizerConfig::readings_per_token;
+                self.same("the convolutions' stride", own.stride(), asked.stride())?;
+                self.same("the stretch of a token", stretch(own), stretch(asked))
+            }
+            (own, asked) => self.same_debug("the tokenizer", own, asked),
+        }
     }
 
     /// The same of blocks.

@@ -70,6 +70,20 @@ impl Checkpoint {
         })
     }
 
+    /// A safetensors file that is part of the program; errors call it `name`.
+    pub(super) fn of_bytes(name: &str, bytes: &'static [u8]) -> Result<Self, WeightsError> {
+        let path = PathBuf::from(name);
+        Ok(Self {
+            tensors: Tensors::of_bytes(&path, bytes)?,
+            directory: PathBuf::new(),
+            path,
+        })
+    }
+
+    pub(super) fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+
     /// The file of weights, or the index of its shards.
     pub fn path(&self) -> &Path {
         &self.path

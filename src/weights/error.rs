@@ -21,7 +21,7 @@ pub enum WeightsError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -40,7 +40,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// What was found, and what was expected.
         problem: String,
-        /// What a parser said.
+        /// The parser's error.
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
@@ -95,7 +95,7 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
-    /// Puts an action and a path beside what the system said.
+    /// Puts an action and a path beside the system's error.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io {

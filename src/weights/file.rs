@@ -1,7 +1,7 @@
 //! A file of weights, read at positions, and what is known of each tensor in it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,8 +25,16 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs";
 pub(super) struct WeightFile {
     pub(super) path: PathBuf,
     pub(super) len: u64,
+    place: Place,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Place {
     /// One reader at a time: a seek and what is read there belong together.
-    file: Mutex<File>,
+    Disk(Mutex<File>),
+    /// In the program.
+    Memory(&'static [u8]),
 }
 
 impl WeightFile {
@@ -41,7 +49,7 @@ impl WeightFile {
         let file = Self {
             path: path.to_owned(),
             len: metadata.len(),
-            file: Mutex::new(file),
+            place: Place::Disk(Mutex::new(file)),
         };
         let start = file.read(0, file.len.min(LFS_POINTER.len() as u64))?;
         if start == LFS_POINTER {
@@ -53,6 +61,15 @@ impl WeightFile {
             });
         }
         Ok(file)
+    }
+
+    /// A file that is part of the program; errors call it `path`.
+    pub(super) fn of_bytes(path: &Path, bytes: &'static [u8]) -> Self {
+        Self {
+            path: path.to_owned(),
+            len: bytes.len() as u64,
+            place: Place::Memory(bytes),
+        }
     }
 
     /// Reads `len` bytes at `at`.
@@ -68,10 +85,19 @@ impl WeightFile {
     }
 
     fn read_into(&self, at: u64, bytes: &mut [u8]) -> Result<(), WeightsError> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(at))
-            .and_then(|_| file.read_exact(bytes))
-            .map_err(WeightsError::io("read", &self.path))
+        let read = match &self.place {
+            Place::Disk(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.seek(SeekFrom::Start(at))
+                    .and_then(|_| file.read_exact(bytes))
+            }
+            Place::Memory(all) => {
+                let mut all = Cursor::new(all);
+                all.set_position(at);
+                all.read_exact(bytes)
+            }
+        };
+        read.map_err(WeightsError::io("read", &self.path))
     }
 
     /// Reads a tensor, in row-major order. Its values are held once, and no bytes beside them.

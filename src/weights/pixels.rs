@@ -1,4 +1,4 @@
-//! The mean and deviation of pixels that an encoder was trained with.
+//! Mean and std of the pixels that an encoder was trained with.
 
 use std::path::Path;
 

@@ -11,7 +11,7 @@ const A: f32 = -0.75;
 ///
 /// # Source
 /// `interpolate_pos_encoding` of Hugging Face transformers: PyTorch's bicubic interpolation with
-/// `align_corners=False` and without antialiasing; neighbours outside are the border's.
+/// `align_corners=False` and without antialiasing; neighbors outside are the border's.
 pub(super) fn resize(table: &[f32], d_model: usize, old: usize, new: usize) -> Vec<f32> {
     let (class, grid) = table.split_at(d_model);
     assert_eq!(

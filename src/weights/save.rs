@@ -22,7 +22,7 @@ use crate::model::{TimesClipClassifier, TimesClipClassifierConfig};
 const VISION: &str = "vision.vision_model.";
 
 /// Saves all weights of a classifier as safetensors: trained and frozen ones, running statistics,
-/// and what features are standardised by.
+/// and what features are standardized by.
 ///
 /// Names are those of the fields, layouts are PyTorch's (`docs/safetensors.md` has the table). All
 /// is in single precision, which holds the halves of a frozen encoder exactly. The file says with
@@ -96,12 +96,13 @@ pub(crate) fn classifier_tensors<B: Backend>(
     prefix: &str,
 ) -> Vec<NamedTensor> {
     // Burn takes what the last training step added to the statistics of norms when it is asked.
-    let norms = model
-        .head
-        .hidden
-        .iter()
-        .filter_map(|layer| layer.batch_norm.as_ref());
-    for norm in norms {
+    let of_head = model.head.hidden.iter();
+    let of_head = of_head.filter_map(|layer| layer.batch_norm.as_ref());
+    let reading = model.language.as_ref();
+    let reading = reading.and_then(|branch| branch.convolutions.as_ref());
+    let reading = reading.into_iter();
+    let of_reading = reading.flat_map(|read| [&read.first_norm, &read.second_norm]);
+    for norm in of_head.chain(of_reading) {
         let _ = (
             norm.running_mean.value_sync(),
             norm.running_var.value_sync(),

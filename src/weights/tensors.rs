@@ -33,6 +33,27 @@ impl Tensors {
         Ok(tensors)
     }
 
+    /// The tensors of a safetensors file in memory, which errors call `path`.
+    pub(super) fn of_bytes(path: &Path, bytes: &'static [u8]) -> Result<Self, WeightsError> {
+        let mut tensors = Self::default();
+        let file = WeightFile::of_bytes(path, bytes);
+        let entries = safetensors::tensors(&file)?;
+        tensors.add_entries(file, entries)?;
+        Ok(tensors)
+    }
+
+    /// What a safetensors file says of itself under `key`, if it is one and does.
+    pub(super) fn note(&self, key: &str) -> Result<Option<String>, WeightsError> {
+        let is_safetensors = |file: &&WeightFile| {
+            let extension = file.path.extension();
+            extension.is_some_and(|extension| extension == "safetensors")
+        };
+        match self.files.first().filter(is_safetensors) {
+            Some(file) => safetensors::note(file, key),
+            None => Ok(None),
+        }
+    }
+
     /// Names, in alphabetical order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
@@ -64,6 +85,14 @@ impl Tensors {
         } else {
             safetensors::tensors(&file)?
         };
+        self.add_entries(file, entries)
+    }
+
+    fn add_entries(
+        &mut self,
+        file: WeightFile,
+        entries: Vec<(String, TensorEntry)>,
+    ) -> Result<(), WeightsError> {
         for (name, entry) in entries {
             let problem = if name.len() > MAX_NAME {
                 format!("a tensor's name is {} bytes long", name.len())
@@ -75,7 +104,7 @@ impl Tensors {
                 self.entries.insert(name, (self.files.len(), entry));
                 continue;
             };
-            return Err(WeightsError::malformed(path, problem));
+            return Err(WeightsError::malformed(&file.path, problem));
         }
         self.files.push(file);
         Ok(())

@@ -105,9 +105,9 @@ fn pixels_encoder<B: Backend>(device: &B::Device) -> VisionEncoder<B> {
     };
     let mut encoder = config.init::<B>(device);
     let identity = Tensor::<B, 2>::eye(d, device).reshape([d, 3, SIDE, SIDE]);
-    encoder.embeddings.patch_embedding = PatchEmbedding {
+    encoder.embeddings.patch_embedding = Some(PatchEmbedding {
         weight: Param::from_tensor(identity),
-    };
+    });
     let positions = Tensor::zeros([2, d], device);
     encoder.embeddings.position_embedding.weight = Param::from_tensor(positions);
     encoder

@@ -16,7 +16,8 @@ pub(crate) fn steady_model() -> TimesClipClassifierConfig {
     let mut config = tiny_model(ModelMode::Dual);
     config.vision.transformer.dropout = 0.0;
     config.language.transformer.dropout = 0.0;
-    config.language.tokenizer.dropout = 0.0;
+    let patches = config.language.tokenizer.patches_mut();
+    patches.expect("patches").dropout = 0.0;
     config.selection.dropout = 0.0;
     config.head.dropout = 0.0;
     config

@@ -21,7 +21,9 @@ use timesclip::model::{
 };
 use timesclip::weights::{Checkpoint, WeightsError, save_classifier};
 
-use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::support::{
+    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_model, tiny_style,
+};
 
 fn batch<B: Backend>() -> TimesClipBatch<B> {
     let images = UncachedImages::new(sines(6), &tiny_style()).expect("a sound style");
@@ -49,7 +51,7 @@ fn reference_like() -> TimesClipClassifierConfig {
     config.head.norm = HeadNorm::Batch;
     config.head.hidden = vec![16, 8];
     config.language.transformer.d_model = 24;
-    config.language.tokenizer.variate_embedding = false;
+    patches(&mut config).variate_embedding = false;
     config
 }
 
@@ -172,6 +174,7 @@ fn standardisation_and_halves_are_saved_exactly() {
 fn symbols(config: &TimesClipClassifierConfig) -> HashMap<&'static str, usize> {
     let (vision, language) = (&config.vision, &config.language);
     let d = config.d_model;
+    let patches = language.tokenizer.patches().expect("patches");
     HashMap::from([
         ("2", 2),
         ("3", 3),
@@ -185,8 +188,8 @@ fn symbols(config: &TimesClipClassifierConfig) -> HashMap<&'static str, usize> {
         ("E", vision.d_output()),
         ("Dt", language.transformer.d_model),
         ("Ft", language.transformer.d_ff),
-        ("L", language.tokenizer.patch_len),
-        ("M", language.tokenizer.max_tokens),
+        ("L", patches.patch_len),
+        ("M", patches.max_tokens),
         ("V", config.n_variates),
         ("C", config.n_classes),
     ])
@@ -236,7 +239,7 @@ fn files_have_the_tensors_of_the_document() {
     let documented: HashMap<_, _> = documented().iter().flat_map(tensors).collect();
     let mut unused: BTreeSet<_> = documented.keys().cloned().collect();
     let mut statistics = tiny_model(ModelMode::LanguageOnly);
-    statistics.language.tokenizer.statistics = true;
+    patches(&mut statistics).statistics = true;
     for config in configs().into_iter().chain([statistics]) {
         let (symbols, widths) = (symbols(&config), widths(&config));
         let saved = Saved::random(&config);

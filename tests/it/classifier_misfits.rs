@@ -10,7 +10,7 @@ use timesclip::weights::{Checkpoint, TensorProblem, WeightsError, save_classifie
 
 use crate::classifier_file::{Saved, frozen};
 use crate::pictures::Random;
-use crate::support::{Cpu, lock_generator, tiny_model};
+use crate::support::{Cpu, lock_generator, patches, tiny_model};
 
 /// Memory for a refused file: its header, buffers and messages.
 const MEMORY: u64 = 4 << 20;
@@ -73,8 +73,8 @@ fn a_configuration_of_other_numbers_with_the_same_shapes_is_named() {
         |config| config.vision.tap.pooling = TokenPooling::Mean,
         |config| config.language.transformer.n_heads = 4,
         |config| config.language.causal = true,
-        |config| config.language.tokenizer.patch_stride = 2,
-        |config| config.language.tokenizer.pad_end = false,
+        |config| patches(config).patch_stride = 2,
+        |config| patches(config).pad_end = false,
         |config| config.selection.n_heads = 4,
     ];
     for edit in edits {

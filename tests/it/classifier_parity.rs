@@ -66,7 +66,7 @@ fn config() -> TimesClipClassifierConfig {
             TransformerConfig::new(12, 20, 3, 2),
         ))
         .with_language(LanguageConfig::new(
-            tokenizer,
+            tokenizer.into(),
             TransformerConfig::new(16, 24, 4, 2),
         ))
         .with_selection(

@@ -13,7 +13,10 @@ use timesclip::model::loss::Alignment;
 use timesclip::model::{Freeze, HeadNorm, ModelMode, TimesClipClassifierConfig, VisionInput};
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
 
-use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::support::{
+    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_convolutions, tiny_model,
+    tiny_style,
+};
 
 const TRAIN: [usize; 21] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
@@ -32,7 +35,7 @@ fn without_dropout(mode: ModelMode, norm: HeadNorm) -> TimesClipClassifierConfig
     let mut model = tiny_model(mode);
     model.vision.transformer.dropout = 0.0;
     model.language.transformer.dropout = 0.0;
-    model.language.tokenizer.dropout = 0.0;
+    patches(&mut model).dropout = 0.0;
     model.selection.dropout = 0.0;
     model.head.dropout = 0.0;
     model.head.norm = norm;
@@ -109,6 +112,21 @@ fn any_number_of_devices_has_the_loss_curve_of_one() {
             let several = history(&model, n_devices, false);
             let what = format!("{mode:?}, {norm:?} on {n_devices}");
             assert_alike(&one, &several, valid_tolerance, &what);
+        }
+    }
+}
+
+#[test]
+fn batch_norms_of_convolutions_are_over_the_whole_batch_on_any_number_of_devices() {
+    let _turn = lock_generator();
+    for mode in [ModelMode::Dual, ModelMode::LanguageOnly] {
+        let mut model = tiny_convolutions(mode);
+        model.loss.contrastive.alignment = Alignment::PerVariate;
+        let one = history(&model, 1, false);
+        for n_devices in [3, 16] {
+            let what = format!("{mode:?} on {n_devices}");
+            let several = history(&model, n_devices, false);
+            assert_alike(&one, &several, BATCH_NORM_TOLERANCE, &what);
         }
     }
 }

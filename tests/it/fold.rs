@@ -82,7 +82,8 @@ fn folded_masks_are_painted_pictures_within_float_rounding() {
     let run = |colors_of: &[f32], dtype| {
         let features = encoder.forward(masks(dtype), colors(colors_of));
         let gradients = features.clone().powi_scalar(3).sum().backward();
-        let weight = encoder.embeddings.patch_embedding.weight.val();
+        let weight = encoder.embeddings.patch_embedding.as_ref();
+        let weight = weight.expect("it maps patches").weight.val();
         let gradient = weight.grad(&gradients).expect("a gradient");
         (features.inner(), gradient)
     };

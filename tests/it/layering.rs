@@ -12,14 +12,16 @@ const RULES: &[(&str, &[&str])] = &[
     ("kernels", &["data"]),
     ("closed_form", &[]),
     ("raster", &["data"]),
+    ("page", &["raster"]),
     ("cache", &["data", "files", "raster"]),
+    ("curves", &["data"]),
     ("fused", &[]),
     ("model", &["fused"]),
     ("weights", &["files", "hub", "model"]),
     ("hub", &[]),
     ("batch", &["cache", "data", "model", "raster"]),
     ("backend", &[]),
-    ("encode", &["batch", "cache", "model"]),
+    ("encode", &["batch", "cache", "data", "model", "raster"]),
     ("train", &["batch", "cache", "data", "model", "raster"]),
     (
         "report",
@@ -41,6 +43,8 @@ const HOST: &[&str] = &[
     "raster",
     "cache",
     "hub",
+    "curves",
+    "page",
 ];
 /// Rooms of the tensors: no thread, rasteriser or file may enter.
 const TENSOR: &[&str] = &["model"];

@@ -6,7 +6,7 @@ mod child;
 mod classifier_file;
 mod classifier_misfits;
 mod classifier_parity;
-mod command;
+mod convolutions_parity;
 mod devices;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
 mod device_cache;
@@ -15,16 +15,16 @@ mod disk_faults;
 #[cfg(test)]
 mod disk_processes;
 mod downstream;
-mod examples;
 mod feature_store;
 mod feature_training;
 mod fold;
 mod frozen;
 mod golden_raster;
 mod layering;
+#[cfg(feature = "builtin")]
+mod line_plots;
 mod pictures;
 mod raster_allocations;
-mod shard_commands;
 #[cfg(test)]
 mod shard_faults;
 #[cfg(test)]
@@ -33,6 +33,7 @@ mod shard_processes;
 mod shards;
 mod stores;
 mod support;
+mod timesclip;
 mod training;
 mod weights_hostile;
 mod weights_parity;

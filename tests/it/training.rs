@@ -5,15 +5,18 @@ use std::ops::ControlFlow;
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use timesclip::batch::BatchSource;
+use timesclip::batch::{Augmentation, BatchSource};
 use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
-use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::data::augment::{AugmentConfig, Augmenter};
+use timesclip::model::{ModelMode, TimesClipClassifier, TimesClipClassifierConfig};
 use timesclip::train::{
     Checkpoints, EpochRecord, Schedule, StopReason, TrainError, Trained, Trainer, TrainingConfig,
     TrainingData, TrainingObserver, evaluate,
 };
 
-use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::support::{
+    AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_convolutions, tiny_model, tiny_style,
+};
 
 fn in_memory(n_samples: usize) -> InMemoryImages {
     InMemoryImages::build(sines(n_samples), &tiny_style(), BuildOptions::new()).expect("built")
@@ -75,7 +78,11 @@ fn every_mode_overfits_a_small_set() {
         ModelMode::VisionOnly,
     ] {
         let config = training(100).with_schedule(Schedule::Constant);
-        let trained = fit(&in_memory(24), &tiny_model(mode), &config, None, &mut ()).unwrap();
+        let model = match mode {
+            ModelMode::LanguageOnly => tiny_convolutions(mode),
+            _ => tiny_model(mode),
+        };
+        let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
         let best = trained
             .history
             .iter()
@@ -238,10 +245,14 @@ fn a_loss_that_is_no_number_stops_with_its_place() {
 #[test]
 fn padding_of_longer_neighbours_does_not_change_a_prediction() {
     let _turn = lock_generator();
+    for config in [tiny_model, tiny_convolutions] {
+        let model = config(ModelMode::Dual).init::<AutodiffCpu>(&Default::default());
+        assert_padding_is_not_seen(&model.valid());
+    }
+}
+
+fn assert_padding_is_not_seen(model: &TimesClipClassifier<Cpu>) {
     let images = in_memory(24);
-    let model = tiny_model(ModelMode::Dual)
-        .init::<AutodiffCpu>(&Default::default())
-        .valid();
     let predict = |indices: &[usize]| -> Vec<f32> {
         let batch = batcher(&sines(24))
             .gather(&images, indices)
@@ -262,4 +273,111 @@ fn padding_of_longer_neighbours_does_not_change_a_prediction() {
             "{alone:?} alone, {beside:?} beside a longer series"
         );
     }
+}
+
+/// Trains as the convolutional preset does: averaged, on views drawn anew, without validation.
+fn fit_augmented(
+    config: &TrainingConfig,
+    checkpoints: Option<&Checkpoints>,
+    observer: &mut dyn TrainingObserver,
+) -> Result<Trained<AutodiffCpu>, TrainError> {
+    let (device, batcher, images) = (Default::default(), batcher(&sines(24)), in_memory(24));
+    let train = (0..18).collect::<Vec<_>>();
+    let augmenter = Augmenter::new(AugmentConfig::default(), config.seed).expect("mild");
+    let augmentation = Augmentation::new(augmenter).with_pictures(&tiny_style());
+    let augmentation = augmentation.expect("a sound style");
+    let source = BatchSource::new(&images, &batcher);
+    let data = TrainingData::new(source, &train, &[]).with_augmentation(&augmentation);
+    AutodiffCpu::seed(&device, config.seed);
+    let model = tiny_convolutions(ModelMode::Dual).init::<AutodiffCpu>(&device);
+    let trainer = Trainer::<AutodiffCpu>::new(config, data, &device)?;
+    match checkpoints {
+        Some(checkpoints) => trainer.with_checkpoints(checkpoints).fit(model, observer),
+        None => trainer.fit(model, observer),
+    }
+}
+
+#[test]
+fn an_averaged_run_on_new_views_resumes_as_if_never_stopped() {
+    let _turn = lock_generator();
+    let config = TrainingConfig::for_samples(18).with_steps(Some(22));
+    assert_eq!(config.n_epochs(18), 8, "of three steps each");
+    let images = in_memory(24);
+    let straight = fit_augmented(&config, None, &mut ()).unwrap();
+    assert_eq!(straight.best_epoch, Some(8));
+    for interval in [1, 7] {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path()).unwrap();
+        let checkpoints = checkpoints.with_interval(interval);
+        let mut stop = StopAt { epoch: 5, step: 2 };
+        let stopped = fit_augmented(&config, Some(&checkpoints), &mut stop).unwrap();
+        assert_eq!(stopped.stopped, StopReason::Interrupted);
+        assert_eq!(stopped.best_epoch, Some(4), "what is returned is usable");
+        // The checkpoint is of the fourth epoch, or of the third, the first to end 7 steps on.
+        let done = checkpoints.n_epochs::<AutodiffCpu>(&Default::default());
+        assert_eq!(done.unwrap(), if interval == 1 { 4 } else { 3 });
+        let resumed = fit_augmented(&config, Some(&checkpoints), &mut ()).unwrap();
+        assert_eq!(resumed.history, straight.history, "every {interval} steps");
+        assert_eq!(logits(&resumed, &images), logits(&straight, &images));
+    }
+}
+
+#[test]
+fn an_average_is_not_the_last_step() {
+    let _turn = lock_generator();
+    let config = TrainingConfig::for_samples(18).with_steps(Some(9));
+    let plain = config.clone().with_average_decay(None);
+    let images = in_memory(24);
+    let averaged = fit_augmented(&config, None, &mut ()).unwrap();
+    let plain = fit_augmented(&plain, None, &mut ()).unwrap();
+    // Learning is the same; only what is kept of it differs.
+    assert_eq!(averaged.history, plain.history);
+    assert_ne!(logits(&averaged, &images), logits(&plain, &images));
+}
+
+#[test]
+fn new_views_that_do_not_fit_are_refused() {
+    let (device, batcher, images) = (Default::default(), batcher(&sines(24)), in_memory(24));
+    let source = BatchSource::new(&images, &batcher);
+    let train = [0, 1, 2];
+    let augmentation = || {
+        let augmenter = Augmenter::new(AugmentConfig::default(), 1).expect("mild");
+        Augmentation::new(augmenter)
+    };
+    let mut large = tiny_style();
+    large.side_px *= 2;
+    let undrawn = augmentation();
+    let other_side = augmentation().with_pictures(&large).expect("a sound style");
+    let drawn = augmentation()
+        .with_pictures(&tiny_style())
+        .expect("a sound style");
+    let data = TrainingData::new(source, &train, &[]);
+    let views = [source];
+    let config = training(1);
+    for (data, problem) in [
+        (data.with_augmentation(&undrawn), "not drawn"),
+        (data.with_augmentation(&other_side), "64 px"),
+        (data.with_views(&views).with_augmentation(&drawn), "cached"),
+    ] {
+        let refused = Trainer::<AutodiffCpu>::new(&config, data, &device);
+        let error = refused.expect_err(problem).to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn budgets_that_cannot_be_are_refused() {
+    for config in [
+        training(1).with_steps(Some(0)),
+        training(1).with_average_decay(Some(1.0)),
+        training(1).with_average_decay(Some(f64::NAN)),
+    ] {
+        assert!(matches!(config.validate(), Err(TrainError::Config { .. })));
+    }
+}
+
+#[test]
+fn a_classifier_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<TimesClipClassifier<Cpu>>();
 }

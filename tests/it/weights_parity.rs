@@ -84,7 +84,8 @@ fn load_vision(folder: &Path) -> VisionEncoder<Cpu> {
 fn load_text(folder: &Path, causal: bool) -> TextEncoder<Cpu> {
     let checkpoint = Checkpoint::open(folder).expect("a sound checkpoint");
     let config = checkpoint.text_config().expect("a sound config.json");
-    let config = LanguageConfig::new(SeriesTokenizerConfig::new(), config).with_causal(causal);
+    let config =
+        LanguageConfig::new(SeriesTokenizerConfig::new().into(), config).with_causal(causal);
     let encoder = checkpoint.load_text(&config, &Default::default());
     encoder.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }

@@ -174,7 +174,7 @@ fn an_encoder_of_other_sizes_is_refused_with_both() {
     assert!(matches!(error, WeightsError::Invalid { .. }), "{error}");
     let text = checkpoint.text_config().expect("a sound config.json");
     let text = TransformerConfig { n_heads: 2, ..text };
-    let text = LanguageConfig::new(SeriesTokenizerConfig::new(), text);
+    let text = LanguageConfig::new(SeriesTokenizerConfig::new().into(), text);
     let error = checkpoint.load_text::<Cpu>(&text, &Default::default());
     assert!(error.is_err(), "another text encoder");
 }

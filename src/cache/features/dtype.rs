@@ -19,7 +19,7 @@ pub enum FeatureDtype {
     /// 32 bits, as computed.
     F32,
     /// 16 bits with 11 of precision, up to 65504: the default, for encoders whose outputs are
-    /// normalised.
+    /// normalized.
     #[default]
     F16,
     /// 16 bits with 8 of precision and the range of `F32`.

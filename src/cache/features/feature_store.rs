@@ -123,7 +123,7 @@ impl FeatureStore {
     /// Opens the features of `set` that are in `folder`; computes those that are not there.
     ///
     /// A file with a defect is built anew: [`replaced`](Self::replaced) tells which. A build that
-    /// did not end is gone on with. What whole shards hold is not computed again, and they are removed
+    /// did not end is resumed. What whole shards hold is not computed again, and they are removed
     /// when the file is there. If another process builds this file, waits for it, with the
     /// progress in [`BuildPhase::Waiting`](crate::cache::store::BuildPhase::Waiting). For `compute` see
     /// [`in_memory`](Self::in_memory); holds the features of one batch.
@@ -166,7 +166,7 @@ impl FeatureStore {
     /// folders whose files are put together afterwards. [`store::join`], or
     /// [`open_or_build`](Self::open_or_build), makes of them the store: byte for byte that of a build
     /// in one go, if the encoder says the same of a sample in whatever batch. A shard that is there is
-    /// found, one with a defect is built anew, a build that did not end is gone on with, and of two
+    /// found, one with a defect is built anew, a build that did not end is resumed, and of two
     /// processes with the same shard one waits. If the whole store is there, nothing is computed.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub struct FeatureKey {
     pub images: ImageKey,
     /// Hash of the encoder: all its weights, its architecture, and where its output is tapped.
     pub encoder: u128,
-    /// Hash of the colours in which the encoder sees the pictures:
+    /// Hash of the colors in which the encoder sees the pictures:
     /// [`hash_pixels`](Self::hash_pixels).
     pub pixels: u128,
     /// How the numbers are kept.
@@ -27,7 +27,7 @@ pub struct FeatureKey {
 }
 
 impl FeatureKey {
-    /// The hash of a table of colours.
+    /// The hash of a table of colors.
     ///
     /// # Shapes
     ///
@@ -60,12 +60,12 @@ impl fmt::Display for FeatureKey {
     }
 }
 
-/// Which encoder, seeing which colours, and what is kept of its output.
+/// Which encoder, seeing which colors, and what is kept of its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderIdentity {
     /// Hash of all weights, of the architecture, and of where the output is tapped.
     pub encoder: u128,
-    /// Hash of the colours: [`FeatureKey::hash_pixels`].
+    /// Hash of the colors: [`FeatureKey::hash_pixels`].
     pub pixels: u128,
     /// How the numbers are kept.
     pub dtype: FeatureDtype,

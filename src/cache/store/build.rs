@@ -64,7 +64,7 @@ pub(crate) struct Built<K> {
 ///
 /// Makes the folder, and waits as long as another process builds the same store. Takes what whole
 /// shards hold; `fill` appends the records of the positions that it is given. On an error, what was
-/// written stays beside the place of the store, for the next build to go on with; only a budget that
+/// written stays beside the place of the store, for the next build to resume; only a budget that
 /// is used up removes it. Shards go when the store is there.
 pub(crate) fn build<K: StoreKind>(
     path: &Path,

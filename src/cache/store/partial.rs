@@ -1,4 +1,4 @@
-//! `Partial`: the file in which a store is built, gone on with after a kill, and published.
+//! `Partial`: the file in which a store is built, resumed after a kill, and published.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};

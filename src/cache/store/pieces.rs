@@ -16,7 +16,7 @@ use super::{Section, StoreDefect, StoreError, StoreKind};
 ///
 /// The store has the bytes of one that was built whole. Shards of several counts may be mixed as long
 /// as together they hold every sample. Memory holds the index of the store and one record. It is built
-/// as every store: all or nothing, under the lock of the store, gone on with after a kill. The shards
+/// as every store: all or nothing, under the lock of the store, resumed after a kill. The shards
 /// are removed when the store is there; if it was there before, that is all.
 ///
 /// [`OnDiskImages::open_or_build`](crate::cache::OnDiskImages::open_or_build) and

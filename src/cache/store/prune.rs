@@ -70,8 +70,10 @@ impl<K: StoreKind> FoundStore<K> {
         let _lock = lock.ok_or_else(|| StoreError::Busy { path: path.clone() })?;
         // It may have been replaced since it was found.
         match look_at::<K>(path) {
-            Ok(Some(_)) => fs::remove_file(path).map_err(StoreError::io("remove", path)),
-            Ok(None) => Err(StoreError::defect(path)(StoreDefect::NotAStore)),
+            Ok(Some(found)) if found.header != Err(StoreDefect::NotAStore) => {
+                fs::remove_file(path).map_err(StoreError::io("remove", path))
+            }
+            Ok(_) => Err(StoreError::defect(path)(StoreDefect::NotAStore)),
             Err(error) => Err(error),
         }
     }
@@ -87,7 +89,8 @@ pub fn find_stores<K: StoreKind>(folder: impl AsRef<Path>) -> Result<Vec<FoundSt
     Ok(find(folder.as_ref(), |_| true)?)
 }
 
-/// Examines one file; `None` if it is gone or does not begin as a store of this kind does.
+/// Examines one file; `None` if it is gone or not named as a store of this kind is. One that is named
+/// like a store and does not begin like one is a damaged store.
 fn look_at<K: StoreKind>(path: &Path) -> Result<Option<FoundStore<K>>, StoreError> {
     let Some(Name { shard, partial, .. }) = Name::of::<K>(path) else {
         return Ok(None);
@@ -113,9 +116,6 @@ fn look_at<K: StoreKind>(path: &Path) -> Result<Option<FoundStore<K>>, StoreErro
         }
         Ok((Err(error), ..)) | Err(error) => return Err(error),
     };
-    if header == Err(StoreDefect::NotAStore) {
-        return Ok(None);
-    }
     Ok(Some(FoundStore {
         path: path.to_owned(),
         header,

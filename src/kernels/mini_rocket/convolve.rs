@@ -83,7 +83,7 @@ impl Inputs<'_> {
     }
 
     fn tap<'a>(&self, padded: &'a Padded, variate: usize, tap: usize, start: usize) -> &'a [f32] {
-        let view = padded.from_before(variate, N_TAPS / 2 * self.step);
+        let view = padded.row_from(variate, N_TAPS / 2 * self.step);
         &view[start + tap * self.step..]
     }
 }
@@ -251,7 +251,10 @@ fn count_block<S: Simd, const N: usize>(
 ) -> usize {
     let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
     let mut sums = [zero; N];
-    let thresholds: [S::f32s; N] = std::array::from_fn(|i| simd.splat_f32s(biases[i]));
+    let mut thresholds = [zero; N];
+    for (threshold, bias) in thresholds.iter_mut().zip(biases) {
+        *threshold = simd.splat_f32s(*bias);
+    }
     let (vectors, tail) = S::as_simd_f32s(responses);
     for response in vectors {
         for (sum, threshold) in sums.iter_mut().zip(thresholds) {
@@ -264,4 +267,38 @@ fn count_block<S: Simd, const N: usize>(
         *count += simd.reduce_sum_f32s(sum) + behind as f32;
     }
     N
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::series;
+    use super::*;
+
+    #[test]
+    fn counts_are_the_same_on_any_processor_and_in_any_piece() {
+        for n_variates in [1, 3] {
+            let n_steps = PIECE + 83;
+            let mut rocket = MiniRocket::draw([n_steps, n_variates], 1000, 5);
+            let values: Vec<f32> = (0..n_steps * n_variates)
+                .map(|i| ((i * i) % 101) as f32 / 7.0)
+                .collect();
+            let series = series(&values, n_variates);
+            rocket.fit_biases(&[&series], 5);
+            let values = Padded::of(&series, n_steps, rocket.margin());
+            let inputs = Inputs {
+                values: &values,
+                tripled: &tripled(&values, rocket.margin()),
+                variates: &rocket.variates[..N_KERNELS],
+                step: 1,
+                odd: 0,
+            };
+            let n_features = rocket.dilations[0].n_biases * N_KERNELS;
+            let biases = &rocket.biases[..n_features];
+            let mut here = vec![0.0; n_features];
+            count_all(inputs, biases, &mut here);
+            let mut plain = vec![0.0; n_features];
+            count_all_with_simd(pulp::Scalar::new(), inputs, biases, &mut plain);
+            assert_eq!(here, plain);
+        }
+    }
 }

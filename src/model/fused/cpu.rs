@@ -1,12 +1,14 @@
 //! The fused operations on Burn's CPU backend, plain or under autodiff.
 
 mod attention;
+mod columns;
 mod elements;
 mod feed_forward;
 mod groups;
 mod patches;
 #[cfg(feature = "train")]
 mod tracked;
+mod windows;
 
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
@@ -23,9 +25,11 @@ use super::kernels::{self, Mask, Norm};
 use groups::sum_of_rows;
 
 pub(super) use attention::AddAttention;
+pub(super) use columns::{BatchNorm, Moments};
 pub(super) use elements::{Drop, DropGelu, Sequences};
 pub(super) use feed_forward::AddFeedForward;
 pub(super) use patches::EmbedPatches;
+pub(super) use windows::CutWindows;
 
 /// An operation of N inputs with its own backward pass.
 pub(super) trait Fused<const N: usize>: Clone + Debug + Send + 'static {

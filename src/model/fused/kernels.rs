@@ -11,23 +11,27 @@
 )]
 
 mod attention;
+mod columns;
 mod dropout;
 mod functions;
 mod multiply;
 mod norm;
 mod patches;
 mod sequences;
+mod windows;
 
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 pub(super) use attention::{Masked, Scratch, Sizes, attend, attend_backward};
+pub(super) use columns::{ColumnNorm, Counted};
 pub(super) use dropout::Mask;
 use functions::exp;
 pub(super) use functions::{Gelu, Pointwise, QuickGelu};
 pub(super) use norm::{Norm, layer_norm, layer_norm_backward};
 pub(super) use patches::{Cut, cut, paint, paint_backward, uncut};
 pub(super) use sequences::{sequences, without_first};
+pub(super) use windows::{Windows, windows, windows_backward};
 
 /// Elements a thread takes at a time: enough to outweigh handing them over.
 const CHUNK: usize = 1 << 14;

@@ -4,6 +4,7 @@ use burn::backend::Autodiff;
 use burn::module::Param;
 use burn::tensor::{Bool, DType, Distribution, Int, IntDType};
 
+use super::convolutions::plain_windows;
 use super::*;
 
 type Cpu = Autodiff<burn_flex::Flex>;
@@ -351,4 +352,42 @@ fn blocks_do_not_depend_on_the_number_of_threads() {
         })
     };
     assert_eq!(on(1), on(5));
+}
+
+#[test]
+fn windows_are_steps_around_a_center_and_zeros_outside() {
+    // Windows wider than the line, lines that the stride does not divide.
+    for (steps, size, stride) in [(1, 5, 1), (4, 11, 1), (300, 7, 1), (9, 3, 2), (10, 5, 3)] {
+        let x = random([3, steps, 5]);
+        let fused = windows(x.clone(), size, stride);
+        compare(&[of(&x)], fused, plain_windows(x.clone(), size, stride));
+    }
+}
+
+#[test]
+fn batch_norm_is_over_the_rows_that_count() {
+    // More rows than are summed at a time, columns that fill no whole vector.
+    let (n, width) = (600, 21);
+    let rows = Tensor::<Cpu, 1, Int>::arange(0..n as i64, &Default::default());
+    let some = rows
+        .clone()
+        .greater_elem(70)
+        .bool_xor(rows.clone().equal_elem(500));
+    let one = rows.clone().equal_elem(3);
+    for valid in [None, Some(some), Some(one)] {
+        let (x, gamma, beta) = (random([n, width]), random([width]), random([width]));
+        let affine = || Affine {
+            gamma: gamma.clone(),
+            beta: beta.clone(),
+            epsilon: 0.01,
+        };
+        let picks = [of(&x), of(&gamma), of(&beta)];
+        let (fused, moments) = affine().by_batch(x.clone(), valid.clone());
+        let (plain, expected) = affine().plain_by_batch(x.clone(), valid.clone());
+        close("the statistics", moments.clone(), expected);
+        compare(&picks, fused.unsqueeze(), plain.unsqueeze());
+        let given = affine().by_moments(x.clone(), valid.clone(), moments.clone());
+        let plain = affine().plain(x.clone(), valid.clone(), moments);
+        compare(&picks, given.unsqueeze(), plain.unsqueeze());
+    }
 }

@@ -11,13 +11,13 @@ pub enum HubError {
     /// No text where a path or name should be.
     #[error("no weights are named, expected a path or `hf:owner/name[@revision]`")]
     NoSource,
-    /// A name that is none.
+    /// An invalid name.
     #[error("`{found}` names no model of a hub, expected `owner/name` in letters, digits, `-_.`")]
     Name {
         /// What was given.
         found: String,
     },
-    /// A revision that is none.
+    /// An invalid revision.
     #[error(
         "`{found}` is no revision, expected a branch, tag or commit in letters, digits, `-_./`"
     )]
@@ -149,14 +149,14 @@ pub enum HubError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
 impl HubError {
-    /// Puts an action and a path beside what the system said.
+    /// Puts an action and a path beside the system's error.
     #[cfg(feature = "hub")]
     pub(super) fn io(
         action: &'static str,

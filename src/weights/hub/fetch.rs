@@ -207,7 +207,7 @@ impl<'a> Fetcher<'a> {
     /// Fetches a file into the partial cache, going on with what is there of it.
     fn download(&self, repo: &ApiRepo, file: &str) -> Result<PathBuf, HubError> {
         let downloaded = match repo.download(file) {
-            // What is there is too long, or whole without its name: it cannot be gone on with.
+            // What is there is too long, or whole without its name: it cannot be resumed.
             Err(error)
                 if matches!(error, ApiError::InvalidResume) || status(&error) == Some(416) =>
             {

@@ -1,0 +1,121 @@
+//! Pretrains the two small encoders of line plots on synthetic curves.
+//!
+//! The vision encoder learns to give what a middle block of a large ViT gives; the reading encoder
+//! learns the same for the values of the curves, and to find the picture of a curve by them. The
+//! teacher runs once over every curve; its tokens are kept in the output folder. `docs/encoders.md`
+//! has the recipe.
+//!
+//! `cargo run --release --example pretrain -- --teacher DINOV2 --out FOLDER`
+
+mod curves;
+mod reading;
+mod steps;
+mod teacher;
+mod vision;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use clap::Parser;
+use timesclip::backend::{BackendChoice, TrainingJob, train_on};
+
+use curves::Curves;
+use steps::Steps;
+use teacher::Teacher;
+
+/// Every tensor operation allocates; this allocator makes a training step a third shorter.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Pretrains a vision and a reading encoder on synthetic curves.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The teacher: a ViT in Hugging Face's layout, a directory or file
+    #[arg(long, value_name = "PATH")]
+    teacher: PathBuf,
+    /// Folder of the teacher's tokens, the checkpoints and the encoders
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Curves to learn from
+    #[arg(long, default_value_t = 20_480)]
+    curves: usize,
+    /// Curves held back, to measure on
+    #[arg(long, default_value_t = 512)]
+    held_back: usize,
+    /// Optimizer steps of the vision encoder
+    #[arg(long, default_value_t = 1200)]
+    steps: usize,
+    /// Optimizer steps of the reading encoder
+    #[arg(long, default_value_t = 2400)]
+    reading_steps: usize,
+    /// Decides the curves, the first weights and the order of the curves
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Goes on from the checkpoints in the folder
+    #[arg(long)]
+    resume: bool,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    backend: BackendChoice,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    ensure!(
+        args.curves >= reading::BATCH && args.held_back >= vision::BATCH,
+        "too few curves for a batch"
+    );
+    std::fs::create_dir_all(&args.out)?;
+    let device = args.backend.choose(None)?;
+    train_on(device.kind, &[device.index], Pretraining(args))?
+}
+
+/// The part that needs a device.
+struct Pretraining<'a>(&'a Args);
+
+impl TrainingJob for Pretraining<'_> {
+    type Output = Result<()>;
+
+    fn run<B: AutodiffBackend>(self, devices: &[B::Device]) -> Result<()> {
+        let (args, device) = (self.0, &devices[0]);
+        B::seed(device, args.seed);
+        let curves = Curves::draw(args.seed, args.curves + args.held_back)?;
+        println!("curves    {} drawn and read", curves.len());
+        let teacher = Teacher::open::<B::InnerBackend>(args, &curves, device)?;
+        let steps = |name, n_steps, batch| Steps {
+            checkpoint: args.out.join(name),
+            n_steps,
+            batch,
+            n_curves: args.curves,
+            seed: args.seed,
+            resume: args.resume,
+        };
+        let data = vision::Data {
+            pictures: curves.pictures(vision::SIDE)?,
+            teacher: &teacher,
+            n_held_back: args.held_back,
+        };
+        let student = vision::Student::<B>::new(teacher.width(), device);
+        let student = steps("vision", args.steps, vision::BATCH).run(student, &data, device)?;
+        let student = student.valid();
+        student.save(&args.out)?;
+        let data = reading::Data::new(&curves, &data, &student, device)?;
+        let reader = reading::Student::<B>::new(teacher.width(), device);
+        let reader =
+            steps("reading", args.reading_steps, reading::BATCH).run(reader, &data, device)?;
+        reader.valid().save(&args.out)?;
+        Ok(())
+    }
+}

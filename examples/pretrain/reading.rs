@@ -1,0 +1,267 @@
+//! The reading student: gives, of the values of a curve, what teacher and vision encoder give of
+//! the columns of its picture.
+
+use std::path::Path;
+
+use anyhow::Result;
+use burn::module::{AutodiffModule, Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
+use timesclip::model::{ReadingEncoder, ReadingEncoderConfig};
+use timesclip::weights::save_reading;
+
+use crate::curves::{Curves, N_POINTS};
+use crate::steps::Learner;
+use crate::teacher::{GRID, TOKENS, Teacher};
+use crate::vision;
+
+/// Curves of a step.
+pub(crate) const BATCH: usize = 192;
+/// Curves that the vision encoder sees at a time.
+const SEEN: usize = 256;
+/// Share of InfoNCE, over whole curves and over columns, beside the error of distillation.
+const ALIGNMENT: f64 = 0.5;
+/// First temperature of InfoNCE, and the lowest it may learn.
+const TEMPERATURE: [f64; 2] = [0.07, 0.01];
+/// Added under a square root.
+const TINY: f64 = 1e-12;
+
+/// The encoder, a map to the teacher's columns, and one to the vision encoder's.
+#[derive(Module, Debug)]
+pub(crate) struct Student<B: Backend> {
+    encoder: ReadingEncoder<B>,
+    head: Linear<B>,
+    projection: Linear<B>,
+    /// Logarithm of one over the temperature, `[1]`.
+    sharpness: Param<Tensor<B, 1>>,
+}
+
+/// What it learns from: a row a curve.
+pub(crate) struct Data {
+    /// `[n, N_POINTS, 4]`
+    points: Rows,
+    /// `[n, GRID, d_teacher]`
+    taught: Rows,
+    /// `[n, GRID, d_model]`
+    seen: Rows,
+    n_held_back: usize,
+}
+
+/// Rows of one shape.
+struct Rows {
+    values: Vec<f32>,
+    shape: [usize; 2],
+}
+
+impl Rows {
+    fn take<B: Backend>(&self, curves: &[usize], device: &B::Device) -> Tensor<B, 3> {
+        let [rows, columns] = self.shape;
+        let width = rows * columns;
+        let taken = curves
+            .iter()
+            .flat_map(|index| &self.values[index * width..][..width]);
+        let taken: Vec<f32> = taken.copied().collect();
+        Tensor::from_data(
+            TensorData::new(taken, [curves.len(), rows, columns]),
+            device,
+        )
+    }
+
+    fn len(&self) -> usize {
+        self.values.len() / (self.shape[0] * self.shape[1])
+    }
+}
+
+impl Data {
+    pub(crate) fn new<B: Backend>(
+        curves: &Curves,
+        data: &vision::Data<'_>,
+        student: &vision::Student<B>,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let points = Rows {
+            values: curves.points()?,
+            shape: [N_POINTS, 4],
+        };
+        Ok(Self {
+            points,
+            taught: taught(data.teacher)?,
+            seen: seen(data, student, device),
+            n_held_back: data.n_held_back,
+        })
+    }
+
+    fn held_back(&self) -> Vec<usize> {
+        let n = self.taught.len();
+        (n - self.n_held_back..n).collect()
+    }
+}
+
+/// The teacher's column means.
+fn taught(teacher: &Teacher) -> Result<Rows> {
+    let width = teacher.width();
+    let mut values = Vec::with_capacity(teacher.n_curves() * GRID * width);
+    let mut tokens = Vec::with_capacity(TOKENS * width);
+    for index in 0..teacher.n_curves() {
+        tokens.clear();
+        teacher.tokens(index, &mut tokens)?;
+        for column in 0..GRID {
+            let mean = |i: usize| {
+                let cells = (0..GRID).map(|row| tokens[(row * GRID + column) * width + i]);
+                cells.sum::<f32>() / GRID as f32
+            };
+            values.extend((0..width).map(mean));
+        }
+    }
+    Ok(Rows {
+        values,
+        shape: [GRID, width],
+    })
+}
+
+/// The vision encoder's column means, less their mean over all curves.
+fn seen<B: Backend>(
+    data: &vision::Data<'_>,
+    student: &vision::Student<B>,
+    device: &B::Device,
+) -> Rows {
+    let all: Vec<usize> = (0..data.teacher.n_curves()).collect();
+    let parts = all.chunks(SEEN).map(|curves| {
+        let tokens = student.tokens(&data.pictures, curves, device);
+        let [n, _, d_model] = tokens.dims();
+        let columns = tokens.reshape([n, GRID, GRID, d_model]).mean_dim(1);
+        columns.reshape([n, GRID, d_model])
+    });
+    let columns = Tensor::cat(parts.collect(), 0);
+    let columns = columns.clone() - columns.mean_dim(0);
+    let [_, rows, width] = columns.dims();
+    Rows {
+        values: columns.into_data().iter::<f32>().collect(),
+        shape: [rows, width],
+    }
+}
+
+impl<B: Backend> Student<B> {
+    pub(crate) fn new(d_teacher: usize, device: &B::Device) -> Self {
+        let config = ReadingEncoderConfig::new();
+        let d_model = config.transformer.d_model;
+        let sharpness = Tensor::from_floats([-TEMPERATURE[0].ln()], device);
+        Self {
+            head: LinearConfig::new(d_model, d_teacher).init(device),
+            projection: LinearConfig::new(d_model, d_model).init(device),
+            sharpness: Param::from_tensor(sharpness),
+            encoder: config.init(device),
+        }
+    }
+
+    /// What it reads of each column, `[n, GRID, d_model]`.
+    fn columns(&self, points: Tensor<B, 3>) -> Tensor<B, 3> {
+        let tokens = self.encoder.forward(points);
+        let [n, n_tokens, d_model] = tokens.dims();
+        tokens
+            .reshape([n * GRID, n_tokens / GRID, d_model])
+            .mean_dim(1)
+            .reshape([n, GRID, d_model])
+    }
+
+    /// Writes the encoder.
+    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
+        Ok(save_reading(
+            &self.encoder,
+            folder.join("reading.safetensors"),
+        )?)
+    }
+
+    /// Shares of the curves held back whose picture is the nearest, or among the ten nearest, to
+    /// their values, and the other way round.
+    fn retrieval(&self, data: &Data, device: &B::Device) -> [f64; 4] {
+        let curves = data.held_back();
+        let read = self.columns(data.points.take(&curves, device));
+        let read = unit(linear(&self.projection, read).flatten::<2>(1, 2));
+        let seen = unit(data.seen.take::<B>(&curves, device).flatten::<2>(1, 2));
+        let likeness = read.matmul(seen.transpose());
+        let n = curves.len();
+        let matrix: Vec<f32> = likeness.into_data().iter().collect();
+        let recall = |at: &dyn Fn(usize, usize) -> f32, first: usize| {
+            let found = (0..n).filter(|&i| {
+                let better = (0..n).filter(|&j| at(i, j) > at(i, i)).count();
+                better < first
+            });
+            found.count() as f64 / n as f64
+        };
+        let by_values = |i: usize, j: usize| matrix[i * n + j];
+        let by_picture = |i: usize, j: usize| matrix[j * n + i];
+        [
+            recall(&by_values, 1),
+            recall(&by_values, 10),
+            recall(&by_picture, 1),
+            recall(&by_picture, 10),
+        ]
+    }
+}
+
+/// A linear layer as one matrix product.
+fn linear<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [n, seq, _] = x.dims();
+    let y = layer.forward(x.flatten::<2>(0, 1));
+    let width = y.dims()[1];
+    y.reshape([n, seq, width])
+}
+
+/// Rows of length 1.
+fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    let length = ((x.clone() * x.clone()).sum_dim(1) + TINY).sqrt();
+    x / length
+}
+
+/// InfoNCE in both directions between rows that belong together.
+fn info_nce<B: Backend>(a: Tensor<B, 2>, b: Tensor<B, 2>, sharpness: Tensor<B, 1>) -> Tensor<B, 1> {
+    let n = a.dims()[0];
+    let logits = unit(a).matmul(unit(b).transpose()) * sharpness.unsqueeze();
+    let rows = Tensor::<B, 1, Int>::arange(0..n as i64, &logits.device()).reshape([n, 1]);
+    let own = |logits| log_softmax(logits, 1).gather(1, rows.clone()).mean();
+    (own(logits.clone()) + own(logits.transpose())) * -0.5
+}
+
+impl<B: AutodiffBackend> Learner<B> for Student<B> {
+    type Data<'a> = Data;
+
+    fn loss(
+        &self,
+        data: &Data,
+        curves: &[usize],
+        random: u64,
+        device: &B::Device,
+    ) -> Result<Tensor<B, 1>> {
+        let columns = self.columns(data.points.take(curves, device));
+        let taught = data.taught.take::<B>(curves, device);
+        let errors = linear(&self.head, columns.clone()) - taught;
+        let error = (errors.clone() * errors).mean();
+        let read = linear(&self.projection, columns);
+        let seen = data.seen.take::<B>(curves, device);
+        let most = -TEMPERATURE[1].ln();
+        let sharpness = self.sharpness.val().clamp_max(most).exp();
+        let column = usize::try_from(random % GRID as u64)?;
+        let of_column = |x: &Tensor<B, 3>| x.clone().narrow(1, column, 1).flatten::<2>(1, 2);
+        let of_column = info_nce(of_column(&read), of_column(&seen), sharpness.clone());
+        let whole = info_nce(read.flatten(1, 2), seen.flatten(1, 2), sharpness);
+        Ok(error + (whole + of_column) * ALIGNMENT)
+    }
+
+    fn measure(&self, data: &Data, device: &B::Device) -> Result<String> {
+        let student = self.valid();
+        let curves = data.held_back();
+        let columns = student.columns(data.points.take(&curves, device));
+        let taught = data.taught.take::<B::InnerBackend>(&curves, device);
+        let errors = linear(&student.head, columns) - taught;
+        let error = (errors.clone() * errors).mean().into_scalar().elem::<f64>();
+        let [one, ten, back_one, back_ten] = student.retrieval(data, device);
+        Ok(format!(
+            "of {} curves held back: error {error:.4}, picture found by values {one:.3} (of ten \
+             {ten:.3}), values by picture {back_one:.3} ({back_ten:.3})",
+            curves.len()
+        ))
+    }
+}

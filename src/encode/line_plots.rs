@@ -1,0 +1,288 @@
+//! The frozen features of series: what the small encoders see in their line plots, and read in
+//! their values, on axes fitted to training samples.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::data::Series;
+use crate::model::{ReadingEncoder, ReadingEncoderConfig, VisionEncoder, VisionTower};
+use crate::raster::{AxisReader, Palette, PlotStyle, RasterError, Rasterizer, XSpan, YScale};
+
+/// Width of the line as a fraction of the side, as the encoders were pretrained: 2 of 112 px.
+const STROKE_WIDTH: f64 = 2.0 / 112.0;
+/// Empty border, likewise.
+const MARGIN: f64 = 0.03;
+/// Variates that are drawn and seen, or read, at a time: memory does not grow with the set.
+const AT_ONCE: usize = 1024;
+/// Variates of one pass of the reading encoder. It is always the same, filled up with blank ones:
+/// the numbers of a series do not depend on those beside it.
+const READ_AT_ONCE: usize = 256;
+
+/// The axes that all series of a data set are drawn and read on. Fitted on training samples, and
+/// all that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlotAxes {
+    /// Least and largest value of every variate; values outside leave the picture.
+    pub y_ranges: Vec<[f32; 2]>,
+    /// Steps from the left to the right end: those of the longest series, at least 2.
+    pub x_steps: usize,
+}
+
+impl PlotAxes {
+    /// Fits the axes; a variate without any value has the range `[0, 0]`.
+    ///
+    /// # Panics
+    /// If there are no series, or they differ in their number of variates.
+    pub fn fit(training: &[&Series]) -> Self {
+        let n_variates = training.first().expect("at least one series").n_variates();
+        let mut y_ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; n_variates];
+        for series in training {
+            assert_eq!(series.n_variates(), n_variates, "variates of all series");
+            for step in series.values().chunks_exact(n_variates) {
+                for ([low, high], value) in y_ranges.iter_mut().zip(step) {
+                    // A missing value is neither smaller nor larger.
+                    *low = low.min(*value);
+                    *high = high.max(*value);
+                }
+            }
+        }
+        for range in &mut y_ranges {
+            if range[0] > range[1] {
+                *range = [0.0; 2];
+            }
+        }
+        let longest = training.iter().map(|series| series.n_steps()).max();
+        Self {
+            y_ranges,
+            x_steps: longest.unwrap_or_default().max(2),
+        }
+    }
+
+    /// Number of variates.
+    pub fn n_variates(&self) -> usize {
+        self.y_ranges.len()
+    }
+
+    /// The pictures that the small vision encoder was pretrained on, on these axes.
+    pub fn style(&self, side_px: usize) -> PlotStyle {
+        PlotStyle {
+            side_px,
+            stroke_width: STROKE_WIDTH,
+            margin: MARGIN,
+            y_scale: YScale::Fixed(self.y_ranges.clone()),
+            x_span: XSpan::Steps(self.x_steps),
+            palette: Palette::new(vec![[0; 3]]),
+        }
+    }
+}
+
+/// Sees series: frozen features of their line plots.
+///
+/// # Examples
+/// ```
+/// # #[cfg(all(feature = "cpu", feature = "builtin"))] {
+/// use timesclip::curves::CurveGenerator;
+/// use timesclip::encode::{PlotAxes, PlotReader, PlotSeer};
+/// use timesclip::weights::builtin;
+///
+/// let device = Default::default();
+/// let seer = PlotSeer::new(builtin::vision::<burn_flex::Flex>(&device), &device);
+/// let reader = PlotReader::new(builtin::reading::<burn_flex::Flex>(&device), &device);
+///
+/// let set = CurveGenerator::new(1).labeled_set(3, 2)?; // 3 samples of 2 variates
+/// let series: Vec<_> = set.samples().iter().map(|sample| &sample.series).collect();
+/// let axes = PlotAxes::fit(&series);
+/// assert_eq!(seer.features(&axes, &series)?.len(), 3 * 2 * seer.width());
+/// assert_eq!(reader.features(&axes, &series)?.len(), 3 * 2 * reader.width());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct PlotSeer<B: Backend> {
+    tower: VisionTower<B>,
+    side_px: usize,
+    width: usize,
+    device: B::Device,
+}
+
+impl<B: Backend> PlotSeer<B> {
+    /// Sees with an encoder whose stem takes ink, such as that of
+    /// `weights::builtin`.
+    pub fn new(encoder: VisionEncoder<B>, device: &B::Device) -> Self {
+        Self {
+            side_px: encoder.config().side_px,
+            width: encoder.config().d_output(),
+            tower: VisionTower::frozen(encoder),
+            device: device.clone(),
+        }
+    }
+
+    /// Features of one variate.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Identity of the encoder.
+    pub fn fingerprint(&self) -> u128 {
+        self.tower.fingerprint()
+    }
+
+    /// The features of series, `[series, n_variates * width]`.
+    ///
+    /// # Errors
+    /// [`RasterError`] if the axes are none.
+    ///
+    /// # Panics
+    /// If the series and the axes differ in their number of variates.
+    pub fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Result<Vec<f32>, RasterError> {
+        let rasterizer = Rasterizer::new(axes.style(self.side_px))?;
+        let n_variates = checked_variates(axes, series);
+        let area = self.side_px * self.side_px;
+        let mut features = Vec::with_capacity(series.len() * n_variates * self.width);
+        for series in series.chunks((AT_ONCE / n_variates).max(1)) {
+            let mut masks = vec![0; series.len() * n_variates * area];
+            rasterizer.draw_all(series, &mut masks);
+            let masks: Vec<i32> = masks.into_iter().map(i32::from).collect();
+            let shape = [series.len(), n_variates, self.side_px, self.side_px];
+            let masks = TensorData::new(masks, shape);
+            let masks = Tensor::<B, 4, Int>::from_data(masks, &self.device);
+            let colors = Tensor::zeros([n_variates, 2, 3], &self.device);
+            features.extend(self.tower.forward(masks, colors).into_data().iter::<f32>());
+        }
+        Ok(features)
+    }
+}
+
+/// Reads series: frozen features of their values, on the axes of their line plots.
+#[derive(Debug)]
+pub struct PlotReader<B: Backend> {
+    encoder: ReadingEncoder<B>,
+    device: B::Device,
+}
+
+impl<B: Backend> PlotReader<B> {
+    /// Reads with an encoder such as that of `weights::builtin`.
+    pub fn new(encoder: ReadingEncoder<B>, device: &B::Device) -> Self {
+        Self {
+            encoder,
+            device: device.clone(),
+        }
+    }
+
+    /// Features of one variate.
+    pub fn width(&self) -> usize {
+        self.config().d_output()
+    }
+
+    fn config(&self) -> &ReadingEncoderConfig {
+        self.encoder.config()
+    }
+
+    /// The features of series, `[series, n_variates * width]`.
+    ///
+    /// # Errors
+    /// [`RasterError`] if the axes are none.
+    ///
+    /// # Panics
+    /// If the series and the axes differ in their number of variates.
+    pub fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Result<Vec<f32>, RasterError> {
+        let n_points = self.config().n_points;
+        // The picture's side changes nothing about its axes.
+        let reader = AxisReader::new(&axes.style(1), n_points)?;
+        let n_variates = checked_variates(axes, series);
+        let variates: Vec<(&Series, usize)> = series
+            .iter()
+            .flat_map(|series| (0..n_variates).map(move |variate| (*series, variate)))
+            .collect();
+        let mut features = Vec::with_capacity(variates.len() * self.width());
+        for variates in variates.chunks(READ_AT_ONCE) {
+            let mut points = vec![0.0; READ_AT_ONCE * reader.width()];
+            points
+                .par_chunks_exact_mut(reader.width())
+                .zip(variates)
+                .for_each(|(points, (series, variate))| reader.read(series, *variate, points));
+            let shape = [READ_AT_ONCE, n_points, reader.width() / n_points];
+            let points = Tensor::from_data(TensorData::new(points, shape), &self.device);
+            let tokens = self.encoder.forward(points);
+            let tokens = tokens.narrow(0, 0, variates.len());
+            features.extend(tokens.into_data().iter::<f32>());
+        }
+        Ok(features)
+    }
+}
+
+fn checked_variates(axes: &PlotAxes, series: &[&Series]) -> usize {
+    let expected = axes.n_variates();
+    for series in series {
+        let found = series.n_variates();
+        assert_eq!(
+            found, expected,
+            "{found} variates, on the axes of {expected}"
+        );
+    }
+    expected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(values: &[f32], n_variates: usize) -> Series {
+        Series::new(values.to_vec(), values.len() / n_variates, n_variates).unwrap()
+    }
+
+    #[test]
+    fn axes_span_the_values_and_the_longest_series() {
+        let short = series(&[1.0, f32::NAN, -3.0, f32::NAN], 2);
+        let long = series(&[0.5, f32::NAN, 2.0, f32::NAN, 1.0, f32::NAN], 2);
+        let axes = PlotAxes::fit(&[&short, &long]);
+        assert_eq!(axes.y_ranges, [[-3.0, 2.0], [0.0, 0.0]]);
+        assert_eq!(axes.x_steps, 3);
+        assert_eq!(PlotAxes::fit(&[&series(&[1.0], 1)]).x_steps, 2);
+        assert!(axes.style(64).validate().is_ok());
+    }
+
+    #[test]
+    #[should_panic(expected = "1 variates, on the axes of 2")]
+    fn other_variates_than_those_of_the_axes_are_a_broken_contract() {
+        let axes = PlotAxes::fit(&[&series(&[1.0, 2.0], 2)]);
+        checked_variates(&axes, &[&series(&[1.0, 2.0], 1)]);
+    }
+
+    #[cfg(feature = "cpu")]
+    mod on_the_processor {
+        use super::*;
+        use crate::curves::CurveGenerator;
+        use crate::model::VisionEncoderConfig;
+
+        type Cpu = burn_flex::Flex;
+
+        /// Features of all samples, and of each alone.
+        fn together_and_alone(
+            features: impl Fn(&PlotAxes, &[&Series]) -> Vec<f32>,
+        ) -> [Vec<f32>; 2] {
+            let set = CurveGenerator::new(3).labeled_set(5, 3).unwrap();
+            let series: Vec<&Series> = set.samples().iter().map(|s| &s.series).collect();
+            let axes = PlotAxes::fit(&series);
+            let alone = series.iter().flat_map(|series| features(&axes, &[series]));
+            [features(&axes, &series), alone.collect()]
+        }
+
+        #[test]
+        fn features_do_not_depend_on_the_series_beside() {
+            let device = Default::default();
+            let seer =
+                PlotSeer::<Cpu>::new(VisionEncoderConfig::line_plots().init(&device), &device);
+            let reader = PlotReader::<Cpu>::new(ReadingEncoderConfig::new().init(&device), &device);
+            let [together, alone] = together_and_alone(|a, s| seer.features(a, s).unwrap());
+            assert_eq!(together, alone);
+            assert_eq!(together.len(), 5 * 3 * seer.width());
+            let [together, alone] = together_and_alone(|a, s| reader.features(a, s).unwrap());
+            assert_eq!(together, alone);
+            assert_eq!(together.len(), 5 * 3 * reader.width());
+        }
+    }
+}

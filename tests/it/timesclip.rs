@@ -1,0 +1,380 @@
+//! `TimesClip` from outside: fit, predict, save, load; damaged, foreign and newer files; cancelling.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use timesclip::data::{LabeledSeries, Series, SeriesDataset};
+use timesclip::options::TrainingOptions;
+use timesclip::{
+    Effort, FitError, FitEvent, FitOptions, LoadOptions, Modalities, ModelFileError, Prediction,
+    TimesClip,
+};
+
+use crate::support::lock_generator;
+
+/// Slow and fast waves of two variates and unequal lengths, with noise that a closed form errs on.
+pub(crate) fn waves(n: usize) -> SeriesDataset {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut noise = move || (random.next_u32() as f32 / u32::MAX as f32 - 0.5) * 2.5;
+    let sample = |id: usize| {
+        let (label, n_steps) = (id % 2, 20 + id % 5);
+        let speed = [0.3, 0.5][label];
+        let values = (0..n_steps * 2).map(|i| ((i / 2) as f32 * speed + id as f32).sin() + noise());
+        let series = Series::new(values.collect(), n_steps, 2).expect("finite values");
+        LabeledSeries {
+            id: 100 + id as u64,
+            series,
+            label,
+        }
+    };
+    let classes = vec!["slow".to_owned(), "fast".to_owned()];
+    SeriesDataset::new("waves", classes, (0..n).map(sample).collect()).expect("a sound set")
+}
+
+/// Few steps of a small network, so that a fit takes a second.
+fn quick(modalities: Modalities) -> FitOptions {
+    FitOptions {
+        modalities,
+        folds: Some(2),
+        training: TrainingOptions {
+            steps: Some(6),
+            ..TrainingOptions::default()
+        },
+        ..FitOptions::default()
+    }
+}
+
+fn rows(predictions: &[Prediction]) -> Vec<&[f32]> {
+    predictions
+        .iter()
+        .map(|p| p.probabilities.as_slice())
+        .collect()
+}
+
+#[test]
+fn a_loaded_model_predicts_what_the_saved_one_did_in_every_bit() {
+    let _turn = lock_generator();
+    let (set, folder) = (waves(24), tempfile::tempdir().expect("a folder"));
+    for modalities in Modalities::ALL {
+        let model = TimesClip::fit(&set, &quick(modalities)).expect("a fit");
+        let path = folder.path().join(format!("{modalities}.safetensors"));
+        model.save(&path).expect("saved");
+        let loaded = TimesClip::load(&path).expect("loaded");
+        let (before, after) = (model.predict(&set).expect("answers"), loaded.predict(&set));
+        assert_eq!(before, after.expect("answers"), "{modalities}");
+        assert_eq!(loaded.class_names(), ["slow", "fast"]);
+        let sums = rows(&before).into_iter().map(|row| row.iter().sum::<f32>());
+        for sum in sums {
+            assert!(
+                (sum - 1.0).abs() < 1e-5,
+                "{modalities}: probabilities sum to {sum}"
+            );
+        }
+        assert_eq!(before[3].id, 103);
+        let dual = modalities.has_vision() && modalities.has_language();
+        assert_eq!(
+            before[0].variate_weights.is_some(),
+            dual && model.networks().is_some()
+        );
+    }
+}
+
+#[test]
+fn one_series_a_slice_a_set_and_a_stream_get_the_same_answers() {
+    let (set, options) = (waves(70), quick(Modalities::KERNELS_ONLY));
+    let model = TimesClip::fit(&set, &options).expect("a fit");
+    let all = model.predict(&set).expect("answers");
+    let one = model.predict(&set.samples()[69].series).expect("an answer");
+    assert_eq!(one[0].probabilities, all[69].probabilities);
+    let series: Vec<Series> = set.samples().iter().map(|s| s.series.clone()).collect();
+    assert_eq!(rows(&model.predict(&series).expect("answers")), rows(&all));
+    let stream = model.predict_stream(set.samples().to_vec());
+    let streamed: Vec<Prediction> = stream.map(|p| p.expect("an answer")).collect();
+    assert_eq!(streamed, all);
+}
+
+#[test]
+fn two_fits_are_equal_in_every_bit_and_seeds_differ() {
+    let _turn = lock_generator();
+    let (set, folder) = (waves(24), tempfile::tempdir().expect("a folder"));
+    let bytes = |name: &str, options: &FitOptions| {
+        let path = folder.path().join(name);
+        let model = TimesClip::fit(&set, options).expect("a fit");
+        model.save(&path).expect("saved");
+        fs::read(path).expect("a file")
+    };
+    let options = quick(Modalities::FULL);
+    assert!(
+        bytes("a", &options) == bytes("b", &options),
+        "two fits differ"
+    );
+    let other = FitOptions {
+        seed: 7,
+        ..options.clone()
+    };
+    assert!(
+        bytes("a", &options) != bytes("c", &other),
+        "the seed changes nothing"
+    );
+}
+
+#[test]
+fn models_may_be_sent_and_shared_between_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<TimesClip>();
+}
+
+/// A saved model, its bytes, and a folder for damaged ones.
+fn saved() -> (tempfile::TempDir, Vec<u8>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = quick(Modalities::KERNELS_ONLY);
+    let model = TimesClip::fit(&waves(12), &options).expect("a fit");
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).expect("saved");
+    let bytes = fs::read(path).expect("a file");
+    (folder, bytes)
+}
+
+fn refusal(path: &Path, bytes: &[u8]) -> ModelFileError {
+    fs::write(path, bytes).expect("a damaged file");
+    TimesClip::load(path).expect_err("a damaged file is loaded")
+}
+
+#[test]
+fn flipped_and_cut_files_are_refused_as_damaged() {
+    let (folder, bytes) = saved();
+    let path = folder.path().join("damaged");
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    for _ in 0..200 {
+        let mut flipped = bytes.clone();
+        let at = random.next_u64() as usize % bytes.len();
+        flipped[at] ^= 1 << (random.next_u32() % 8);
+        let error = refusal(&path, &flipped);
+        assert!(
+            matches!(error, ModelFileError::Damaged { .. }),
+            "byte {at}: {error}"
+        );
+    }
+    // Every byte of what says what the file is.
+    for at in 0..200 {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 4;
+        let error = refusal(&path, &flipped);
+        assert!(
+            matches!(error, ModelFileError::Damaged { .. }),
+            "byte {at}: {error}"
+        );
+    }
+    for _ in 0..50 {
+        let len = 200 + random.next_u64() as usize % (bytes.len() - 200);
+        let error = refusal(&path, &bytes[..len]);
+        assert!(
+            matches!(error, ModelFileError::Damaged { .. }),
+            "{len} bytes: {error}"
+        );
+    }
+    let longer = [&bytes[..], b"more"].concat();
+    let error = refusal(&path, &longer);
+    assert!(matches!(error, ModelFileError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn foreign_files_are_refused_by_what_they_are() {
+    let (folder, bytes) = saved();
+    let path = folder.path().join("foreign");
+    let other = safetensors_without_metadata();
+    let cases: [(&[u8], &str); 20] = [
+        (b"", "an empty file"),
+        (b"P", "text"),
+        (b"PK\x03\x04rest", "a zip archive"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x80\x04\x95pickle", "a Python pickle"),
+        (b"{\"model\": 1}", "JSON"),
+        (b"[1, 2]", "JSON"),
+        (b"1.0,2.0,up\n", "text"),
+        (b"@problemName x\n@data\n", "text"),
+        (b"\x00\x00\x00\x00\x00\x00\x00\x00", "text"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff", "another kind"),
+        (b"\x93NUMPY\x01\x00", "another kind"),
+        (b"\x1f\x8b\x08\x00\xff", "another kind"),
+        (b"PAR1\xff\xff", "another kind"),
+        (b"\x89PNG\r\n\x1a\n", "another kind"),
+        (b"GIF89a\xff", "another kind"),
+        (b"%PDF-1.7\xff", "another kind"),
+        (b"\x7fELF\x02\xff", "another kind"),
+        (b"# a script\necho\n", "text"),
+        (&other, "a safetensors file without the metadata of a model"),
+    ];
+    for (content, expected) in cases {
+        let error = refusal(&path, content).to_string();
+        assert!(error.contains("not a timesclip model"), "{error}");
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    drop(bytes);
+}
+
+fn safetensors_without_metadata() -> Vec<u8> {
+    let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let len = (header.len() as u64).to_le_bytes();
+    [&len[..], header, &[0; 4]].concat()
+}
+
+#[test]
+fn a_later_format_names_the_release_that_wrote_it() {
+    let (folder, bytes) = saved();
+    let path = folder.path().join("model.safetensors");
+    // A file of a later release is whole: its checksum is right. The same length, so that only
+    // digits change.
+    let after = |what: &str| {
+        let found = bytes
+            .windows(what.len())
+            .position(|window| window == what.as_bytes());
+        found.expect("it is there") + what.len()
+    };
+    let mut newer = bytes.clone();
+    newer[after(r#"\"format\":"#)] = b'9';
+    let digits = after(r#"checksum\":\""#);
+    newer[digits..digits + 32].fill(b'0');
+    let sum = xxhash_rust::xxh3::xxh3_128(&newer);
+    newer[digits..digits + 32].copy_from_slice(format!("{sum:032x}").as_bytes());
+    let error = refusal(&path, &newer);
+    assert!(
+        matches!(
+            error,
+            ModelFileError::Newer {
+                found: 9,
+                supported: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_run_of_the_early_format_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("checkpoints")).expect("a folder");
+    fs::write(folder.path().join("checkpoints/best.mpk"), "old").expect("a file");
+    let error = TimesClip::load(folder.path()).expect_err("an old run is loaded");
+    assert!(matches!(error, ModelFileError::OldRun { .. }), "{error}");
+    assert!(error.to_string().contains("train it again"), "{error}");
+}
+
+#[test]
+fn a_failed_save_leaves_the_model_that_was_there() {
+    let (folder, bytes) = saved();
+    let path = folder.path().join("model.safetensors");
+    // A folder in the place of the file that is written beside stops the writing.
+    fs::create_dir(folder.path().join("model.safetensors.partial")).expect("a folder");
+    let model = TimesClip::load(&path).expect("loaded");
+    let error = model.save(&path).expect_err("saved over a folder");
+    assert!(error.to_string().contains("model.safetensors"), "{error}");
+    assert_eq!(fs::read(&path).expect("a file"), bytes);
+}
+
+#[test]
+fn a_cancelled_fit_leaves_a_model_that_loads() {
+    let _turn = lock_generator();
+    let set = waves(24);
+    let mut epochs = 0;
+    let mut cancel = |event: &FitEvent| match event {
+        FitEvent::Epoch { .. } => {
+            epochs += 1;
+            if epochs == 1 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    let fitted = TimesClip::fit_observed(&set, &quick(Modalities::DUAL), &mut cancel);
+    let (model, _) = fitted.expect("what was fitted until then");
+    assert!(model.provenance().cancelled, "it was cancelled");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).expect("saved");
+    let loaded = TimesClip::load_with(&path, &LoadOptions::default()).expect("loaded");
+    assert_eq!(loaded.predict(&set).expect("answers").len(), 24);
+
+    let mut at_once = |_: &FitEvent| ControlFlow::Break(());
+    let none = TimesClip::fit_observed(&set, &quick(Modalities::LANGUAGE_ONLY), &mut at_once);
+    assert!(matches!(none, Err(FitError::Cancelled)), "{none:?}");
+}
+
+#[test]
+fn interrupted_at_any_epoch_and_resumed_equals_uninterrupted() {
+    let _turn = lock_generator();
+    let (set, folder) = (waves(24), tempfile::tempdir().expect("a folder"));
+    let mut options = quick(Modalities::DUAL);
+    let save = |model: &TimesClip, name: &str| {
+        let path = folder.path().join(name);
+        model.save(&path).expect("saved");
+        fs::read(path).expect("a file")
+    };
+    let whole = save(&TimesClip::fit(&set, &options).expect("a fit"), "whole");
+    for stop_at in [1, 2, 4] {
+        options.compute.checkpoints = Some(folder.path().join(format!("at-{stop_at}")));
+        let mut epochs = 0;
+        let mut stop = |event: &FitEvent| {
+            epochs += usize::from(matches!(event, FitEvent::Epoch { .. }));
+            if epochs == stop_at {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let interrupted = TimesClip::fit_observed(&set, &options, &mut stop);
+        assert!(interrupted.is_ok(), "{interrupted:?}");
+        let resumed = TimesClip::fit(&set, &options).expect("a resumed fit");
+        assert!(
+            save(&resumed, "resumed") == whole,
+            "stopped at epoch {stop_at}"
+        );
+    }
+}
+
+#[test]
+fn options_that_contradict_the_model_are_refused() {
+    let refused = |options: FitOptions, expected: &str| {
+        let error = TimesClip::fit(&waves(12), &options).expect_err("a fit");
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let none = FitOptions {
+        folds: Some(0),
+        ..FitOptions::default()
+    };
+    refused(none, "0 folds");
+    let mut patches = quick(Modalities::DUAL);
+    patches.network.n_heads = Some(7);
+    refused(patches, "heads");
+    let mut frozen = quick(Modalities::LANGUAGE_ONLY);
+    frozen.encoders.freeze_vision = Some(timesclip::model::Freeze::All);
+    refused(frozen, "no vision encoder");
+    let unknown = r#"{"modalities": "full", "sed": 3}"#;
+    let error = serde_json::from_str::<FitOptions>(unknown).expect_err("an unknown key");
+    assert!(error.to_string().contains("sed"), "{error}");
+}
+
+#[test]
+fn fast_effort_trains_no_network_and_series_of_one_step_are_taken() {
+    let options = FitOptions {
+        effort: Effort::Fast,
+        ..FitOptions::default()
+    };
+    let sample = |id: u64| LabeledSeries {
+        id,
+        series: Series::new(vec![id as f32 % 2.0], 1, 1).expect("a value"),
+        label: id as usize % 2,
+    };
+    let classes = vec!["a".to_owned(), "b".to_owned()];
+    let set = SeriesDataset::new("points", classes, (0..8).map(sample).collect());
+    let set = set.expect("a sound set");
+    let model = TimesClip::fit(&set, &options).expect("a fit");
+    assert!(model.networks().is_none(), "a network was trained");
+    assert_eq!(model.evaluate(&set).expect("scores").accuracy, 1.0);
+}
