@@ -257,8 +257,13 @@ impl<'a> SeriesReader<'a> {
                 None => Place::file(Path::new(&file)).found("no rows", "a row for each sample"),
             });
         }
-        if self.options.labels == Labels::Required && self.known.is_none() {
-            self.refuse_targets(&samples)?;
+        if self.known.is_none() {
+            match self.refuse_targets(&samples) {
+                Err(error) if self.options.labels != Labels::Required => {
+                    self.source.facts().warnings.push(error.to_string());
+                }
+                checked => checked?,
+            }
         }
         let n_variates = samples[0].series.n_variates();
         let dataset = self.dataset(samples)?;

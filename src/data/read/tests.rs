@@ -1,5 +1,6 @@
 //! Readers from the outside: files as people have them, and what is said of them.
 
+mod documented;
 mod fixtures;
 mod generated;
 
@@ -256,6 +257,13 @@ fn labels_that_look_like_a_target_of_regression_are_refused() {
          like a regression target, expected the names of a few classes; --label-column names the \
          column of the classes; it could be column \"x_1\", column \"crop\""
     );
+    // Where labels may be missing, it is no more than suspicious.
+    let options = ReadOptions {
+        labels: Labels::Optional,
+        ..options
+    };
+    let found = read("t.csv", format!("x_0,x_1,crop,y\n{rows}"), &options).unwrap();
+    assert_eq!(found.understanding.warnings[0], message);
 }
 
 #[test]
