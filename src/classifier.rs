@@ -14,6 +14,8 @@ mod network;
 mod observer;
 pub mod options;
 mod prediction;
+#[cfg(feature = "train")]
+mod prepare;
 mod recipe;
 mod record;
 mod report;
@@ -30,6 +32,8 @@ pub use evaluation::Evaluation;
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};
+#[cfg(feature = "train")]
+pub use prepare::prepare;
 pub use record::{HeldOutScore, Provenance};
 pub use report::{FitReport, ModalityScore};
 #[cfg(feature = "train")]

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use timesclip::cache::store::Shard;
+use timesclip::classifier::prepare;
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
@@ -51,6 +53,14 @@ pub struct TrainFlags {
     /// Resume the interrupted run in --out; the other flags must be those it was started with
     #[arg(long, requires = "out")]
     pub resume: bool,
+    /// Draw or encode the pictures of all sets into the files of --cache disk, and stop: the run
+    /// with the same flags finds them
+    #[arg(long)]
+    prepare_only: bool,
+    /// With --prepare-only: only the I-th of N equal parts of every set, I from 1 to N, as one task
+    /// of an array job; the run, or `timesclip cache merge`, joins them
+    #[arg(long, value_name = "I/N", requires = "prepare_only")]
+    shard: Option<Shard>,
     #[command(flatten)]
     read: ReadFlags,
     #[command(flatten)]
@@ -130,6 +140,12 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         test,
         schema,
     } = flags.sets(data)?;
+    if flags.prepare_only {
+        let others: Vec<&SeriesDataset> = test.iter().collect();
+        prepare(&train, &others, &options, flags.shard, &mut progress)?;
+        progress.finish();
+        return Ok(());
+    }
     let device = options.compute.backend.choose(options.compute.device)?;
     for error in &device.passed_over {
         progress.say(&format!("warning: {error}"));
