@@ -93,6 +93,14 @@ pub struct TimesClip {
     pool: LogPool,
 }
 
+/// What the predictors of a model say of a batch.
+struct Answers {
+    /// Probabilities by each predictor, `[samples, n_classes]`.
+    rows: Vec<Vec<f32>>,
+    /// What else the networks say, if there are any.
+    outputs: Option<Vec<NetworkOutput>>,
+}
+
 /// Where a model is loaded to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
@@ -334,18 +342,12 @@ impl TimesClip {
         batch: &[(u64, &Series)],
         start: usize,
     ) -> Result<Vec<Prediction>, PredictError> {
-        let (answers, outputs) = self.answers(batch, start)?;
-        Ok(self.pooled(batch, &answers, outputs.as_deref()))
+        Ok(self.pooled(batch, &self.answers(batch, start)?))
     }
 
     /// Predictions from the answers of all predictors to a batch.
-    fn pooled(
-        &self,
-        batch: &[(u64, &Series)],
-        answers: &[Vec<f32>],
-        outputs: Option<&[NetworkOutput]>,
-    ) -> Vec<Prediction> {
-        let members: Vec<&[f32]> = answers.iter().map(Vec::as_slice).collect();
+    fn pooled(&self, batch: &[(u64, &Series)], answers: &Answers) -> Vec<Prediction> {
+        let members: Vec<&[f32]> = answers.rows.iter().map(Vec::as_slice).collect();
         let pooled = self.pool.pool(&members);
         let rows = batch
             .iter()
@@ -359,7 +361,10 @@ impl TimesClip {
                 label: self.class_names()[class].clone(),
                 probability: row[class],
                 probabilities: row.to_vec(),
-                variate_weights: outputs.and_then(|outputs| outputs[i].variate_weights.clone()),
+                variate_weights: answers
+                    .outputs
+                    .as_ref()
+                    .and_then(|outputs| outputs[i].variate_weights.clone()),
             }
         });
         predictions.collect()
@@ -373,29 +378,23 @@ impl TimesClip {
         names.zip(self.pool.weights.iter().copied()).collect()
     }
 
-    /// Probabilities by every predictor, `[samples, n_classes]` each, in the order of the pool; and
-    /// what else the networks say.
-    fn answers(
-        &self,
-        batch: &[(u64, &Series)],
-        start: usize,
-    ) -> Result<(Vec<Vec<f32>>, Option<Vec<NetworkOutput>>), PredictError> {
+    /// The answers of every predictor, in the order of the pool.
+    fn answers(&self, batch: &[(u64, &Series)], start: usize) -> Result<Answers, PredictError> {
         self.check(batch, start)?;
-        let mut answers = Vec::new();
+        let mut rows = Vec::new();
         if let Some((features, head)) = &self.closed_form {
             let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
-            let rows = features.rows(&series)?;
-            answers.push(head.probabilities(&rows));
+            rows.push(head.probabilities(&features.rows(&series)?));
         }
         let outputs = match &self.network {
             Some(network) => Some(network.forward(self.unlabeled(batch)?)?),
             None => None,
         };
         if let Some(outputs) = &outputs {
-            let rows = outputs.iter().flat_map(|output| &output.probabilities);
-            answers.push(rows.copied().collect());
+            let row = outputs.iter().flat_map(|output| &output.probabilities);
+            rows.push(row.copied().collect());
         }
-        Ok((answers, outputs))
+        Ok(Answers { rows, outputs })
     }
 
     fn check(&self, batch: &[(u64, &Series)], start: usize) -> Result<(), PredictError> {

@@ -32,7 +32,7 @@ pub(crate) enum CacheCommand {
     /// Draw all pictures of a data set into a store; an interrupted build is resumed
     Build {
         #[command(flatten)]
-        data: Data,
+        data: Box<Data>,
         /// Folder of the stores; it is made if need be
         #[arg(long)]
         dir: PathBuf,

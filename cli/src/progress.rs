@@ -154,7 +154,7 @@ impl Progress {
         }
         // Many short epochs are shown now and then, and always the last.
         let every = n_epochs.div_ceil(10);
-        if self.flags.quiet || record.epoch % every != 0 && record.epoch != n_epochs {
+        if self.flags.quiet || !record.epoch.is_multiple_of(every) && record.epoch != n_epochs {
             return;
         }
         if self.last_epoch.is_none_or(|(last, _)| last != fold) {
@@ -201,7 +201,7 @@ impl FitObserver for Progress {
 
 /// A duration for people: `8 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(time: Duration) -> String {
-    let seconds = time.as_secs_f64().round() as u64;
+    let seconds = (time + Duration::from_millis(500)).as_secs();
     match seconds {
         ..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),

@@ -128,7 +128,12 @@ fn standard(store: &FeatureStore) -> Result<Vec<[f32; 2]>> {
     let standard = sums.into_iter().map(|[sum, squares]| {
         let mean = sum / n;
         let variance = (squares / n - mean * mean).max(1e-12);
-        [mean as f32, variance.sqrt() as f32]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "features are of single precision"
+        )]
+        let moments = [mean as f32, variance.sqrt() as f32];
+        moments
     });
     Ok(standard.collect())
 }

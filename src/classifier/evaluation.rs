@@ -61,17 +61,7 @@ pub(super) fn evaluate(model: &TimesClip, set: &SeriesDataset) -> Result<Evaluat
         .iter()
         .map(|sample| known[sample.label])
         .collect();
-    let (mut predictions, mut answers) = (Vec::new(), Vec::<Vec<f32>>::new());
-    for batch in set.samples().chunks(BATCH) {
-        let samples: Vec<(u64, &Series)> = batch.iter().map(|s| (s.id, &s.series)).collect();
-        let (rows, outputs) = model.answers(&samples, predictions.len())?;
-        predictions.extend(model.pooled(&samples, &rows, outputs.as_deref()));
-        answers.resize(rows.len(), Vec::new());
-        answers
-            .iter_mut()
-            .zip(rows)
-            .for_each(|(all, rows)| all.extend(rows));
-    }
+    let (predictions, answers) = predict_all(model, set)?;
     let pairs = targets.iter().zip(&predictions);
     let pairs = pairs.filter_map(|(target, prediction)| Some(((*target)?, prediction.class)));
     let matrix = ConfusionMatrix::new(names.len(), pairs);
@@ -112,6 +102,23 @@ pub(super) fn evaluate(model: &TimesClip, set: &SeriesDataset) -> Result<Evaluat
         predictions,
         targets,
     })
+}
+
+/// Predictions for all samples, and the probabilities by each predictor, `[samples, n_classes]`.
+fn predict_all(
+    model: &TimesClip,
+    set: &SeriesDataset,
+) -> Result<(Vec<Prediction>, Vec<Vec<f32>>), PredictError> {
+    let (mut predictions, mut answers) = (Vec::new(), Vec::<Vec<f32>>::new());
+    for batch in set.samples().chunks(BATCH) {
+        let samples: Vec<(u64, &Series)> = batch.iter().map(|s| (s.id, &s.series)).collect();
+        let batch = model.answers(&samples, predictions.len())?;
+        predictions.extend(model.pooled(&samples, &batch));
+        answers.resize(batch.rows.len(), Vec::new());
+        let rows = answers.iter_mut().zip(batch.rows);
+        rows.for_each(|(all, rows)| all.extend(rows));
+    }
+    Ok((predictions, answers))
 }
 
 /// Labels and probabilities of the samples of known classes.

@@ -57,6 +57,9 @@ pub(super) fn fit(
     Ok((model, fit.report))
 }
 
+/// Networks, and what they are built of.
+type FittedNetwork = (Recipe, Box<dyn Network>);
+
 /// Held-out answers of one predictor: probabilities of each sample that has them.
 struct Predictor {
     name: &'static str,
@@ -178,7 +181,7 @@ impl Fit<'_, '_> {
         &mut self,
         _: &ChosenDevice,
         _: &mut Vec<Predictor>,
-    ) -> Result<Option<(Recipe, Box<dyn Network>)>, FitError> {
+    ) -> Result<Option<FittedNetwork>, FitError> {
         Err(FitError::NoTrainer)
     }
 
@@ -188,7 +191,7 @@ impl Fit<'_, '_> {
         &mut self,
         device: &ChosenDevice,
         predictors: &mut Vec<Predictor>,
-    ) -> Result<Option<(Recipe, Box<dyn Network>)>, FitError> {
+    ) -> Result<Option<FittedNetwork>, FitError> {
         use super::train::{TrainNetworks, TrainedNetworks};
         use crate::data::split::{Folds, Split, SplitFractions, SplitOrder};
 

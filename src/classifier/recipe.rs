@@ -3,7 +3,7 @@
 use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
-use super::options::{Axis, EncoderWeights, FitOptions, Preset, Switch};
+use super::options::{Axis, EncoderWeights, FitOptions, NetworkOptions, Preset, Switch};
 use super::{FitError, PredictError};
 use crate::batch::{BatchViews, TimesClipBatcher};
 use crate::cache::features::FeatureDtype;
@@ -136,19 +136,7 @@ fn model(
     pretrained: &Pretrained,
 ) -> Result<TimesClipClassifierConfig, FitError> {
     let (network, encoders) = (&options.network, &options.encoders);
-    let (n_variates, n_classes) = (set.n_variates(), set.n_classes());
-    let config = match network.preset {
-        Preset::Small if network.reads_patches() => {
-            TimesClipClassifierConfig::new(n_variates, n_classes)
-        }
-        Preset::Small => {
-            TimesClipClassifierConfig::convolutional(n_variates, n_classes, set.max_steps())
-        }
-        Preset::ClipVitB32 => TimesClipClassifierConfig::reference_vit_b_32(n_variates, n_classes),
-        Preset::ClipVitB16 => TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes),
-        Preset::VitS14 => TimesClipClassifierConfig::vit_s_14(n_variates, n_classes),
-    };
-    let mut config = config.with_mode(mode(options.modalities));
+    let mut config = preset(set, network).with_mode(mode(options.modalities));
     resize(&mut config, options, set.max_steps());
     if let Some(checkpoint) = &pretrained.vision {
         config.vision = checkpoint
@@ -199,6 +187,22 @@ fn model(
         .with_class_weights(class_weights(set, options));
     config.validate()?;
     Ok(config)
+}
+
+/// The architecture that the rest starts from.
+fn preset(set: &SeriesDataset, network: &NetworkOptions) -> TimesClipClassifierConfig {
+    let (n_variates, n_classes) = (set.n_variates(), set.n_classes());
+    match network.preset {
+        Preset::Small if network.reads_patches() => {
+            TimesClipClassifierConfig::new(n_variates, n_classes)
+        }
+        Preset::Small => {
+            TimesClipClassifierConfig::convolutional(n_variates, n_classes, set.max_steps())
+        }
+        Preset::ClipVitB32 => TimesClipClassifierConfig::reference_vit_b_32(n_variates, n_classes),
+        Preset::ClipVitB16 => TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes),
+        Preset::VitS14 => TimesClipClassifierConfig::vit_s_14(n_variates, n_classes),
+    }
 }
 
 /// The options that change a preset's sizes.

@@ -236,7 +236,7 @@ mod tests {
     /// Probabilities of two classes that are right to a degree, with some errors.
     fn member(n: usize, certainty: f32, errors: usize) -> Vec<f32> {
         let first = |i: usize| {
-            let toward = if (i % 2 == 0) == (i % errors != 0) {
+            let toward = if i.is_multiple_of(2) != i.is_multiple_of(errors) {
                 certainty
             } else {
                 -certainty

@@ -132,14 +132,14 @@ fn compete_with_simd<'a, S: Simd>(simd: S, set: Set<'a>, input: &'a Padded, out:
     let mut added = Padded::zeros(1, input.n_steps(), before);
     for group in 0..n_groups {
         let view = if input.n_rows() == 1 {
-            input.from_before(0, before)
+            input.row_from(0, before)
         } else {
             add(
                 &set.variates[group * n_added..][..n_added],
                 input,
                 &mut added,
             );
-            added.from_before(0, before)
+            added.row_from(0, before)
         };
         let weights = &set.weights[group * N_RIVALS * N_TAPS..][..N_RIVALS * N_TAPS];
         let place = group * N_RIVALS..(group + 1) * N_RIVALS;

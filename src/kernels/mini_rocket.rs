@@ -115,7 +115,7 @@ impl MiniRocket {
         let step = self.dilations[combination / N_KERNELS].step;
         let mut out = vec![0.0; self.n_steps];
         for &variate in &self.variates[combination] {
-            let view = values.from_before(variate, N_TAPS / 2 * step);
+            let view = values.row_from(variate, N_TAPS / 2 * step);
             let taps = draw::TAPS[combination % N_KERNELS];
             for (t, sum) in out.iter_mut().enumerate() {
                 let all: f32 = (0..N_TAPS).map(|tap| view[t + tap * step]).sum();

@@ -72,7 +72,7 @@ impl Padded {
     }
 
     /// A row and its padding from `before` steps before its first value on.
-    pub(super) fn from_before(&self, row: usize, before: usize) -> &[f32] {
+    pub(super) fn row_from(&self, row: usize, before: usize) -> &[f32] {
         &self.row(row)[self.margin - before..]
     }
 
@@ -135,7 +135,7 @@ mod tests {
         let longer = Padded::of(&series, 5, 4);
         assert_eq!(longer.values(0), [1.0, 2.0, 3.0, 0.0, 0.0]);
         assert_eq!(longer.values(1), [10.0, 20.0, 20.0, 0.0, 0.0]);
-        assert_eq!(longer.from_before(1, 2)[..4], [0.0, 0.0, 10.0, 20.0]);
+        assert_eq!(longer.row_from(1, 2)[..4], [0.0, 0.0, 10.0, 20.0]);
         assert_eq!(longer.differences().values(0), [1.0, 1.0, -3.0, 0.0]);
 
         assert_eq!(Padded::of(&series, 2, 0).values(1), [10.0, 20.0]);

@@ -259,6 +259,9 @@ impl<B: Backend> LanguageBranch<B> {
     /// # Shapes
     /// - input: as the fields of [`SeriesInput`] say
     /// - output: `[batch, n_variates, d_model]` of patches, `[batch, 1, d_model]` of convolutions
+    ///
+    /// # Panics
+    /// If the branch was put together without a tokenizer.
     pub fn forward(&self, input: &SeriesInput<B>) -> Tensor<B, 3> {
         let read = match (&self.tokenizer, &self.convolutions) {
             (Some(tokenizer), _) => self.read_variates(tokenizer, input),

@@ -123,14 +123,15 @@ mod tests {
     /// Two pictures of 4 x 4 patches of width 1, with a class token in front: 100 and 200, and the
     /// patches count up.
     fn tokens() -> Tensor<Cpu, 3> {
-        let picture = |first: u8| (0..17).map(move |i| f32::from(if i == 0 { first } else { i - 1 }));
+        let picture =
+            |first: u8| (0..17).map(move |i| f32::from(if i == 0 { first } else { i - 1 }));
         let values: Vec<f32> = picture(100).chain(picture(200)).collect();
         Tensor::from_data(TensorData::new(values, [2, 17, 1]), &Default::default())
     }
 
     fn taken(pooling: TokenPooling, tokens: Tensor<Cpu, 3>) -> Vec<f32> {
         let taken = pooling.forward(tokens, 4, |x| x);
-        assert_eq!(taken.dims()[1], pooling.width(1));
+        assert_eq!(taken.dims()[1], pooling.width(1), "{pooling:?}");
         taken.into_data().iter().collect()
     }
 

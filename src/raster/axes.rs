@@ -150,7 +150,10 @@ mod tests {
     fn points_between_steps_lie_on_the_line() {
         let points = read(&fixed(0.0, 1.0, 3), &[0.0, 1.0, 0.0], 9);
         let heights: Vec<f32> = points.iter().map(|point| point[0]).collect();
-        assert_eq!(heights, [-0.5, -0.25, 0.0, 0.25, 0.5, 0.25, 0.0, -0.25, -0.5]);
+        assert_eq!(
+            heights,
+            [-0.5, -0.25, 0.0, 0.25, 0.5, 0.25, 0.0, -0.25, -0.5]
+        );
         assert!(points.iter().all(|point| point[1] == 1.0));
     }
 
@@ -176,6 +179,10 @@ mod tests {
         let outside = read(&fixed(0.0, 0.0, 3), &[1.0, 0.0, f32::MAX], 3);
         let heights: Vec<f32> = outside.iter().map(|point| point[0]).collect();
         assert_eq!(heights, [2.0, 0.0, 2.0]);
-        assert!(read(&fixed(0.0, 1.0, 2), &[1.0], 2).iter().all(|point| *point == [0.0; 4]));
+        assert!(
+            read(&fixed(0.0, 1.0, 2), &[1.0], 2)
+                .iter()
+                .all(|point| *point == [0.0; 4])
+        );
     }
 }

@@ -33,7 +33,7 @@ impl<B: AutodiffBackend> Average<B> {
         };
         Module::<B::InnerBackend>::visit(&model.valid(), &mut follow);
         let average = (*self.model).clone();
-        self.model = Box::new(average.map(&mut follow));
+        *self.model = average.map(&mut follow);
     }
 
     /// The averaged model, sharing nothing that later updates change: running statistics are shared

@@ -87,7 +87,7 @@ impl<B: AutodiffBackend> Learner<B> {
         self.optimizer.load_records([matrices, vectors]);
         if let Some((trailing, record)) = self.average.as_mut().zip(average) {
             let model = Model::<B>::from_inner((*trailing.model).clone());
-            trailing.model = Box::new(model.load_record(record).valid());
+            *trailing.model = model.load_record(record).valid();
         }
     }
 

@@ -11,7 +11,10 @@ pub const VISION: &[u8] = include_bytes!("../../assets/vision.safetensors");
 /// The reading encoder's file, likewise.
 pub const READING: &[u8] = include_bytes!("../../assets/reading.safetensors");
 
-/// The vision encoder of line plots: 64 px of ink in, a grid of 4 x 8 cells of 128 numbers out.
+/// The vision encoder of line plots: 64 px of ink in, a grid of cells of 128 numbers out.
+///
+/// # Panics
+/// Never: a test holds that the file in the program is whole.
 pub fn vision<B: Backend>(device: &B::Device) -> VisionEncoder<B> {
     let file = Checkpoint::of_bytes("builtin-vision.safetensors", VISION);
     let encoder = file.and_then(|file| file.load_own_vision(device));
@@ -19,6 +22,9 @@ pub fn vision<B: Backend>(device: &B::Device) -> VisionEncoder<B> {
 }
 
 /// The reading encoder: 128 points on the axes of a picture in, 16 tokens of 128 numbers out.
+///
+/// # Panics
+/// Never: a test holds that the file in the program is whole.
 pub fn reading<B: Backend>(device: &B::Device) -> ReadingEncoder<B> {
     let file = Checkpoint::of_bytes("builtin-reading.safetensors", READING);
     let encoder = file.and_then(|file| file.load_own_reading(device));

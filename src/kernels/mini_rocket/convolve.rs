@@ -83,7 +83,7 @@ impl Inputs<'_> {
     }
 
     fn tap<'a>(&self, padded: &'a Padded, variate: usize, tap: usize, start: usize) -> &'a [f32] {
-        let view = padded.from_before(variate, N_TAPS / 2 * self.step);
+        let view = padded.row_from(variate, N_TAPS / 2 * self.step);
         &view[start + tap * self.step..]
     }
 }

@@ -60,6 +60,7 @@ impl Counted<'_> {
     /// Mean and biased variance of every column, one after the other.
     pub(crate) fn moments(self) -> Vec<f32> {
         let count = self.count();
+        #[expect(clippy::redundant_closure, reason = "the function is of one lifetime")]
         let mut moments = self.sums(self.width, |row, sums| add(row, sums));
         moments.iter_mut().for_each(|mean| *mean /= count);
         let mean = &moments;
@@ -152,7 +153,7 @@ impl ColumnNorm<'_> {
                     .valid
                     .is_none_or(|valid| valid[chunk * SUMMED_ROWS + i] != 0)
                 {
-                    true => along(gradient, row, &line.slope, &line.tilt, &line.level),
+                    true => along(gradient, row, [&line.slope, &line.tilt, &line.level]),
                     false => gradient.fill(0.0),
                 }
             }
@@ -233,9 +234,7 @@ fn along_with_simd<'a, S: Simd>(
     _: S,
     gradient: &'a mut [f32],
     row: &'a [f32],
-    slope: &'a [f32],
-    tilt: &'a [f32],
-    level: &'a [f32],
+    [slope, tilt, level]: [&'a [f32]; 3],
 ) {
     let lines = slope.iter().zip(tilt).zip(level);
     for ((g, x), ((slope, tilt), level)) in gradient.iter_mut().zip(row).zip(lines) {
