@@ -40,16 +40,16 @@ struct Args {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Curves to learn from
-    #[arg(long, default_value_t = 20_480)]
+    #[arg(long, default_value_t = 19_968)]
     curves: usize,
     /// Curves held back, to measure on
     #[arg(long, default_value_t = 512)]
     held_back: usize,
     /// Optimizer steps of the vision encoder
-    #[arg(long, default_value_t = 1200)]
+    #[arg(long, default_value_t = 1000)]
     steps: usize,
     /// Optimizer steps of the reading encoder
-    #[arg(long, default_value_t = 2400)]
+    #[arg(long, default_value_t = 3000)]
     reading_steps: usize,
     /// Decides the curves, the first weights and the order of the curves
     #[arg(long, default_value_t = 1)]
