@@ -98,8 +98,8 @@ pub mod weights;
 pub use classifier::options;
 pub use classifier::options::{Effort, FitOptions};
 pub use classifier::{
-    Evaluation, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError, Phase,
-    PredictError, Prediction, Samples, TimesClip,
+    EarlyScore, Evaluation, ExplainOptions, Explanation, FitError, FitEvent, FitObserver,
+    FitReport, LoadOptions, ModelFileError, Phase, PredictError, Prediction, Samples, TimesClip,
 };
 pub use error::Error;
 pub use files::{IoError, write_atomically};

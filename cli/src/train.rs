@@ -9,11 +9,12 @@ use clap::Args;
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
-use timesclip::report::Report;
+use timesclip::report::{FitSummary, PageSources, Report};
 use timesclip::run::{RunConfig, RunDirectory};
-use timesclip::{FitOptions, TimesClip};
+use timesclip::{ExplainOptions, FitOptions, TimesClip};
 
 use crate::flags::FitFlags;
+use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
 use crate::read::{ReadFlags, read, tell};
 
@@ -162,7 +163,9 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
             score.predictor, score.weight, score.accuracy, score.log_loss
         ));
     }
-    let evaluation = test.map(|test| model.evaluate(&test)).transpose()?;
+    let fitted = started.elapsed().as_secs_f64();
+    let test = test.as_ref();
+    let evaluation = test.map(|test| model.evaluate(test)).transpose()?;
     if let Some(test) = &evaluation {
         println!("{}", crate::evaluate::summary(test));
     }
@@ -170,6 +173,21 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     let report = Report::new(&train, (&model, fit), evaluation, seconds);
     directory.write_json("report.json", &report)?;
     directory.remove_checkpoints()?;
+    let sources = PageSources {
+        model: &model,
+        train: Some(&train),
+        test: test.zip(report.test.as_ref()),
+        fit: Some(&FitSummary::from(&report)),
+        config: Some(&config),
+        early: &[],
+        explain: Some(ExplainOptions::default()),
+    };
+    let stages = [
+        ("Reading and fitting", fitted),
+        ("Testing", seconds - fitted),
+    ];
+    let html = page(&sources, &stages)?.to_html();
+    directory.write("report.html", html.as_bytes())?;
     progress.say(&format!("{} in {seconds:.0} s", directory.path().display()));
     Ok(())
 }
@@ -207,15 +225,5 @@ fn resume_command(started: impl Iterator<Item = OsString>, out: &Path) -> String
     if !has(&words, "--resume") {
         words.push("--resume".to_owned());
     }
-    let words: Vec<String> = words.into_iter().map(quoted).collect();
-    words.join(" ")
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    command_line(words)
 }

@@ -25,7 +25,17 @@ const RULES: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "backend", "cache", "data", "metrics", "model", "raster", "train",
+            "backend",
+            "cache",
+            "classifier",
+            "data",
+            "metrics",
+            "modalities",
+            "model",
+            "page",
+            "raster",
+            "run",
+            "train",
         ],
     ),
 ];
