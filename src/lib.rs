@@ -223,8 +223,8 @@ pub mod weights;
 pub use classifier::options;
 pub use classifier::options::{Effort, FitOptions};
 pub use classifier::{
-    Evaluation, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError, Phase,
-    PredictError, Prediction, Samples, TimesClip,
+    EarlyScore, Evaluation, ExplainOptions, Explanation, FitError, FitEvent, FitObserver,
+    FitReport, LoadOptions, ModelFileError, Phase, PredictError, Prediction, Samples, TimesClip,
 };
 pub use data::read::read_like;
 pub use data::{LabeledSeries, ReadOptions, Series, SeriesDataset};
