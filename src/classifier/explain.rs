@@ -151,7 +151,7 @@ mod tests {
     fn windows_cover_every_step_once() {
         assert_eq!(windows(10, 4), [0..2, 2..5, 5..7, 7..10]);
         assert_eq!(windows(3, 20), [0..1, 1..2, 2..3]);
-        assert_eq!(windows(5, 0), [0..5]);
+        assert_eq!(windows(5, 0), vec![Range { start: 0, end: 5 }]);
     }
 
     #[test]
