@@ -4,9 +4,11 @@
 //! Built of what is public below: kernels and the closed form, caches, batches, the generic
 //! classifier and its trainer.
 
+mod early;
 mod encoders;
 mod error;
 mod evaluation;
+mod explain;
 mod features;
 mod file;
 mod fit;
@@ -14,6 +16,8 @@ mod network;
 mod observer;
 pub mod options;
 mod prediction;
+#[cfg(feature = "train")]
+mod prepare;
 mod recipe;
 mod record;
 mod report;
@@ -25,11 +29,15 @@ mod train;
 use std::fmt;
 use std::path::Path;
 
+pub use early::EarlyScore;
 pub use error::{FitError, ModelFileError, PredictError};
 pub use evaluation::Evaluation;
+pub use explain::{ExplainOptions, Explanation};
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};
+#[cfg(feature = "train")]
+pub use prepare::prepare;
 pub use record::{HeldOutScore, Provenance};
 pub use report::{FitReport, ModalityScore};
 #[cfg(feature = "train")]
@@ -42,6 +50,7 @@ use crate::data::read::TableSchema;
 use crate::data::{LabeledSeries, Series, SeriesDataset};
 use crate::modalities::Modalities;
 use crate::model::ParameterCount;
+use crate::raster::PlotStyle;
 use features::Features;
 use network::{Network, NetworkOutput};
 use prediction::argmax;
@@ -290,6 +299,13 @@ impl TimesClip {
     pub fn networks(&self) -> Option<(usize, ParameterCount)> {
         let network = self.network.as_ref()?;
         Some((network.len(), network.parameter_count()))
+    }
+
+    /// How the networks draw what they look at; `None` if the model looks at no pictures.
+    pub fn plot_style(&self) -> Option<&PlotStyle> {
+        let sees = self.modalities().has_vision();
+        let recipe = self.record.network.as_ref().map(|(recipe, _)| recipe);
+        recipe.filter(|_| sees).map(|recipe| &recipe.style)
     }
 
     /// Number of features of the closed form; 0 if it has none.

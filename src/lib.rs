@@ -17,7 +17,7 @@
 //! A series is looked at in three ways ([`Modalities`]). Each variate is drawn as a line plot and
 //! seen by a CLIP-Vision transformer; the values are read by a CLIP-Text transformer; InfoNCE
 //! aligns the two, attention across the variates selects what matters, a head classifies. Beside
-//! this network, convolution kernels feed a ridge in closed form. A log-linear pool, fitted on
+//! this network, convolution kernels and two small frozen encoders feed a ridge in closed form. A log-linear pool, fitted on
 //! held-out probabilities, makes one calibrated answer of both.
 //!
 //! ```text
@@ -166,7 +166,8 @@
 //!
 //! # Rooms
 //!
-//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`].
+//! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`],
+//!   [`curves`].
 //! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`encode`], `train`, `run`, `report`; [`classifier`], which is built of all of these; and
@@ -183,7 +184,9 @@
 //! - `train` (default): training networks. Without it, models are loaded and predict, and the closed
 //!   form can be fitted.
 //! - `report` (default): `report.json`, and a page to read.
-//! - `builtin` (default): small pretrained encoders of line plots, 4 MB.
+//! - `builtin` (default): two small encoders of line plots, pretrained on synthetic curves, 4 MB. A
+//!   model that was fitted with them needs them to predict.
+//! - `parquet`: Parquet files.
 //! - `wgpu`: GPUs through Vulkan or Metal. `cuda`: NVIDIA GPUs.
 //! - `fusion`, `autotune`: Burn's kernel fusion and autotuning on GPUs. Not recommended: they are
 //!   unchecked here, and Burn 0.21 has open reports of wrong results with them.
@@ -220,8 +223,8 @@ pub mod weights;
 pub use classifier::options;
 pub use classifier::options::{Effort, FitOptions};
 pub use classifier::{
-    Evaluation, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError, Phase,
-    PredictError, Prediction, Samples, TimesClip,
+    EarlyScore, Evaluation, ExplainOptions, Explanation, FitError, FitEvent, FitObserver,
+    FitReport, LoadOptions, ModelFileError, Phase, PredictError, Prediction, Samples, TimesClip,
 };
 pub use data::read::read_like;
 pub use data::{LabeledSeries, ReadOptions, Series, SeriesDataset};

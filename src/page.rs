@@ -32,7 +32,7 @@ mod sections;
 mod theme;
 mod widgets;
 
-pub use self::evaluation::{Baseline, CalibrationBin, Evaluation};
+pub use self::evaluation::{Baseline, CalibrationBin, Evaluation, HeldOut};
 pub use self::sections::comparison::Contender;
 pub use self::sections::confusion::confusion_svg;
 pub use self::sections::cost::Cost;
@@ -65,6 +65,8 @@ pub struct ReportPage {
     pub class_names: Vec<String>,
     /// Scores on labeled samples; `None` if there were none.
     pub evaluation: Option<Evaluation>,
+    /// Scores on held-out training samples, for a model without a test.
+    pub held_out: Option<HeldOut>,
     /// Learning curves, one per fold.
     pub learning: Vec<LearningCurve>,
     /// Each modality alone, and its weight in the pool.
@@ -77,6 +79,8 @@ pub struct ReportPage {
     pub mistakes: Vec<Example>,
     /// The correct answers of which it was least sure, least sure first.
     pub unsure_hits: Vec<Example>,
+    /// Samples that were asked for.
+    pub explained: Vec<Example>,
     /// Sizes of the data, and what was noticed about them.
     pub data: Option<DataSummary>,
     /// Scores from the first steps only.

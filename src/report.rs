@@ -1,8 +1,15 @@
-//! `report.json`: what a run found, for machines.
+//! What a run found: `report.json` for machines, and the page for people.
+
+mod examples;
+mod leaks;
+mod page;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+pub use examples::explanation_page;
+pub use page::{FitSummary, FoldSummary, PageError, PageSources};
+
+use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheStats;
 use crate::cache::features::FeatureStats;
@@ -66,7 +73,7 @@ pub struct ModelReport {
 }
 
 /// Wall time of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TimingReport {
     /// Seconds of each epoch, fold after fold.
     pub epoch_seconds: Vec<f64>,
@@ -75,7 +82,7 @@ pub struct TimingReport {
 }
 
 /// How a modality or predictor alone does on held-out training samples.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PredictorReport {
     /// Its weight in the pool; `None` of a modality inside the closed form.
     pub weight: Option<f64>,

@@ -4,14 +4,18 @@
 
 mod cache;
 mod draw;
+mod early;
 mod evaluate;
 mod exit;
+mod explain;
 pub mod flags;
 mod inspect;
 mod output;
+mod page;
 mod predict;
 mod progress;
 mod read;
+mod report;
 pub mod train;
 
 use std::process::ExitCode;
@@ -45,6 +49,12 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Score a model on labeled series
     Evaluate(evaluate::EvaluateArgs),
+    /// Write a page about a model and a test set, for people
+    Report(report::ReportArgs),
+    /// Show which variates and time windows predictions rest on
+    Explain(explain::ExplainArgs),
+    /// Score a model on the first steps of labeled series
+    Early(early::EarlyArgs),
     /// Show what a model file holds
     Inspect(inspect::InspectArgs),
     /// Draw series as the vision encoder sees them
@@ -69,6 +79,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Early(args) => early::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Cache(command) => cache::run(command),

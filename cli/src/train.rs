@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use timesclip::cache::store::Shard;
+use timesclip::classifier::prepare;
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
-use timesclip::report::Report;
+use timesclip::report::{FitSummary, PageSources, Report};
 use timesclip::run::{RunConfig, RunDirectory};
-use timesclip::{FitOptions, TimesClip};
+use timesclip::{ExplainOptions, FitOptions, FitReport, TimesClip};
 
 use crate::flags::FitFlags;
+use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
 use crate::read::{ReadFlags, read, tell};
 
@@ -51,6 +54,14 @@ pub struct TrainFlags {
     /// Resume the interrupted run in --out; the other flags must be those it was started with
     #[arg(long, requires = "out")]
     pub resume: bool,
+    /// Draw or encode the pictures of all sets into the files of --cache disk, and stop: the run
+    /// with the same flags finds them
+    #[arg(long)]
+    prepare_only: bool,
+    /// With --prepare-only: only the I-th of N equal parts of every set, I from 1 to N, as one task
+    /// of an array job; the run, or `timesclip cache merge`, joins them
+    #[arg(long, value_name = "I/N", requires = "prepare_only")]
+    shard: Option<Shard>,
     #[command(flatten)]
     read: ReadFlags,
     #[command(flatten)]
@@ -130,6 +141,12 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         test,
         schema,
     } = flags.sets(data)?;
+    if flags.prepare_only {
+        let others: Vec<&SeriesDataset> = test.iter().collect();
+        prepare(&train, &others, &options, flags.shard, &mut progress)?;
+        progress.finish();
+        return Ok(());
+    }
     let device = options.compute.backend.choose(options.compute.device)?;
     for error in &device.passed_over {
         progress.say(&format!("warning: {error}"));
@@ -160,16 +177,59 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
             score.predictor, score.weight, score.accuracy, score.log_loss
         ));
     }
-    let evaluation = test.map(|test| model.evaluate(&test)).transpose()?;
-    if let Some(test) = &evaluation {
-        println!("{}", crate::evaluate::summary(test));
-    }
+    let run = FittedRun {
+        directory: &directory,
+        config: &config,
+        train: &train,
+        test: test.as_ref(),
+        model: &model,
+    };
+    run.conclude(fit, started)?;
     let seconds = started.elapsed().as_secs_f64();
-    let report = Report::new(&train, (&model, fit), evaluation, seconds);
-    directory.write_json("report.json", &report)?;
-    directory.remove_checkpoints()?;
     progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
     Ok(())
+}
+
+/// A run whose model is fitted and saved.
+struct FittedRun<'a> {
+    directory: &'a RunDirectory,
+    config: &'a RunConfig,
+    train: &'a SeriesDataset,
+    test: Option<&'a SeriesDataset>,
+    model: &'a TimesClip,
+}
+
+impl FittedRun<'_> {
+    /// Tests the model, once, and writes the reports.
+    fn conclude(&self, fit: FitReport, started: Instant) -> Result<()> {
+        let Self {
+            directory, model, ..
+        } = self;
+        let fitted = started.elapsed().as_secs_f64();
+        let evaluation = self.test.map(|test| model.evaluate(test)).transpose()?;
+        if let Some(test) = &evaluation {
+            println!("{}", crate::evaluate::summary(test));
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let report = Report::new(self.train, (model, fit), evaluation, seconds);
+        directory.write_json("report.json", &report)?;
+        directory.remove_checkpoints()?;
+        let sources = PageSources {
+            model,
+            train: Some(self.train),
+            test: self.test.zip(report.test.as_ref()),
+            fit: Some(&FitSummary::from(&report)),
+            config: Some(self.config),
+            early: &[],
+            explain: Some(ExplainOptions::default()),
+        };
+        let stages = [
+            ("Reading and fitting", fitted),
+            ("Testing", seconds - fitted),
+        ];
+        let html = page(&sources, &stages)?.to_html();
+        Ok(directory.write("report.html", html.as_bytes())?)
+    }
 }
 
 /// The directory of a new run, or of the one that is resumed.
@@ -205,15 +265,5 @@ fn resume_command(started: impl Iterator<Item = OsString>, out: &Path) -> String
     if !has(&words, "--resume") {
         words.push("--resume".to_owned());
     }
-    let words: Vec<String> = words.into_iter().map(quoted).collect();
-    words.join(" ")
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    command_line(words)
 }

@@ -58,6 +58,7 @@ impl Augmentation {
     }
 
     /// Side of the pictures, if it draws any.
+    #[cfg(feature = "train")]
     pub(crate) fn side_px(&self) -> Option<usize> {
         let drawing = self.drawing.as_ref()?;
         Some(drawing.rasterizer.style().side_px)

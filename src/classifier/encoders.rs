@@ -107,7 +107,13 @@ fn files() -> Option<String> {
     None
 }
 
-struct Load<'a>(&'a EncoderState);
+struct Load<'a>(
+    #[cfg_attr(
+        not(feature = "builtin"),
+        expect(dead_code, reason = "there is nothing to load")
+    )]
+    &'a EncoderState,
+);
 
 impl BackendJob for Load<'_> {
     type Output = Box<dyn Encoders>;

@@ -1,5 +1,8 @@
 //! Fitting a model: closed form, networks, pool.
 
+#[cfg(feature = "train")]
+mod networks;
+
 use std::collections::BTreeSet;
 
 use super::error::FitError;
@@ -7,20 +10,15 @@ use super::features::{Features, TrainingRows};
 use super::network::Network;
 use super::observer::{FitObserver, Phase, Watch};
 use super::options::{ClassWeights, Effort, FitOptions};
-use super::recipe::{Pretrained, Recipe};
+use super::recipe::Recipe;
 use super::record::{HeldOutScore, Provenance, Record};
 use super::report::FitReport;
-use super::{CLOSED_FORM, NETWORK, TimesClip, score};
+use super::{CLOSED_FORM, TimesClip, score};
 use crate::backend::ChosenDevice;
 use crate::closed_form::pool::LogPool;
 use crate::closed_form::{ClosedForm, ClosedFormFit, Targets, balanced_weights};
 use crate::data::read::TableSchema;
 use crate::data::{Series, SeriesDataset};
-
-/// Up to so many samples are split into folds; more train one network.
-const FOLDED_SAMPLES: usize = 4000;
-/// Folds, where they are left open.
-const N_FOLDS: usize = 4;
 
 /// A fit in progress.
 struct Fit<'a, 'w> {
@@ -183,66 +181,6 @@ impl Fit<'_, '_> {
         _: &mut Vec<Predictor>,
     ) -> Result<Option<FittedNetwork>, FitError> {
         Err(FitError::NoTrainer)
-    }
-
-    /// The networks of all folds.
-    #[cfg(feature = "train")]
-    fn network(
-        &mut self,
-        device: &ChosenDevice,
-        predictors: &mut Vec<Predictor>,
-    ) -> Result<Option<FittedNetwork>, FitError> {
-        use super::train::{TrainNetworks, TrainedNetworks};
-        use crate::data::split::{Folds, Split, SplitFractions, SplitOrder};
-
-        let pretrained = Pretrained::open(self.options)?;
-        let recipe = Recipe::fit(self.set, self.options, &pretrained)?;
-        recipe.check_steps(self.set)?;
-        let n_folds = self.options.folds.unwrap_or(match self.set.len() {
-            ..=FOLDED_SAMPLES => N_FOLDS,
-            _ => 1,
-        });
-        let folds = match n_folds {
-            1 => {
-                let fractions = SplitFractions {
-                    valid: self.options.valid_fraction,
-                    test: 0.0,
-                };
-                vec![Split::of(
-                    self.set,
-                    fractions,
-                    SplitOrder::Stratified,
-                    self.options.seed,
-                )?]
-            }
-            n => Folds::of(self.set, n, self.options.seed)?
-                .splits()
-                .collect(),
-        };
-        let devices = device.and_next(self.options.compute.n_devices)?;
-        let job = TrainNetworks {
-            set: self.set,
-            options: self.options,
-            recipe: &recipe,
-            pretrained: &pretrained,
-            folds: &folds,
-            watch: &mut self.watch,
-        };
-        let trained = match crate::backend::train_on(device.kind, &devices, job)? {
-            Err(FitError::Cancelled) if !predictors.is_empty() => return Ok(None),
-            trained => trained?,
-        };
-        let TrainedNetworks {
-            network,
-            held_out,
-            report,
-        } = trained;
-        self.report.network = Some(report);
-        predictors.push(Predictor {
-            name: NETWORK,
-            held_out,
-        });
-        Ok(Some((recipe, network)))
     }
 
     /// Weights of the predictors, fitted to the samples of which all have held-out answers.

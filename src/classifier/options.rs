@@ -150,6 +150,7 @@ pub enum ClassWeights {
 }
 
 impl ClassWeights {
+    #[cfg(feature = "train")]
     /// One weight a class, whose mean over the samples is 1; none where all are equal.
     pub(super) fn of(self, class_counts: &[usize]) -> Option<Vec<f64>> {
         if self == Self::None {
@@ -282,6 +283,7 @@ pub struct NetworkOptions {
     pub dropout: Option<f64>,
 }
 
+#[cfg(feature = "train")]
 impl NetworkOptions {
     /// Whether the language branch of the small preset reads patches.
     pub(super) fn reads_patches(&self) -> bool {

@@ -11,7 +11,7 @@ use super::options::{AugmentWhen, FitOptions, PictureCache, Switch};
 use super::recipe::Recipe;
 use crate::batch::{BatchSource, DeviceCache, TimesClipBatcher};
 use crate::cache::features::{FeatureError, FeatureHeader, FeatureStats, FeatureStore};
-use crate::cache::store::{StoreError, join};
+use crate::cache::store::{Shard, StoreError, join};
 use crate::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
     available_memory,
@@ -98,6 +98,40 @@ impl<B: Backend> Builder<'_, B> {
             sets.images.push(Box::new(images));
         }
         Ok(sets)
+    }
+
+    /// Draws or encodes one shard of a set, and of each of its augmented views, into files.
+    pub(super) fn build_shards(
+        &self,
+        dataset: &SeriesDataset,
+        n_views: usize,
+        shard: Shard,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), FitError> {
+        let PictureCache::Disk(folder) = &self.options.compute.pictures else {
+            return Ok(());
+        };
+        let n_pictures = shard.range(dataset.len()).len() * dataset.n_variates();
+        for series in self.views_of(dataset, n_views)? {
+            let phase = match self.cached_tower() {
+                Some(_) => Phase::Encoding,
+                None => Phase::Drawing,
+            };
+            let _ = watch.start(phase, n_pictures);
+            let options = BuildOptions::new()
+                .with_progress(|progress| watch.progress(phase, progress.done, n_pictures));
+            let Some(tower) = self.cached_tower() else {
+                OnDiskImages::build_shard(folder, &series, &self.recipe.style, shard, options)?;
+                continue;
+            };
+            let images = UncachedImages::new(series, &self.recipe.style)?;
+            let source = BatchSource::new(&images, self.batcher);
+            let dtype = self.options.compute.feature_dtype;
+            let encoder = FeatureEncoder::new(tower, source, dtype, &self.devices[0])?;
+            let encoder = encoder.with_devices(self.devices);
+            encoder.build_shard(folder, shard, options)?;
+        }
+        Ok(())
     }
 
     /// A set and `n_views` augmented views of it.

@@ -249,7 +249,7 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
 }
 
 /// A classifier at its start: weights drawn from the seed, pretrained ones read.
-fn start<B: AutodiffBackend>(
+pub(super) fn start<B: AutodiffBackend>(
     options: &FitOptions,
     recipe: &Recipe,
     pretrained: &Pretrained,

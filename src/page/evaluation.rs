@@ -26,6 +26,17 @@ pub struct Evaluation {
     pub baselines: Vec<Baseline>,
 }
 
+/// Scores on training samples that were held out from what judged them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeldOut {
+    /// How many samples.
+    pub samples: u64,
+    /// Share of them that was answered correctly.
+    pub accuracy: f64,
+    /// Mean negative log probability of the true class.
+    pub log_loss: f64,
+}
+
 /// Samples that were answered with about the same confidence.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CalibrationBin {

@@ -71,6 +71,10 @@ impl Checkpoint {
     }
 
     /// A safetensors file that is part of the program; errors call it `name`.
+    #[cfg_attr(
+        not(feature = "builtin"),
+        expect(dead_code, reason = "only the built-in encoders are in memory")
+    )]
     pub(super) fn of_bytes(name: &str, bytes: &'static [u8]) -> Result<Self, WeightsError> {
         let path = PathBuf::from(name);
         Ok(Self {

@@ -15,6 +15,7 @@ mod disk_faults;
 #[cfg(test)]
 mod disk_processes;
 mod downstream;
+mod explanations;
 mod feature_store;
 mod feature_training;
 mod fold;

@@ -138,6 +138,11 @@ fn saved() -> (tempfile::TempDir, Vec<u8>) {
     (folder, bytes)
 }
 
+/// A number below `n`.
+fn below(random: &mut ChaCha8Rng, n: usize) -> usize {
+    usize::try_from(random.next_u64() % n as u64).expect("it is below a usize")
+}
+
 fn refusal(path: &Path, bytes: &[u8]) -> ModelFileError {
     fs::write(path, bytes).expect("a damaged file");
     TimesClip::load(path).expect_err("a damaged file is loaded")
@@ -150,7 +155,7 @@ fn flipped_and_cut_files_are_refused_as_damaged() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     for _ in 0..200 {
         let mut flipped = bytes.clone();
-        let at = random.next_u64() as usize % bytes.len();
+        let at = below(&mut random, bytes.len());
         flipped[at] ^= 1 << (random.next_u32() % 8);
         let error = refusal(&path, &flipped);
         assert!(
@@ -169,7 +174,7 @@ fn flipped_and_cut_files_are_refused_as_damaged() {
         );
     }
     for _ in 0..50 {
-        let len = 200 + random.next_u64() as usize % (bytes.len() - 200);
+        let len = 200 + below(&mut random, bytes.len() - 200);
         let error = refusal(&path, &bytes[..len]);
         assert!(
             matches!(error, ModelFileError::Damaged { .. }),
@@ -369,7 +374,7 @@ fn fast_effort_trains_no_network_and_series_of_one_step_are_taken() {
     let sample = |id: u64| LabeledSeries {
         id,
         series: Series::new(vec![id as f32 % 2.0], 1, 1).expect("a value"),
-        label: id as usize % 2,
+        label: usize::from(id % 2 == 1),
     };
     let classes = vec!["a".to_owned(), "b".to_owned()];
     let set = SeriesDataset::new("points", classes, (0..8).map(sample).collect());

@@ -1,12 +1,12 @@
 //! `ReadOptions`: what a reader is told about a file that the file does not say, or says wrongly.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ReadError;
+use super::{Place, ReadError};
 use crate::data::window::Windows;
 
 /// How to read data; the default lets the file tell.
@@ -111,6 +111,55 @@ impl ReadOptions {
             .validate();
         }
         self.windows.map_or(Ok(()), |windows| windows.validate())
+    }
+
+    /// Refuses options that a format has no use for.
+    pub(crate) fn check_use(&self, file: &Path, format: Format) -> Result<(), ReadError> {
+        let is = |formats: &[Format]| formats.contains(&format);
+        let rows = is(&[Format::Table, Format::Parquet]);
+        let text = is(&[Format::Table, Format::Folder]);
+        let attributes = rows || is(&[Format::Arff]);
+        let columns = attributes || is(&[Format::Npz]);
+        let array = is(&[Format::Npy, Format::Npz]);
+        let label = self
+            .label_column
+            .as_ref()
+            .is_some_and(|name| name != "none");
+        let unused = [
+            ("--variates", self.n_variates.is_some(), attributes),
+            ("--layout", self.layout.is_some(), attributes || array),
+            ("--delimiter", self.delimiter.is_some(), text),
+            ("--decimal-comma", self.decimal_comma.is_some(), text),
+            ("--header", self.header != HeaderRow::Auto, text),
+            ("--time-column", self.time_column.is_some(), rows || text),
+            ("--variate-column", self.variate_column.is_some(), rows),
+            (
+                "--value-columns",
+                !self.value_columns.is_empty(),
+                attributes || text,
+            ),
+            (
+                "--ignore-columns",
+                !self.ignore_columns.is_empty(),
+                attributes || text,
+            ),
+            ("--label-column", label, columns),
+            ("--id-column", !self.id_columns.is_empty(), columns),
+            ("--group-column", self.group_column.is_some(), columns),
+            ("--weight-column", self.weight_column.is_some(), columns),
+            (
+                "--label-file",
+                self.label_file.is_some(),
+                is(&[Format::Npy]),
+            ),
+        ];
+        match unused.iter().find(|(_, given, used)| *given && !*used) {
+            Some((flag, ..)) => {
+                let expected = format!("a kind of file that {flag} is for");
+                Err(Place::file(file).found(format!("a {format}"), expected))
+            }
+            None => Ok(()),
+        }
     }
 }
 

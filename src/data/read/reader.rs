@@ -1,5 +1,7 @@
 //! `SeriesReader`: the samples of a file, a part at a time or all at once.
 
+mod build;
+
 use std::io::BufRead;
 use std::path::Path;
 
@@ -8,15 +10,11 @@ use super::options::{Format, Labels, OnError, ReadOptions};
 use super::sample::{Sample, Source};
 use super::schema::{Matched, TableSchema};
 use super::source::{self, Opened};
-use super::text::is_number;
 use super::understanding::{Origin, Understanding};
 use super::windowed::Windowed;
 use super::{Place, ReadError, ReadSeries, arff, folder, npy, npz, table, ts};
-use crate::data::classes::{Classes, class_of_label};
-use crate::data::{LabeledSeries, Metadata, SeriesDataset, TextColumn};
-
-/// A label column with more distinct numbers than this may be a target of regression.
-const MANY_NUMBERS: usize = 10;
+use crate::data::SeriesDataset;
+use crate::data::classes::class_of_label;
 
 /// Reads samples part by part, in memory that does not grow with the file where the format allows:
 /// tables with a row for each sample, `.ts` and `.npy` files, folders. Others are read whole first.
@@ -104,6 +102,7 @@ impl SeriesReader<'static> {
     ) -> Result<Self, ReadError> {
         options.validate()?;
         if path.is_dir() {
+            options.check_use(path, Format::Folder)?;
             let source = folder::read(path, options)?;
             let origin = Origin {
                 file: path.display().to_string(),
@@ -161,7 +160,7 @@ impl<'a> SeriesReader<'a> {
             format: opened.format,
             gzipped: opened.gzipped,
         };
-        refuse_unused(&opened, options)?;
+        options.check_use(&opened.file, opened.format)?;
         let asked = table::Asked { options, known };
         let source = match opened.format {
             Format::Ts => ts::read(opened, options)?,
@@ -258,8 +257,13 @@ impl<'a> SeriesReader<'a> {
                 None => Place::file(Path::new(&file)).found("no rows", "a row for each sample"),
             });
         }
-        if self.options.labels == Labels::Required && self.known.is_none() {
-            self.refuse_targets(&samples)?;
+        if self.known.is_none() {
+            match self.refuse_targets(&samples) {
+                Err(error) if self.options.labels != Labels::Required => {
+                    self.source.facts().warnings.push(error.to_string());
+                }
+                checked => checked?,
+            }
         }
         let n_variates = samples[0].series.n_variates();
         let dataset = self.dataset(samples)?;
@@ -285,7 +289,10 @@ impl<'a> SeriesReader<'a> {
             let next = self.source.next();
             match next.and_then(|sample| sample.map(|s| self.check(s)).transpose()) {
                 Ok(Some(sample)) => samples.push(sample),
-                Ok(None) => self.done = true,
+                Ok(None) => {
+                    self.done = true;
+                    self.n_rejected += self.source.facts().rejected.len();
+                }
                 Err(error) if self.options.on_error == OnError::Skip && error.line().is_some() => {
                     self.n_rejected += 1;
                     rejected.push(Rejected { row, error });
@@ -339,146 +346,5 @@ impl<'a> SeriesReader<'a> {
             return Err(self.place(&sample).field("label").found(found, expected));
         }
         Ok(sample)
-    }
-
-    /// Refuses labels that are numbers of a scale.
-    fn refuse_targets(&mut self, samples: &[Sample]) -> Result<(), ReadError> {
-        let mut distinct: Vec<&str> = samples.iter().filter_map(|s| s.label.as_deref()).collect();
-        let n = distinct.len();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let numbers = distinct.iter().all(|label| is_number(label));
-        let whole = |label: &&str| label.parse().is_ok_and(|number: f64| number.fract() == 0.0);
-        let scale = !distinct.iter().all(whole) && distinct.len() * 2 > n;
-        let counted = distinct.len() == n;
-        if distinct.len() <= MANY_NUMBERS || !numbers || !(scale || counted) {
-            return Ok(());
-        }
-        let n_distinct = distinct.len();
-        let facts = self.source.facts();
-        let label = facts
-            .label
-            .as_ref()
-            .map(|label| label.text.clone())
-            .unwrap_or_default();
-        let found = format!(
-            "{n_distinct} different numbers in {n} samples as labels, from {label}: it looks like a \
-             regression target"
-        );
-        let place = Place::file(Path::new(&self.origin.file));
-        let mut could_be = facts.could_be_labels.clone();
-        could_be.retain(|column| *column != label);
-        let error = place.found(found, "the names of a few classes");
-        Err(match could_be.is_empty() {
-            true => error.hint("--label-column names the column of the classes"),
-            false => error.hint(format!(
-                "--label-column names the column of the classes; it could be {}",
-                shortened(&could_be)
-            )),
-        })
-    }
-
-    fn dataset(&mut self, samples: Vec<Sample>) -> Result<SeriesDataset, ReadError> {
-        let file = self.origin.file.clone();
-        let file = Path::new(&file);
-        let facts = self.source.facts();
-        let mut classes = match &facts.classes {
-            Some(listed) => Classes::listed(listed.clone()),
-            None => Classes::from_rows(),
-        };
-        let named = |name: &String| TextColumn {
-            name: name.clone(),
-            values: Vec::new(),
-        };
-        let mut metadata = Metadata {
-            variates: facts.variates.clone(),
-            ids: facts.ids.iter().map(named).collect(),
-            groups: facts.group.as_ref().map(named),
-            weights: facts.weight.is_some().then(Vec::new),
-        };
-        let mut labeled = Vec::with_capacity(samples.len());
-        for Sample {
-            row,
-            series,
-            label,
-            about,
-            ..
-        } in samples
-        {
-            let label = match label {
-                Some(label) => classes.index_of(&label).unwrap_or_default(),
-                None => classes.unlabeled(),
-            };
-            for (column, id) in metadata.ids.iter_mut().zip(about.ids) {
-                column.values.push(id);
-            }
-            if let Some(groups) = &mut metadata.groups {
-                groups.values.push(about.group.unwrap_or_default());
-            }
-            if let Some(weights) = &mut metadata.weights {
-                weights.push(about.weight.unwrap_or(1.0));
-            }
-            labeled.push(LabeledSeries {
-                id: row,
-                series,
-                label,
-            });
-        }
-        let names = classes.into_names(&mut labeled);
-        let dataset = SeriesDataset::new(facts.name.clone(), names, labeled)
-            .and_then(|dataset| dataset.with_metadata(metadata))
-            .map_err(ReadError::dataset(file))?;
-        match &self.known {
-            None => Ok(dataset),
-            Some(known) => {
-                let matched = dataset.match_classes(&known.class_names);
-                Ok(matched.map_err(ReadError::dataset(file))?.dataset)
-            }
-        }
-    }
-}
-
-/// Refuses options that a format has no use for.
-fn refuse_unused(opened: &Opened<'_>, options: &ReadOptions) -> Result<(), ReadError> {
-    let table = [Format::Table, Format::Parquet].contains(&opened.format);
-    let array = [Format::Npy, Format::Npz].contains(&opened.format);
-    let arff = opened.format == Format::Arff;
-    let unused = [
-        (
-            "--variates",
-            options.n_variates.is_some() && !(table || arff),
-        ),
-        (
-            "--layout",
-            options.layout.is_some() && !(table || array || arff),
-        ),
-        (
-            "--delimiter",
-            options.delimiter.is_some() && opened.format != Format::Table,
-        ),
-        (
-            "--decimal-comma",
-            options.decimal_comma.is_some() && opened.format != Format::Table,
-        ),
-        ("--time-column", options.time_column.is_some() && !table),
-        (
-            "--variate-column",
-            options.variate_column.is_some() && !table,
-        ),
-        (
-            "--value-columns",
-            !(options.value_columns.is_empty() || table || arff),
-        ),
-        (
-            "--label-file",
-            options.label_file.is_some() && opened.format != Format::Npy,
-        ),
-    ];
-    match unused.iter().find(|(_, unused)| *unused) {
-        Some((flag, _)) => {
-            let expected = format!("a kind of file that {flag} is for");
-            Err(Place::file(&opened.file).found(format!("a {}", opened.format), expected))
-        }
-        None => Ok(()),
     }
 }

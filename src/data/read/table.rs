@@ -159,7 +159,12 @@ impl Plan {
     /// All rows are steps of one sample.
     fn of_recording(first_rows: &mut impl Rows, options: &ReadOptions) -> Result<Self, ReadError> {
         let missing = Missing::new(&options.missing);
-        let head = Head::read(first_rows, options, &missing)?;
+        let mut head = Head::read(first_rows, options, &missing)?;
+        // Four variates may well count in the first step.
+        if std::mem::take(&mut head.counted) {
+            let first = head.names.take();
+            head.rows.splice(..0, first);
+        }
         let file = first_rows.file().to_owned();
         let options = ReadOptions {
             labels: Labels::Absent,

@@ -1,5 +1,6 @@
 //! Readers from the outside: files as people have them, and what is said of them.
 
+mod documented;
 mod fixtures;
 mod generated;
 
@@ -256,6 +257,13 @@ fn labels_that_look_like_a_target_of_regression_are_refused() {
          like a regression target, expected the names of a few classes; --label-column names the \
          column of the classes; it could be column \"x_1\", column \"crop\""
     );
+    // Where labels may be missing, it is no more than suspicious.
+    let options = ReadOptions {
+        labels: Labels::Optional,
+        ..options
+    };
+    let found = read("t.csv", format!("x_0,x_1,crop,y\n{rows}"), &options).unwrap();
+    assert_eq!(found.understanding.warnings[0], message);
 }
 
 #[test]
@@ -690,6 +698,11 @@ fn flags_that_a_file_has_no_use_for_are_refused() {
         ..ReadOptions::default()
     };
     assert!(refusal_with(&text, &options).contains("that --layout is for"));
+    let options = ReadOptions {
+        group_column: Some("g".to_owned()),
+        ..ReadOptions::default()
+    };
+    assert!(refusal_with(&text, &options).contains("that --group-column is for"));
 }
 
 #[test]
@@ -860,6 +873,11 @@ fn new_tables_are_matched_to_a_model_by_name() {
     assert_eq!(found.dataset.class_names(), ["x", "y", ""]);
     assert_eq!(found.dataset.metadata().ids[0].values, ["7"]);
     assert_eq!(found.understanding.ignored, ["note", "c"]);
+    let extra = "sensor2,a_0,a_1,b_0,b_1\n9,1,2,10,20\n";
+    assert_eq!(
+        values(&like(extra, Labels::Optional).unwrap(), 0),
+        some(&[1.0, 10.0, 2.0, 20.0])
+    );
     let message = like("a_0,a_1\n1,2\n", Labels::Optional)
         .unwrap_err()
         .to_string();

@@ -78,6 +78,10 @@ fn learns<B: Backend>() -> bool {
 
 /// Without the trainer no backend of this build has autodiff.
 #[cfg(not(feature = "train"))]
+#[expect(
+    clippy::extra_unused_type_parameters,
+    reason = "it stands for the function above"
+)]
 fn learns<B: Backend>() -> bool {
     false
 }

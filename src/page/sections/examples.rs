@@ -23,8 +23,8 @@ const PICTURE_BYTES: usize = 100_000;
 pub struct Example {
     /// Name of the sample.
     pub id: String,
-    /// Its class.
-    pub target: usize,
+    /// Its class, if it is known.
+    pub target: Option<usize>,
     /// The class it was predicted as.
     pub predicted: usize,
     /// Probability of every class, or of those worth naming.
@@ -64,6 +64,7 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
     let kinds = [
         ("Most confident mistakes", &page.mistakes),
         ("Least sure hits", &page.unsure_hits),
+        ("Explained", &page.explained),
     ];
     for (title, examples) in kinds {
         let shown = examples.iter().take(MAX_EXAMPLES);
@@ -78,7 +79,8 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
 
 /// What the pictures show, if there are any.
 fn explanation(page: &ReportPage) -> Option<Element> {
-    let examples = page.mistakes.iter().chain(&page.unsure_hits);
+    let kinds = [&page.mistakes, &page.unsure_hits, &page.explained];
+    let examples = kinds.into_iter().flatten();
     let mut plots = examples.flat_map(|example| &example.plots).peekable();
     plots.peek()?;
     match plots.any(|plot| !plot.importance.is_empty()) {
@@ -91,15 +93,13 @@ fn explanation(page: &ReportPage) -> Option<Element> {
 
 fn card(page: &ReportPage, example: &Example) -> Element {
     let class = |class: usize| name(&page.class_name(class), NAME_COLUMNS);
-    let answer = match example.target == example.predicted {
-        true => el("p")
-            .text("Correctly predicted as ")
-            .child(class(example.predicted)),
-        false => el("p")
-            .text("Predicted as ")
-            .child(class(example.predicted))
+    let predicted = |words| el("p").text(words).child(class(example.predicted));
+    let answer = match example.target {
+        None => predicted("Predicted as "),
+        Some(target) if target == example.predicted => predicted("Correctly predicted as "),
+        Some(target) => predicted("Predicted as ")
             .text(", but it is ")
-            .child(class(example.target)),
+            .child(class(target)),
     };
     el("article")
         .class("example")
@@ -113,7 +113,7 @@ fn card(page: &ReportPage, example: &Example) -> Element {
 fn probabilities(page: &ReportPage, example: &Example) -> Option<Element> {
     let mut all = example.probabilities.clone();
     all.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let named = |class: usize| [example.predicted, example.target].contains(&class);
+    let named = |class: usize| [Some(example.predicted), example.target].contains(&Some(class));
     let must = all.iter().filter(|(class, _)| named(*class)).count();
     let mut others = MAX_CLASSES.saturating_sub(must);
     all.retain(|(class, _)| {
@@ -123,7 +123,7 @@ fn probabilities(page: &ReportPage, example: &Example) -> Option<Element> {
         keep
     });
     let rows = all.iter().map(|(class, probability)| {
-        let is_true = *class == example.target;
+        let is_true = Some(*class) == example.target;
         let mark = if is_true { " (true)" } else { "" };
         let color = if is_true { "this" } else { "other" };
         el("tr")
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn the_true_class_is_shown_however_unlikely_it_is() {
         let example = Example {
-            target: 3,
+            target: Some(3),
             predicted: 0,
             probabilities: vec![(0, 0.7), (1, 0.2), (2, 0.09), (3, 0.01)],
             ..Example::default()

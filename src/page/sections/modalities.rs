@@ -17,6 +17,8 @@ pub struct Modality {
     pub accuracy: Option<f64>,
     /// Log loss of it alone.
     pub log_loss: Option<f64>,
+    /// Accuracy of it alone on the test samples.
+    pub test_accuracy: Option<f64>,
 }
 
 pub(super) fn section(page: &ReportPage) -> Option<Section> {
@@ -28,7 +30,8 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         .iter()
         .filter_map(|modality| modality.weight)
         .fold(0.0, f64::max);
-    let columns = [
+    let tested = page.modalities.iter().any(|m| m.test_accuracy.is_some());
+    let mut columns = vec![
         Column::Text("Modality or predictor"),
         Column::Number("Accuracy alone"),
         Column::Bar,
@@ -36,16 +39,23 @@ pub(super) fn section(page: &ReportPage) -> Option<Section> {
         Column::Number("Weight in the pool"),
         Column::Bar,
     ];
+    if tested {
+        columns.push(Column::Number("Accuracy on test samples"));
+    }
     let rows = page.modalities.iter().map(|modality| {
         let weight = modality.weight.map_or(0.0, |weight| weight / most.max(1.0));
-        vec![
+        let mut cells = vec![
             head(&modality.name),
             number(optional(modality.accuracy, percent)),
             bar(track(modality.accuracy.unwrap_or(0.0), None, "this")),
             number(optional(modality.log_loss, decimal)),
             number(optional(modality.weight, decimal)),
             bar(track(weight, None, "weight")),
-        ]
+        ];
+        if tested {
+            cells.push(number(optional(modality.test_accuracy, percent)));
+        }
+        cells
     });
     let samples = match page.modality_split.is_empty() {
         true => String::new(),

@@ -9,7 +9,7 @@ use crate::page::widgets::{bar, head, number, tile, track};
 use crate::page::{Baseline, Evaluation, ReportPage};
 
 /// The verdict in one sentence, the model beside its baselines, the main scores. A page that only
-/// compares models has none.
+/// compares models or explains samples has none.
 pub(in crate::page) fn section(page: &ReportPage) -> Option<Section> {
     let scored = page
         .evaluation
@@ -24,13 +24,27 @@ pub(in crate::page) fn section(page: &ReportPage) -> Option<Section> {
             let scores = [beside(evaluation, &baselines), tiles(evaluation)];
             sentence.chain(scores).collect()
         }
-        None if page.comparison.is_empty() => {
-            let text = "The model was trained, but there were no labeled samples to score it on.";
-            vec![el("p").class("verdict").text(text)]
+        None if page.comparison.is_empty() && page.explained.is_empty() => {
+            vec![el("p").class("verdict").text(untested(page))]
         }
         None => Vec::new(),
     };
     Section::new("verdict", "Verdict", content)
+}
+
+/// What is known of a model that was not tested.
+fn untested(page: &ReportPage) -> String {
+    let Some(held_out) = &page.held_out else {
+        let text = "The model was trained, but there were no labeled samples to score it on.";
+        return text.to_owned();
+    };
+    format!(
+        "The model was not tested. It classifies {} of {} correctly that were held out from \
+         training, with a log loss of {}.",
+        percent(held_out.accuracy),
+        counted(held_out.samples, "training sample"),
+        decimal(held_out.log_loss)
+    )
 }
 
 /// The majority class of the scored samples, then the baselines that were given.

@@ -111,7 +111,7 @@ fn example(
     }
     Example {
         id: format!("sample {}", 17 * i + 4),
-        target,
+        target: Some(target),
         predicted,
         probabilities,
         plots: (0..n_variates)
@@ -198,6 +198,7 @@ fn modalities() -> Vec<Modality> {
         weight: Some(weight).filter(|weight| weight.is_finite()),
         accuracy: Some(accuracy),
         log_loss: Some(log_loss),
+        test_accuracy: None,
     })
     .into()
 }
@@ -378,6 +379,7 @@ pub(super) fn vowels() -> ReportPage {
         comparison: comparison(),
         cost: cost(),
         provenance: provenance(),
+        ..ReportPage::default()
     }
 }
 

@@ -288,7 +288,7 @@ impl Head {
     pub(super) fn usual(&self, usual: &[&str], taken: &[usize]) -> Option<usize> {
         let names = self.names.as_ref()?;
         let is = |&column: &usize| {
-            !taken.contains(&column) && usual.contains(&names[column].to_lowercase().as_str())
+            usual.contains(&names[column].to_lowercase().as_str()) && !taken.contains(&column)
         };
         let mut found = (0..names.len()).filter(is);
         found.next().filter(|_| found.next().is_none())

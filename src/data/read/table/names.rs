@@ -125,6 +125,15 @@ fn bare(variates: Vec<String>) -> Vec<String> {
     variates
 }
 
+/// Whether a name tells a step of one of the given variates.
+pub(super) fn tells(name: &str, variates: &[String]) -> bool {
+    let variate = |style: &Style| style(name).map(|(variate, _)| variate);
+    STYLES
+        .iter()
+        .filter_map(variate)
+        .any(|variate| variates.contains(&variate))
+}
+
 /// A whole number of at most 15 digits, which a float holds exactly.
 fn number(digits: &str) -> Option<f64> {
     let plain = (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());

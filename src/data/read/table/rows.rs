@@ -8,7 +8,7 @@ use crate::data::read::text::{decode, excerpt};
 use crate::data::read::{Place, ReadError};
 
 /// Most lines of one row: a quote that stays open longer is taken for one that was forgotten.
-const MOST_LINES: usize = 1000;
+const MOST_LINES: usize = 100;
 
 /// The rows of a table, one at a time.
 pub(crate) trait Rows {
