@@ -49,7 +49,7 @@ struct Args {
     #[arg(long, default_value_t = 1000)]
     steps: usize,
     /// Optimizer steps of the reading encoder
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 1500)]
     reading_steps: usize,
     /// Decides the curves, the first weights and the order of the curves
     #[arg(long, default_value_t = 1)]
