@@ -21,9 +21,8 @@ use timesclip::model::{
 };
 use timesclip::weights::{Checkpoint, WeightsError, save_classifier};
 
-use crate::support::{
-    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_model, tiny_style,
-};
+use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::tokenizers::patches;
 
 fn batch<B: Backend>() -> TimesClipBatch<B> {
     let images = UncachedImages::new(sines(6), &tiny_style()).expect("a sound style");

@@ -10,7 +10,8 @@ use timesclip::weights::{Checkpoint, TensorProblem, WeightsError, save_classifie
 
 use crate::classifier_file::{Saved, frozen};
 use crate::pictures::Random;
-use crate::support::{Cpu, lock_generator, patches, tiny_model};
+use crate::support::{Cpu, lock_generator, tiny_model};
+use crate::tokenizers::patches;
 
 /// Memory for a refused file: its header, buffers and messages.
 const MEMORY: u64 = 4 << 20;

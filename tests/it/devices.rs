@@ -13,10 +13,8 @@ use timesclip::model::loss::Alignment;
 use timesclip::model::{Freeze, HeadNorm, ModelMode, TimesClipClassifierConfig, VisionInput};
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
 
-use crate::support::{
-    AutodiffCpu, Cpu, batcher, lock_generator, patches, sines, tiny_convolutions, tiny_model,
-    tiny_style,
-};
+use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::tokenizers::{patches, tiny_convolutions};
 
 const TRAIN: [usize; 21] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,

@@ -35,6 +35,7 @@ mod shards;
 mod stores;
 mod support;
 mod timesclip;
+mod tokenizers;
 mod training;
 mod weights_hostile;
 mod weights_parity;

@@ -6,9 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use timesclip::batch::{BatchViews, TimesClipBatcher};
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
-use timesclip::model::{
-    ConvolutionTokenizerConfig, ModelMode, SeriesTokenizerConfig, TimesClipClassifierConfig,
-};
+use timesclip::model::{ModelMode, TimesClipClassifierConfig};
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
 
 /// The backend of the tests.
@@ -63,28 +61,6 @@ pub(crate) fn tiny_model(mode: ModelMode) -> TimesClipClassifierConfig {
     config.selection.n_heads = 2;
     config.head.hidden = vec![16];
     config
-}
-
-/// As [`tiny_model`], reading by convolutions; series of more than 16 steps are longer than expected.
-pub(crate) fn tiny_convolutions(mode: ModelMode) -> TimesClipClassifierConfig {
-    let mut config = tiny_model(mode);
-    let tokenizer = ConvolutionTokenizerConfig::new(16)
-        .with_n_filters(4)
-        .with_bottleneck(4)
-        .with_max_steps(8)
-        .with_n_tokens(4);
-    config.language.tokenizer = tokenizer.into();
-    config.language.transformer.dropout = 0.0;
-    config.vision.transformer.dropout = 0.0;
-    config.selection.dropout = 0.0;
-    config.head.dropout = 0.0;
-    config
-}
-
-/// How a classifier that reads patches cuts them.
-pub(crate) fn patches(config: &mut TimesClipClassifierConfig) -> &mut SeriesTokenizerConfig {
-    let patches = config.language.tokenizer.patches_mut();
-    patches.expect("a classifier that reads patches")
 }
 
 /// The style of the pictures that [`tiny_model`] sees.

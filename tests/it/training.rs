@@ -14,9 +14,8 @@ use timesclip::train::{
     TrainingData, TrainingObserver, evaluate,
 };
 
-use crate::support::{
-    AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_convolutions, tiny_model, tiny_style,
-};
+use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
+use crate::tokenizers::tiny_convolutions;
 
 fn in_memory(n_samples: usize) -> InMemoryImages {
     InMemoryImages::build(sines(n_samples), &tiny_style(), BuildOptions::new()).expect("built")
