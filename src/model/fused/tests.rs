@@ -364,6 +364,14 @@ fn windows_are_steps_around_a_center_and_zeros_outside() {
     }
 }
 
+fn affine(gamma: &Tensor<Cpu, 1>, beta: &Tensor<Cpu, 1>) -> Affine<Cpu> {
+    Affine {
+        gamma: gamma.clone(),
+        beta: beta.clone(),
+        epsilon: 0.01,
+    }
+}
+
 #[test]
 fn batch_norm_is_over_the_rows_that_count() {
     // More rows than are summed at a time, columns that fill no whole vector.
@@ -375,19 +383,20 @@ fn batch_norm_is_over_the_rows_that_count() {
         .bool_xor(rows.clone().equal_elem(500));
     let one = rows.clone().equal_elem(3);
     for valid in [None, Some(some), Some(one)] {
-        let (x, gamma, beta) = (random([n, width]), random([width]), random([width]));
-        let affine = || Affine {
-            gamma: gamma.clone(),
-            beta: beta.clone(),
-            epsilon: 0.01,
-        };
+        let start = || (random([n, width]), random([width]), random([width]));
+        let (x, gamma, beta) = start();
         let picks = [of(&x), of(&gamma), of(&beta)];
-        let (fused, moments) = affine().by_batch(x.clone(), valid.clone());
-        let (plain, expected) = affine().plain_by_batch(x.clone(), valid.clone());
+        let (fused, moments) = affine(&gamma, &beta).by_batch(x.clone(), valid.clone());
+        let (plain, expected) = affine(&gamma, &beta).plain_by_batch(x, valid.clone());
         close("the statistics", moments.clone(), expected);
         compare(&picks, fused.unsqueeze(), plain.unsqueeze());
-        let given = affine().by_moments(x.clone(), valid.clone(), moments.clone());
-        let plain = affine().plain(x.clone(), valid.clone(), moments);
-        compare(&picks, given.unsqueeze(), plain.unsqueeze());
+
+        // A leaf belongs to the graph that has been gone through.
+        let (x, gamma, beta) = start();
+        let picks = [of(&x), of(&gamma), of(&beta)];
+        let (norm, same) = (affine(&gamma, &beta), affine(&gamma, &beta));
+        let fused = norm.by_moments(x.clone(), valid.clone(), moments.clone());
+        let plain = same.plain(x, valid, moments);
+        compare(&picks, fused.unsqueeze(), plain.unsqueeze());
     }
 }
