@@ -11,7 +11,9 @@ use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use timesclip::cache::disk::StoreHeader;
 use timesclip::cache::features::FeatureHeader;
-use timesclip::cache::store::{BuiltShard, FoundStore, Shard, StoreKind, find_stores, join};
+use timesclip::cache::store::{
+    BuiltShard, FoundStore, Shard, StoreDefect, StoreKind, find_stores, join,
+};
 use timesclip::cache::{BuildCost, BuildOptions, CachedImageDataset, OnDiskImages};
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::Labels;
@@ -295,7 +297,8 @@ fn prune_kind<K: StoreKind>(
     for store in find_stores::<K>(dir)? {
         let name = store.path.file_name().unwrap_or_default().to_string_lossy();
         let named = keys.is_empty() || keys.iter().any(|key| name.starts_with(key.as_str()));
-        if !named || oldest.is_some_and(|oldest| age(&store) < oldest) {
+        let foreign = matches!(store.header, Err(StoreDefect::NotAStore));
+        if foreign || !named || oldest.is_some_and(|oldest| age(&store) < oldest) {
             continue;
         }
         if dry_run {

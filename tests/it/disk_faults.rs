@@ -537,8 +537,19 @@ fn check_found<K: StoreKind>(kind: Kind, is_right: impl Fn(&K) -> bool) {
     let other = build(other, folder, &bench.dataset).unwrap();
     fs::copy(other.path(), named(&digits.replace('0', "e"))).unwrap();
 
-    let found = find_stores::<K>(folder).unwrap();
+    let all = find_stores::<K>(folder).unwrap();
 
+    // What is named like a store and is none is told, and stays.
+    let is_store = |store: &FoundStore<K>| store.header != Err(StoreDefect::NotAStore);
+    let (found, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_store);
+    assert_eq!(
+        others.len(),
+        3,
+        "notes, an empty file, a store of the other kind"
+    );
+    for other in &others {
+        assert!(other.remove().is_err(), "{}", other.path.display());
+    }
     let paths: Vec<&Path> = found.iter().map(|store| store.path.as_path()).collect();
     assert_eq!(paths, [&*bench.path, &*partial]);
     assert_eq!((found[0].partial, found[1].partial), (false, true));
@@ -548,7 +559,7 @@ fn check_found<K: StoreKind>(kind: Kind, is_right: impl Fn(&K) -> bool) {
     for store in &found {
         store.remove().unwrap();
     }
-    assert_eq!(find_stores::<K>(folder).unwrap().len(), 0);
+    assert_eq!(find_stores::<K>(folder).unwrap().len(), 3);
     let left = fs::read_dir(folder).unwrap().count();
     assert_eq!(left, 6, "the files of others stay");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
-use timesclip::options::TrainingOptions;
+use timesclip::options::{EncoderWeights, TrainingOptions};
 use timesclip::{
     Effort, FitError, FitEvent, FitOptions, LoadOptions, Modalities, ModelFileError, Prediction,
     TimesClip,
@@ -45,6 +45,14 @@ fn quick(modalities: Modalities) -> FitOptions {
         },
         ..FitOptions::default()
     }
+}
+
+/// The same without features for a closed form: there is nothing but networks.
+fn networks_alone(modalities: Modalities) -> FitOptions {
+    let mut options = quick(modalities);
+    options.encoders.vision_weights = EncoderWeights::Random;
+    options.encoders.text_weights = EncoderWeights::Random;
+    options
 }
 
 fn rows(predictions: &[Prediction]) -> Vec<&[f32]> {
@@ -297,7 +305,7 @@ fn a_cancelled_fit_leaves_a_model_that_loads() {
         }
         _ => ControlFlow::Continue(()),
     };
-    let fitted = TimesClip::fit_observed(&set, &quick(Modalities::DUAL), &mut cancel);
+    let fitted = TimesClip::fit_observed(&set, &networks_alone(Modalities::DUAL), &mut cancel);
     let (model, _) = fitted.expect("what was fitted until then");
     assert!(model.provenance().cancelled, "it was cancelled");
     let folder = tempfile::tempdir().expect("a folder");
@@ -307,7 +315,11 @@ fn a_cancelled_fit_leaves_a_model_that_loads() {
     assert_eq!(loaded.predict(&set).expect("answers").len(), 24);
 
     let mut at_once = |_: &FitEvent| ControlFlow::Break(());
-    let none = TimesClip::fit_observed(&set, &quick(Modalities::LANGUAGE_ONLY), &mut at_once);
+    let none = TimesClip::fit_observed(
+        &set,
+        &networks_alone(Modalities::LANGUAGE_ONLY),
+        &mut at_once,
+    );
     assert!(matches!(none, Err(FitError::Cancelled)), "{none:?}");
 }
 
@@ -315,7 +327,7 @@ fn a_cancelled_fit_leaves_a_model_that_loads() {
 fn interrupted_at_any_epoch_and_resumed_equals_uninterrupted() {
     let _turn = lock_generator();
     let (set, folder) = (waves(24), tempfile::tempdir().expect("a folder"));
-    let mut options = quick(Modalities::DUAL);
+    let mut options = networks_alone(Modalities::DUAL);
     let save = |model: &TimesClip, name: &str| {
         let path = folder.path().join(name);
         model.save(&path).expect("saved");

@@ -79,7 +79,9 @@ impl<K: StoreKind> FoundStore<K> {
     }
 }
 
-/// The stores of one kind in `folder` and their shards, complete or not, by name; other files are passed over.
+/// The stores of one kind in `folder` and their shards, complete or not, by name. A file that is named
+/// like one and does not begin like one is among them, as [`StoreDefect::NotAStore`]; other files are
+/// passed over.
 ///
 /// # Errors
 ///
@@ -131,9 +133,12 @@ pub(super) fn find_shards<K: StoreKind>(path: &Path) -> Result<Vec<FoundStore<K>
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
     let store = path.file_name();
-    find(folder, |name| {
+    let mut shards = find(folder, |name| {
         name.shard.is_some() && store.is_some_and(|store| store == name.store)
-    })
+    })?;
+    // What does not begin as a shard does is none: it is to be made.
+    shards.retain(|shard| shard.header != Err(StoreDefect::NotAStore));
+    Ok(shards)
 }
 
 /// The stores and shards in a folder whose names are `wanted`.
