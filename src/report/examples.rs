@@ -16,8 +16,9 @@ const SAMPLES: usize = 8;
 const SIDE_PX: usize = 112;
 /// Plots of a sample that are drawn; of more variates, those that mattered most.
 const PLOTS: usize = 24;
-/// Predictions that explaining all samples may take.
-const PREDICTIONS: usize = 4000;
+/// Variates of all series that are predicted for to explain all samples: some seconds of an encoder's
+/// time.
+const VARIATES: usize = 5000;
 /// Fewer windows would say nothing.
 const FEW_WINDOWS: usize = 4;
 
@@ -75,7 +76,13 @@ fn worth_a_look(evaluation: &Evaluation) -> [Vec<usize>; 2] {
 /// would take too long.
 fn affordable(sources: &PageSources<'_>, n_samples: usize) -> Option<ExplainOptions> {
     let wanted = sources.explain?;
-    let most = PREDICTIONS / (n_samples.max(1) * sources.model.n_variates());
+    let n_variates = sources.model.n_variates();
+    // Kernels take no longer for more variates.
+    let each = match sources.model.modalities().has_network() {
+        true => n_variates,
+        false => 1,
+    };
+    let most = VARIATES / (n_samples.max(1) * n_variates * each);
     let n_windows = wanted.n_windows.min(most);
     (n_windows >= FEW_WINDOWS.min(wanted.n_windows)).then_some(ExplainOptions { n_windows })
 }
