@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::text::excerpt;
+use super::text::{excerpt, visible};
 use crate::data::SeriesError;
 
 /// Why data cannot be read.
@@ -105,7 +105,7 @@ impl Place {
     /// The same place, or a field within it.
     pub(crate) fn field(self, field: impl Into<String>) -> Self {
         Self {
-            field: Some(field.into()),
+            field: Some(visible(&field.into())),
             ..self
         }
     }
@@ -114,8 +114,8 @@ impl Place {
     pub(crate) fn found(self, found: impl Into<String>, expected: impl Into<String>) -> ReadError {
         ReadError::Content {
             place: Box::new(self),
-            found: found.into(),
-            expected: expected.into(),
+            found: visible(&found.into()),
+            expected: visible(&expected.into()),
             hint: None,
         }
     }
@@ -175,7 +175,7 @@ impl ReadError {
     /// The same, with what would make the file readable.
     pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
         if let Self::Content { hint, .. } = &mut self {
-            *hint = Some(text.into());
+            *hint = Some(visible(&text.into()));
         }
         self
     }

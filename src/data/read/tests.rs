@@ -971,6 +971,21 @@ fn a_file_is_read_in_parts_with_the_ids_of_the_whole() {
 }
 
 #[test]
+fn nothing_of_a_file_acts_on_a_terminal() {
+    for text in [
+        "\u{1b}a_0,\u{1b}a_1,\u{1b}b_0,label\n1,2,3,u\n3,4,5,v\n",
+        "\u{1b}n,x_0,x_1,label\n1,2,3,u\n3,4,5,v\n",
+        "\u{1b}m,\u{1b}s,label\n1,2,u\n3,4,v\n",
+    ] {
+        let message = refusal(text);
+        assert!(message.contains("\\u{1b}"), "{message:?}");
+        assert!(!message.contains('\u{1b}'), "{message:?}");
+    }
+    let found = plain("x_0,x_1,\u{1b}class\n1,2,\u{1b}u\n3,4,v\n").understanding;
+    assert!(!found.to_string().contains('\u{1b}') && !found.inspect().contains('\u{1b}'));
+}
+
+#[test]
 fn suspicious_things_are_said() {
     let rows: String = (0..25)
         .map(|i| {

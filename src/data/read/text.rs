@@ -167,6 +167,11 @@ pub(crate) fn excerpt(text: &str) -> String {
     short
 }
 
+/// A text with nothing that a terminal would act on.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().flat_map(printable).collect()
+}
+
 fn printable(letter: char) -> impl Iterator<Item = char> {
     let unseen = letter.is_control() || ('\u{200b}'..='\u{202e}').contains(&letter);
     let escaped = unseen.then(|| letter.escape_default());

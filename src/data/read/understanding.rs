@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::shortened;
 use super::options::Format;
 use super::sample::Facts;
-use super::text::excerpt;
+use super::text::{excerpt, visible};
 use crate::data::{LabeledSeries, SeriesDataset};
 
 /// Malformed rows that are kept with their messages.
@@ -201,7 +201,7 @@ impl Understanding {
                 writeln!(text, "{title}")?;
                 lines
                     .iter()
-                    .try_for_each(|line| writeln!(text, "  {line}"))?;
+                    .try_for_each(|line| writeln!(text, "  {}", visible(line)))?;
             }
         }
         if self.n_rejected > self.rejected.len() {
@@ -251,10 +251,15 @@ impl fmt::Display for Understanding {
             write!(f, ", {} carried through", quoted(&self.ids))?;
         }
         if let Some((name, n)) = &self.groups {
-            write!(f, ", {} from column \"{name}\"", count(*n, "group"))?;
+            write!(
+                f,
+                ", {} from column \"{}\"",
+                count(*n, "group"),
+                excerpt(name)
+            )?;
         }
         if let Some(name) = &self.weight {
-            write!(f, ", weights from column \"{name}\"")?;
+            write!(f, ", weights from column \"{}\"", excerpt(name))?;
         }
         if !self.ignored.is_empty() {
             write!(f, ", {} passed over", quoted(&self.ignored))?;

@@ -53,7 +53,7 @@ impl Relational {
             false => header.relation.clone(),
         };
         let origin = label.map(|at| LabelOrigin {
-            text: format!("attribute \"{}\"", attributes[at].name),
+            text: format!("attribute \"{}\"", excerpt(&attributes[at].name)),
             column: Some(attributes[at].name.clone()),
         });
         let classes = label.and_then(|at| attributes[at].classes.clone());

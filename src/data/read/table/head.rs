@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::rows::Rows;
 use crate::data::read::options::{HeaderRow, ReadOptions};
-use crate::data::read::text::{Missing, is_number};
+use crate::data::read::text::{Missing, is_number, visible};
 use crate::data::read::{Place, ReadError};
 
 /// Rows that are looked at.
@@ -271,7 +271,7 @@ impl Head {
     /// The column in words.
     pub(super) fn describe(&self, column: usize) -> String {
         match self.names.as_ref().and_then(|names| names.get(column)) {
-            Some(name) if !name.is_empty() => format!("column \"{name}\""),
+            Some(name) if !name.is_empty() => format!("column \"{}\"", visible(name)),
             _ => format!("column {}", column + 1),
         }
     }
