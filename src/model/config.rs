@@ -8,10 +8,9 @@ use super::branch::LanguageConfig;
 use super::freeze::Freeze;
 use super::head::{ClassifierHeadConfig, HeadNorm, VariatePooling};
 use super::selection::VariateSelectionConfig;
-use super::tap::{TokenPooling, VisionTap};
 use super::tokenizer::{ConvolutionTokenizerConfig, SeriesTokenizerConfig, TokenizerConfig};
 use super::transformer::TransformerConfig;
-use super::vision::{VisionEncoderConfig, VisionStem};
+use super::vision::VisionEncoderConfig;
 use crate::model::fused::Activation;
 use crate::model::loss::TimesClipLoss;
 
@@ -139,26 +138,13 @@ impl TimesClipClassifierConfig {
     }
 
     /// A preset that learns from tens of samples: convolutions read all variates of series of up to
-    /// `n_steps` at once, convolutions look at the ink of small pictures, small transformers read
-    /// what they give, and the head is linear. Nothing is dropped, so that nothing but the initial
+    /// `n_steps` at once, a small ViT looks at the pictures, and the head is linear. Nothing is dropped, so that nothing but the initial
     /// weights comes from the backend's generator.
     pub fn convolutional(n_variates: usize, n_classes: usize, n_steps: usize) -> Self {
         let transformer = TransformerConfig::new(64, 128, 4, 2).with_activation(Activation::Gelu);
         let tokenizer = ConvolutionTokenizerConfig::new(n_steps);
-        let pooling = TokenPooling::Grid {
-            rows: 4,
-            columns: 8,
-        };
-        let vision = VisionEncoderConfig::new(64, 8, transformer.clone())
-            .with_stem(VisionStem::Convolutions {
-                channels: vec![16, 32],
-            })
-            .with_pre_norm(false)
-            .with_class_token(false)
-            .with_tap(VisionTap {
-                layer: None,
-                pooling,
-            });
+        let mut vision = small_vision();
+        vision.transformer.dropout = 0.0;
         Self::new(n_variates, n_classes)
             .with_vision(vision)
             .with_language(LanguageConfig::new(tokenizer.into(), transformer))
