@@ -70,7 +70,7 @@ pub struct RidgeConfig {
     /// Penalties to choose from. The kernel's mean diagonal is the sum of the blocks' scales.
     pub alphas: Vec<f64>,
     /// Most principal axes, and so the largest matrix that is decomposed. Either the samples or
-    /// the features must not be more. Memory is about `40 * most_axes^2` bytes, and 4 bytes for
+    /// the features must not be more. Memory is about `50 * most_axes^2` bytes, and 4 bytes for
     /// each feature of each sample if the samples are the fewer.
     pub most_axes: usize,
 }
