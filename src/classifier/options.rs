@@ -106,8 +106,6 @@ impl FitOptions {
                 "a validation fraction of {} is outside 0..1",
                 self.valid_fraction
             ))
-        } else if !modalities.has_network() && self.effort == Effort::Full {
-            None
         } else {
             self.encoders.problem(modalities)
         };
@@ -387,8 +385,8 @@ impl EncoderOptions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum EncoderWeights {
-    /// Those that come with this crate (feature `builtin`), where the preset is the small one;
-    /// random ones elsewhere.
+    /// Those that come with this crate (feature `builtin`), frozen, for the closed form; the network
+    /// starts from random ones.
     #[default]
     Builtin,
     /// Random ones.

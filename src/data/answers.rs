@@ -2,9 +2,7 @@
 
 mod tsml;
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -198,62 +196,6 @@ impl<W: Write> AnswerWriter<W> {
     }
 }
 
-/// A file that appears under its name when it is complete, and not before.
-#[derive(Debug)]
-pub struct AtomicFile {
-    out: Option<BufWriter<File>>,
-    path: PathBuf,
-    temporary: PathBuf,
-}
-
-impl AtomicFile {
-    /// Makes a file beside `path`, which stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        Ok(Self {
-            out: Some(BufWriter::new(File::create(&temporary)?)),
-            path: path.to_owned(),
-            temporary,
-        })
-    }
-
-    /// Gives the file its name.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn commit(mut self) -> io::Result<()> {
-        if let Some(out) = self.out.take() {
-            out.into_inner()
-                .map_err(io::IntoInnerError::into_error)?
-                .sync_all()?;
-        }
-        fs::rename(&self.temporary, &self.path)
-    }
-}
-
-impl Write for AtomicFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.as_mut().map_or(Ok(0), |out| out.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        // Not committed: nobody waits for it, and nothing can be done if it stays.
-        let _ = fs::remove_file(&self.temporary);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,25 +236,5 @@ mod tests {
         assert_eq!(lines[0]["label"], "a,b");
         assert_eq!(lines[0]["probabilities"]["c \"d\""], 0.5);
         assert_eq!(lines[1]["label"], serde_json::Value::Null);
-    }
-
-    #[test]
-    fn a_file_appears_when_it_is_complete() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("answers.csv");
-        let n_files = || fs::read_dir(folder.path()).unwrap().count();
-
-        let mut file = AtomicFile::create(&path).unwrap();
-        file.write_all(b"half").unwrap();
-        drop(file);
-        assert_eq!(n_files(), 0);
-        let mut file = AtomicFile::create(&path).unwrap();
-        file.write_all(b"whole").unwrap();
-        assert!(!path.exists());
-        file.commit().unwrap();
-        assert_eq!(
-            (fs::read(&path).unwrap(), n_files()),
-            (b"whole".to_vec(), 1)
-        );
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const RULES: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("modalities", &[]),
-    ("data", &["modalities"]),
+    ("data", &["files"]),
     ("metrics", &[]),
     ("kernels", &["data"]),
     ("closed_form", &[]),

@@ -372,6 +372,9 @@ fn options_that_contradict_the_model_are_refused() {
     let mut frozen = quick(Modalities::LANGUAGE_ONLY);
     frozen.encoders.freeze_vision = Some(timesclip::model::Freeze::All);
     refused(frozen, "no vision encoder");
+    let mut weights = quick(Modalities::KERNELS_ONLY);
+    weights.encoders.tap = Some(timesclip::model::VisionTap::default());
+    refused(weights, "no vision encoder");
     let unknown = r#"{"modalities": "full", "sed": 3}"#;
     let error = serde_json::from_str::<FitOptions>(unknown).expect_err("an unknown key");
     assert!(error.to_string().contains("sed"), "{error}");

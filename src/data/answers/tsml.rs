@@ -1,10 +1,10 @@
 //! The result file that `tsml-eval` and the archive's benchmarks read.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::AtomicFile;
+use crate::files::write_atomically;
 
 /// The answers of a classifier for a test set, with what benchmarks ask for.
 ///
@@ -42,9 +42,12 @@ impl TsmlResult<'_> {
         let folder = folder.join(&classifier).join("Predictions").join(&dataset);
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("testResample{}.csv", self.resample));
-        let mut file = AtomicFile::create(&path)?;
-        self.write_to(&mut file)?;
-        file.commit()?;
+        write_atomically(&path, |beside| {
+            let mut file = BufWriter::new(File::create(beside)?);
+            self.write_to(&mut file)?;
+            file.flush()
+        })
+        .map_err(|error| error.source)?;
         Ok(path)
     }
 
