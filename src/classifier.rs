@@ -15,6 +15,7 @@ mod fit;
 mod network;
 mod observer;
 pub mod options;
+mod predict;
 mod prediction;
 #[cfg(feature = "train")]
 mod prepare;
@@ -47,12 +48,12 @@ use crate::backend::BackendChoice;
 use crate::closed_form::ClosedForm;
 use crate::closed_form::pool::LogPool;
 use crate::data::read::TableSchema;
-use crate::data::{LabeledSeries, Series, SeriesDataset};
+use crate::data::{LabeledSeries, SeriesDataset};
 use crate::modalities::Modalities;
 use crate::model::ParameterCount;
 use crate::raster::PlotStyle;
 use features::Features;
-use network::{Network, NetworkOutput};
+use network::Network;
 use prediction::argmax;
 use record::Record;
 
@@ -100,14 +101,6 @@ pub struct TimesClip {
     closed_form: Option<(Features, ClosedForm)>,
     network: Option<Box<dyn Network>>,
     pool: LogPool,
-}
-
-/// What the predictors of a model say of a batch.
-struct Answers {
-    /// Probabilities by each predictor, `[samples, n_classes]`.
-    rows: Vec<Vec<f32>>,
-    /// What else the networks say, if there are any.
-    outputs: Option<Vec<NetworkOutput>>,
 }
 
 /// Where a model is loaded to.
@@ -335,106 +328,6 @@ impl TimesClip {
             network,
             pool,
         }
-    }
-
-    /// Embeddings by the networks; without them by the frozen encoders.
-    fn embed_batch(&self, batch: &[(u64, &Series)]) -> Result<Vec<Vec<f32>>, PredictError> {
-        if let Some(network) = &self.network {
-            let outputs = network.forward(self.unlabeled(batch)?)?;
-            return Ok(outputs.into_iter().map(|output| output.embedding).collect());
-        }
-        let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
-        let embeddings = match &self.closed_form {
-            Some((features, _)) => features.embed(&series)?,
-            None => None,
-        };
-        let modalities = self.modalities();
-        embeddings.ok_or(PredictError::NoEmbedding { modalities })
-    }
-
-    /// Answers for at most [`BATCH`] series, of which the first is number `start`.
-    fn predict_batch(
-        &self,
-        batch: &[(u64, &Series)],
-        start: usize,
-    ) -> Result<Vec<Prediction>, PredictError> {
-        Ok(self.pooled(batch, &self.answers(batch, start)?))
-    }
-
-    /// Predictions from the answers of all predictors to a batch.
-    fn pooled(&self, batch: &[(u64, &Series)], answers: &Answers) -> Vec<Prediction> {
-        let members: Vec<&[f32]> = answers.rows.iter().map(Vec::as_slice).collect();
-        let pooled = self.pool.pool(&members);
-        let rows = batch
-            .iter()
-            .zip(pooled.chunks(self.pool.n_classes))
-            .enumerate();
-        let predictions = rows.map(|(i, ((id, _), row))| {
-            let class = argmax(row);
-            Prediction {
-                id: *id,
-                class,
-                label: self.class_names()[class].clone(),
-                probability: row[class],
-                probabilities: row.to_vec(),
-                variate_weights: answers
-                    .outputs
-                    .as_ref()
-                    .and_then(|outputs| outputs[i].variate_weights.clone()),
-            }
-        });
-        predictions.collect()
-    }
-
-    /// The predictors of the pool, and their weights.
-    fn predictor_names(&self) -> Vec<(&'static str, f64)> {
-        let closed_form = self.closed_form.as_ref().map(|_| CLOSED_FORM);
-        let network = self.network.as_ref().map(|_| NETWORK);
-        let names = closed_form.into_iter().chain(network);
-        names.zip(self.pool.weights.iter().copied()).collect()
-    }
-
-    /// The answers of every predictor, in the order of the pool.
-    fn answers(&self, batch: &[(u64, &Series)], start: usize) -> Result<Answers, PredictError> {
-        self.check(batch, start)?;
-        let mut rows = Vec::new();
-        if let Some((features, head)) = &self.closed_form {
-            let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
-            rows.push(head.probabilities(&features.rows(&series)?));
-        }
-        let outputs = match &self.network {
-            Some(network) => Some(network.forward(self.unlabeled(batch)?)?),
-            None => None,
-        };
-        if let Some(outputs) = &outputs {
-            let row = outputs.iter().flat_map(|output| &output.probabilities);
-            rows.push(row.copied().collect());
-        }
-        Ok(Answers { rows, outputs })
-    }
-
-    fn check(&self, batch: &[(u64, &Series)], start: usize) -> Result<(), PredictError> {
-        let expected = self.n_variates();
-        let foreign = |(_, series): &&(u64, &Series)| series.n_variates() != expected;
-        match (start..).zip(batch).find(|(_, sample)| foreign(sample)) {
-            Some((index, (_, series))) => Err(PredictError::Variates {
-                index,
-                found: series.n_variates(),
-                expected,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// A batch as a set, for the networks; ids and labels mean nothing.
-    fn unlabeled(&self, batch: &[(u64, &Series)]) -> Result<SeriesDataset, PredictError> {
-        let samples = (0..).zip(batch).map(|(id, (_, series))| LabeledSeries {
-            id,
-            series: (*series).clone(),
-            label: 0,
-        });
-        let names = self.class_names().to_vec();
-        Ok(SeriesDataset::new("batch", names, samples.collect())?)
     }
 
     fn tensors(&self) -> Vec<crate::weights::NamedTensor> {

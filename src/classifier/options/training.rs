@@ -1,0 +1,72 @@
+//! How networks are trained: hyperparameters, augmentation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::augment::AugmentConfig;
+use crate::raster::ColorJitter;
+
+/// Hyperparameters of the network's training. What is `None` is the preset's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingOptions {
+    /// Optimizer steps of each network. Default: 600, or three passes if that is more.
+    pub steps: Option<usize>,
+    /// Passes over the training samples, in the place of steps.
+    pub epochs: Option<usize>,
+    /// Samples of a step. Default: 8 below 100 samples, else 16; the reference's 64 for its presets.
+    pub batch_size: Option<usize>,
+    /// Peak learning rate.
+    pub learning_rate: Option<f64>,
+    /// Weight of InfoNCE in the loss.
+    pub contrastive_weight: f64,
+    /// Share of the target probability that is spread over all classes.
+    pub label_smoothing: f32,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f32,
+    /// Decay of the moving average of the weights, which is what predicts; 0 for none. Default: 0.99
+    /// for the small preset.
+    pub average_decay: Option<f64>,
+    /// Epochs without a higher validation accuracy before training ends. Default: never.
+    pub early_stopping: Option<usize>,
+}
+
+impl Default for TrainingOptions {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            epochs: None,
+            batch_size: None,
+            learning_rate: None,
+            contrastive_weight: 0.1,
+            label_smoothing: 0.1,
+            weight_decay: 0.05,
+            average_decay: None,
+            early_stopping: None,
+        }
+    }
+}
+
+/// How training samples are varied.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augmentation {
+    /// When samples are varied.
+    pub when: AugmentWhen,
+    /// How strongly they are varied.
+    pub transforms: AugmentConfig,
+    /// How much the colors of pictures vary from step to step.
+    pub color_jitter: Option<ColorJitter>,
+}
+
+/// When training samples are varied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AugmentWhen {
+    /// Anew in every step, wherever the vision encoder is trained or absent; never otherwise.
+    #[default]
+    EveryStep,
+    /// So many augmented views of every sample, made once and cached, which epochs take in turn.
+    Views(usize),
+    /// Never.
+    Never,
+}
