@@ -972,17 +972,28 @@ fn a_file_is_read_in_parts_with_the_ids_of_the_whole() {
 
 #[test]
 fn nothing_of_a_file_acts_on_a_terminal() {
-    for text in [
-        "\u{1b}a_0,\u{1b}a_1,\u{1b}b_0,label\n1,2,3,u\n3,4,5,v\n",
-        "\u{1b}n,x_0,x_1,label\n1,2,3,u\n3,4,5,v\n",
-        "\u{1b}m,\u{1b}s,label\n1,2,u\n3,4,v\n",
+    // Of enough rows that a few control characters do not make it binary.
+    for (header, row) in [
+        (
+            "\u{1b}a_0,\u{1b}a_1,\u{1b}b_0,label\n",
+            "1,2,3,u\n3,4,5,v\n",
+        ),
+        ("\u{1b}n,x_0,x_1,label\n", "1,2,3,u\n3,4,5,v\n"),
+        ("\u{1b}m,\u{1b}s,label\n", "1,2,u\n3,4,v\n"),
     ] {
-        let message = refusal(text);
+        let message = refusal(&format!("{header}{}", row.repeat(50)));
         assert!(message.contains("\\u{1b}"), "{message:?}");
         assert!(!message.contains('\u{1b}'), "{message:?}");
     }
-    let found = plain("x_0,x_1,\u{1b}class\n1,2,\u{1b}u\n3,4,v\n").understanding;
+    let rows = "3,4,v\n".repeat(50);
+    let found = plain(format!("x_0,x_1,\u{1b}class\n1,2,\u{1b}u\n{rows}")).understanding;
     assert!(!found.to_string().contains('\u{1b}') && !found.inspect().contains('\u{1b}'));
+
+    let short = refusal("\u{1b}a_0,\u{1b}a_1,label\n1,2,u\n");
+    assert!(
+        short.contains("binary data") && !short.contains('\u{1b}'),
+        "{short:?}"
+    );
 }
 
 #[test]
