@@ -981,7 +981,7 @@ fn nothing_of_a_file_acts_on_a_terminal() {
         ("\u{1b}n,x_0,x_1,label\n", "1,2,3,u\n3,4,5,v\n"),
         ("\u{1b}m,\u{1b}s,label\n", "1,2,u\n3,4,v\n"),
     ] {
-        let message = refusal(&format!("{header}{}", row.repeat(50)));
+        let message = refusal(format!("{header}{}", row.repeat(50)));
         assert!(message.contains("\\u{1b}"), "{message:?}");
         assert!(!message.contains('\u{1b}'), "{message:?}");
     }
