@@ -13,8 +13,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use timesclip::Modalities;
 use timesclip::backend::{ChosenDevice, TrainingJob, train_on};
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::data::SeriesDataset;
@@ -116,16 +117,15 @@ fn compare<B: Backend>(
     let series = set.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
     let batcher =
-        TimesClipBatcher::new(normalizer, BatchViews::ALL).with_colors(Palette::default(), pixels);
+        TimesClipBatcher::new(normalizer, Modalities::DUAL).with_colors(Palette::default(), pixels);
     let images = UncachedImages::new(set.clone(), &style).expect("a sound style");
-    let source = BatchSource::new(&images, &batcher);
     // Once: weights are drawn when they are first needed, by every copy for itself.
     let frozen = VisionTower::frozen(encoder);
     let compute = |dtype: FeatureDtype| {
         let float = settings::float(dtype);
         B::supports_dtype(device, float.into()).then(|| {
             let tower = frozen.clone().with_frozen_precision(float);
-            let encoder = FeatureEncoder::new(&tower, source, FeatureDtype::F32, device);
+            let encoder = FeatureEncoder::new(&tower, &images, &batcher, FeatureDtype::F32, device);
             let store = encoder.expect("samples").in_memory(BuildOptions::new());
             numbers(&store.expect("finite features"))
         })

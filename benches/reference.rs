@@ -21,8 +21,9 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use burn::tensor::DType;
 use burn::tensor::backend::AutodiffBackend;
+use timesclip::Modalities;
 use timesclip::backend::{TrainingJob, train_on};
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::{BuildOptions, InMemoryImages};
 use timesclip::data::SeriesDataset;
@@ -74,7 +75,7 @@ impl TrainingJob for Job {
         let all: Vec<usize> = (0..set.len()).collect();
         let series = set.samples().iter().map(|sample| &sample.series);
         let normalizer = Normalizer::fit(Normalization::Dataset, series)?;
-        let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+        let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
         let style = PlotStyle {
             side_px: config.vision.side_px,
             ..PlotStyle::default()

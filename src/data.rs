@@ -13,6 +13,7 @@ mod metadata;
 pub mod normalize;
 pub(crate) mod random;
 pub mod read;
+mod source;
 pub mod split;
 mod times;
 pub mod window;
@@ -22,6 +23,7 @@ pub use metadata::{Metadata, TextColumn};
 pub use read::{
     Labels, Layout, ReadError, ReadOptions, ReadSeries, SeriesReader, TableSchema, Understanding,
 };
+pub use source::{SampleError, SampleSource};
 pub use times::Interpolation;
 
 /// One multivariate series: 32-bit values, time-major `[n_steps, n_variates]`.

@@ -86,7 +86,8 @@
 //! # #[cfg(all(feature = "cpu", feature = "train"))] {
 //! use burn::backend::Autodiff;
 //! use burn_flex::Flex;
-//! use timesclip::batch::{BatchViews, TimesClipBatcher};
+//! use timesclip::Modalities;
+//! use timesclip::batch::TimesClipBatcher;
 //! use timesclip::cache::{BuildOptions, InMemoryImages};
 //! use timesclip::data::normalize::{Normalization, Normalizer};
 //! use timesclip::model::TimesClipClassifierConfig;
@@ -105,7 +106,7 @@
 //!
 //! let device = Default::default();
 //! let model = config.init::<Autodiff<Flex>>(&device);
-//! let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+//! let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
 //! let batch = batcher.gather(&images, &[0])?.into_tensors(&device);
 //! let step = model.forward_classification(batch.input, batch.targets);
 //! let gradients = step.loss.total.backward();

@@ -31,7 +31,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, FloatDType, Int, Tensor};
 
 pub use branch::{LanguageBranch, LanguageConfig, Projection, TextEncoder, VisionBranch};
-pub use config::{ConfigError, ModelMode, TimesClipClassifierConfig};
+pub use config::{ConfigError, TimesClipClassifierConfig};
 pub use count::ParameterCount;
 #[cfg(feature = "train")]
 pub(crate) use embed::Branches;
@@ -54,6 +54,7 @@ pub use vision::{
     PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
 };
 
+use crate::modalities::Modalities;
 use crate::model::loss::TimesClipLoss;
 use embed::embed;
 pub use fused::Activation;
@@ -79,9 +80,10 @@ pub struct TimesClipClassifier<B: Backend> {
     pooling: VariatePooling,
     #[module(skip)]
     loss: TimesClipLoss,
-    /// Of the vision encoder, of the text encoder.
     #[module(skip)]
-    freeze: [Freeze; 2],
+    freeze_vision: Freeze,
+    #[module(skip)]
+    freeze_text: Freeze,
 }
 
 impl TimesClipClassifierConfig {
@@ -103,7 +105,7 @@ impl TimesClipClassifierConfig {
     /// yet: one to be loaded.
     pub(crate) fn init_undrawn<B: Backend>(&self, device: &B::Device) -> TimesClipClassifier<B> {
         let d = self.d_model;
-        let vision = self.mode.sees().then(|| {
+        let vision = self.modalities.has_vision().then(|| {
             let d_output = self.vision.d_output();
             VisionBranch {
                 vision_model: VisionTower::trained(self.vision.init(device)),
@@ -113,15 +115,17 @@ impl TimesClipClassifierConfig {
                 projection: Projection::new(d_output, d, device),
             }
         });
-        let language = self.mode.reads();
+        let language = self.modalities.has_language();
         let language = language.then(|| self.language.init(self.n_variates, d, device));
-        let selection = (self.mode == ModelMode::Dual).then(|| self.selection.init(d, device));
+        let selection =
+            (self.modalities == Modalities::DUAL).then(|| self.selection.init(d, device));
         let n_read = self.language.tokenizer.n_embeddings(self.n_variates);
         let [seen, read] = [self.n_variates, n_read].map(|n| self.pooling.width(n, d));
-        let d_pooled = match self.mode {
-            ModelMode::Dual => seen + read + seen,
-            ModelMode::LanguageOnly => read,
-            ModelMode::VisionOnly => seen,
+        let d_pooled = match self.modalities {
+            Modalities::LANGUAGE_ONLY => read,
+            Modalities::VISION_ONLY => seen,
+            // The vision branch, the language branch, and what selection makes of both.
+            _ => seen + read + seen,
         };
         TimesClipClassifier {
             vision,
@@ -131,7 +135,8 @@ impl TimesClipClassifierConfig {
             n_variates: self.n_variates,
             pooling: self.pooling,
             loss: self.loss.clone(),
-            freeze: [self.freeze_vision, self.freeze_text],
+            freeze_vision: self.freeze_vision,
+            freeze_text: self.freeze_text,
         }
     }
 }
@@ -233,7 +238,7 @@ impl<B: Backend> TimesClipClassifier<B> {
             format!("{expected:?}"),
             "the vision encoder is not the one of the configuration"
         );
-        let vision_model = match self.freeze[0] {
+        let vision_model = match self.freeze_vision {
             Freeze::All => branch.vision_model.with_encoder(encoder),
             freeze => freeze.hold_vision(encoder),
         };
@@ -288,7 +293,7 @@ impl<B: Backend> TimesClipClassifier<B> {
             found, expected,
             "blocks and width of the text encoder are {found:?}, not {expected:?}"
         );
-        let text_model = self.freeze[1].hold_text(text);
+        let text_model = self.freeze_text.hold_text(text);
         self.language = Some(LanguageBranch {
             text_model,
             ..branch
@@ -338,7 +343,7 @@ impl<B: Backend> TimesClipClassifier<B> {
 
     /// Holds what the configuration wants held.
     pub(crate) fn hold(mut self) -> Self {
-        let [vision, text] = self.freeze;
+        let (vision, text) = (self.freeze_vision, self.freeze_text);
         self.vision = self.vision.map(|branch| VisionBranch {
             vision_model: vision.hold_vision(branch.vision_model.encoder()),
             ..branch

@@ -335,7 +335,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         };
         let source = self.data.source;
         let draw = [self.config.seed, epoch as u64, step as u64];
-        let n_variates = source.images().n_variates();
+        let n_variates = source.samples().n_variates();
         batch.with_colors(source.batcher().jittered_colors(n_variates, jitter, draw))
     }
 

@@ -6,12 +6,12 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{DType, Distribution, FloatDType, Int, Tensor};
-use timesclip::batch::{BatchViews, HostBatch, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{HostBatch, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::model::{
-    ModelMode, TimesClipClassifierConfig, TransformerConfig, VisionEncoder, VisionEncoderConfig,
-    VisionTower,
+    TimesClipClassifierConfig, TransformerConfig, VisionEncoder, VisionEncoderConfig, VisionTower,
 };
 use timesclip::raster::PlotStyle;
 
@@ -61,7 +61,7 @@ impl<B: AutodiffBackend> Cases<B> {
             "products/vit-b-16" => self.products(&VisionEncoderConfig::clip_vit_b_16()),
             "step/vit-64px-16" => self.vit_step(16),
             "step/vit-64px-8" => self.vit_step(8),
-            "step/small-dual" => self.step(ModelMode::Dual),
+            "step/small-dual" => self.step(Modalities::DUAL),
             other => panic!("no case is called {other}"),
         }
     }
@@ -150,7 +150,7 @@ impl<B: AutodiffBackend> Cases<B> {
     }
 
     /// A training step of the small preset, from the host's batch on.
-    pub(crate) fn step(&self, mode: ModelMode) -> Case {
+    pub(crate) fn step(&self, mode: Modalities) -> Case {
         let device = self.device.clone();
         let (config, host) = small(mode);
         let mut model = Some(config.init::<B>(&device));
@@ -167,7 +167,7 @@ impl<B: AutodiffBackend> Cases<B> {
     }
 
     /// A prediction of the small preset, from the host's batch on.
-    pub(crate) fn predict(&self, mode: ModelMode) -> Case {
+    pub(crate) fn predict(&self, mode: Modalities) -> Case {
         let device = self.device.clone();
         let (config, host) = small(mode);
         let model = config.init::<B>(&device).valid();
@@ -191,8 +191,8 @@ struct Vit<B: Backend> {
 }
 
 /// The small preset and a batch of random walks in the shape of the reference's set.
-fn small(mode: ModelMode) -> (TimesClipClassifierConfig, HostBatch) {
-    let config = TimesClipClassifierConfig::new(N_VARIATES, N_CLASSES).with_mode(mode);
+fn small(mode: Modalities) -> (TimesClipClassifierConfig, HostBatch) {
+    let config = TimesClipClassifierConfig::new(N_VARIATES, N_CLASSES).with_modalities(mode);
     let side_px = config.vision.side_px;
     (config, batch(side_px))
 }
@@ -207,7 +207,7 @@ fn batch(side_px: usize) -> HostBatch {
     };
     let images = UncachedImages::new(set, &style).expect("a sound style");
     let indices: Vec<usize> = (0..BATCH).collect();
-    TimesClipBatcher::new(normalizer, BatchViews::ALL)
+    TimesClipBatcher::new(normalizer, Modalities::DUAL)
         .gather(&images, &indices)
         .expect("a batch")
 }

@@ -463,3 +463,21 @@ impl FromStr for CacheFlag {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        flags: FitFlags,
+    }
+
+    #[test]
+    fn without_flags_options_are_those_of_the_library() {
+        let command = Command::parse_from(["train_dual"]);
+        assert_eq!(command.flags.options(), FitOptions::default());
+    }
+}

@@ -375,6 +375,95 @@ fn an_interrupted_run_leaves_a_model_and_prints_the_command_that_resumes_it() {
 }
 
 #[test]
+#[cfg(unix)]
+fn killed_twenty_times_and_resumed_a_run_ends_as_one_never_killed() {
+    const KILLS: usize = 20;
+    let bench = Bench::new();
+    let args = |out| {
+        let flags = "train train.csv --model-type language_only --text-weights none --folds 2";
+        let mut args: Vec<&str> = flags.split(' ').collect();
+        args.extend(["--steps", "1500", "--out", out]);
+        args
+    };
+    let whole = bench.run(&args("whole"));
+    assert!(whole.status.success(), "{whole:?}");
+    let mut kills = 0;
+    // Times of no pattern, the same in every run of the test.
+    let mut wait = 40_u64;
+    let resumed = |args: Vec<&str>| {
+        let began = bench.path("killed").join("config.json").exists();
+        let resume: &[&str] = if began { &["--resume"] } else { &[] };
+        bench.command(&[&args[..], resume].concat())
+    };
+    while kills < KILLS {
+        let mut child = resumed(args("killed"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        wait = (wait * 7919 + 13) % 700;
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        if child.try_wait().expect("its state").is_some() {
+            break;
+        }
+        child.kill().expect("a signal is sent");
+        child.wait().expect("it ends");
+        kills += 1;
+    }
+    if !bench.path("killed/report.json").exists() {
+        let last = resumed(args("killed")).output().expect("it starts");
+        assert!(last.status.success(), "{last:?}");
+    }
+    println!("killed {kills} times");
+    let model = |run: &str| fs::read(bench.path(run).join("model.safetensors")).expect("a model");
+    assert!(
+        model("whole") == model("killed"),
+        "other weights after {kills} kills"
+    );
+}
+
+#[test]
+fn the_library_and_the_command_without_flags_fit_the_same_bits() {
+    let bench = Bench::new();
+    let set = |name| timesclip::SeriesDataset::read(bench.path(name)).expect("a set");
+    let noise = table(24)
+        .replace("down\n", "up\n")
+        .replacen("up\n", "down\n", 9);
+    bench.write("noise.csv", &noise);
+    let few = timesclip::options::TrainingOptions {
+        steps: Some(3),
+        ..Default::default()
+    };
+    let quick = timesclip::FitOptions {
+        training: few,
+        ..Default::default()
+    };
+    // The closed form is right on the first, so that no network is trained, and errs on the other.
+    let cases: [(&str, &[&str], _); 2] = [
+        ("train.csv", &[], timesclip::FitOptions::default()),
+        ("noise.csv", &["--steps", "3"], quick),
+    ];
+    for (name, flags, options) in cases {
+        let run = format!("run-{name}");
+        let output = bench.run(&[&["train", name, "--out", &run], flags].concat());
+        assert!(output.status.success(), "{output:?}");
+        let model = timesclip::TimesClip::fit(&set(name), &options).expect("a fit");
+        model
+            .save(bench.path("library.safetensors"))
+            .expect("a file");
+        let tensors = |path: &str| {
+            let bytes = fs::read(bench.path(path)).expect("a model");
+            let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes"));
+            bytes[8 + usize::try_from(header).expect("a small header")..].to_vec()
+        };
+        let command = tensors(&format!("{run}/model.safetensors"));
+        assert!(
+            !command.is_empty() && command == tensors("library.safetensors"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let bench = Bench::trained();
     let mut child = bench

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burn::tensor::backend::Backend;
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::BuildOptions;
 use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::data::normalize::{Normalization, Normalizer};
@@ -57,18 +58,13 @@ impl Teacher {
         let pictures = curves.pictures(config.side_px)?;
         // Nothing reads the values, but a batcher has something to normalize by.
         let unit = Normalizer::fit(Normalization::Dataset, [curves.first()])?;
-        let views = BatchViews {
-            series: false,
-            pictures: true,
-        };
         let statistics = PixelStatistics {
             mean: norm.mean,
             std: norm.std,
         };
-        let batcher =
-            TimesClipBatcher::new(unit, views).with_colors(Palette::new(vec![[0; 3]]), statistics);
-        let source = BatchSource::new(&pictures, &batcher);
-        let encoder = FeatureEncoder::new(&tower, source, FeatureDtype::F16, device)?;
+        let batcher = TimesClipBatcher::new(unit, Modalities::VISION_ONLY)
+            .with_colors(Palette::new(vec![[0; 3]]), statistics);
+        let encoder = FeatureEncoder::new(&tower, &pictures, &batcher, FeatureDtype::F16, device)?;
         let started = Instant::now();
         let options = BuildOptions::new().with_progress(|progress| {
             if progress.done % 1024 == 0 {

@@ -126,7 +126,7 @@ impl TrainingJob for TrainNetworks<'_, '_> {
         let report = NetworkReport {
             parameters,
             folds: reports,
-            cache: recipe.model.mode.sees().then(|| sets.images().stats()),
+            cache: sets.image_stats(),
             features: sets.feature_stats(),
         };
         Ok(TrainedNetworks {
@@ -260,11 +260,19 @@ pub(super) fn start<B: AutodiffBackend>(
         move |source| FitError::Weights { option, source }
     });
     let mut model = config.init::<B>(device);
-    if let Some(checkpoint) = pretrained.vision.as_ref().filter(|_| config.mode.sees()) {
+    if let Some(checkpoint) = pretrained
+        .vision
+        .as_ref()
+        .filter(|_| config.modalities.has_vision())
+    {
         let encoder = checkpoint.load_vision(&config.vision, device);
         model = model.with_vision_encoder(encoder.map_err(weights("the vision weights"))?);
     }
-    if let Some(checkpoint) = pretrained.text.as_ref().filter(|_| config.mode.reads()) {
+    if let Some(checkpoint) = pretrained
+        .text
+        .as_ref()
+        .filter(|_| config.modalities.has_language())
+    {
         let encoder = checkpoint.load_text(&config.language, device);
         model = model.with_text_encoder(encoder.map_err(weights("the text weights"))?);
     }
@@ -322,7 +330,7 @@ fn augmentation(
     }
     let augmenter = Augmenter::new(options.augmentation.transforms, options.seed)?;
     let augmentation = batch::Augmentation::new(augmenter);
-    Ok(Some(match recipe.model.mode.sees() {
+    Ok(Some(match recipe.model.modalities.has_vision() {
         true => augmentation
             .with_pictures(&recipe.style)
             .map_err(|source| CacheError::Raster { source })?,

@@ -128,15 +128,15 @@ impl Checkpoint {
             vision,
             language,
             head,
-            mode,
+            modalities,
             ..
         } = config;
-        let seeing = if mode.sees() {
+        let seeing = if modalities.has_vision() {
             [vision.transformer.n_layers, vision.d_output()]
         } else {
             [0; 2]
         };
-        let reading = if mode.reads() {
+        let reading = if modalities.has_language() {
             language.transformer.n_layers
         } else {
             0

@@ -3,10 +3,11 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
+use timesclip::Modalities;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
 use timesclip::cache::features::FeatureKey;
-use timesclip::model::{ModelMode, VisionEncoder, VisionEncoderConfig, VisionInput, VisionTower};
+use timesclip::model::{VisionEncoder, VisionEncoderConfig, VisionInput, VisionTower};
 use timesclip::raster::ColorJitter;
 use timesclip::raster::{Palette, PixelBlend, PixelStatistics, color_table};
 
@@ -25,7 +26,7 @@ const BATCH: usize = 5;
 const N_VARIATES: usize = 3;
 
 fn config() -> VisionEncoderConfig {
-    let mut config = tiny_model(ModelMode::VisionOnly).vision;
+    let mut config = tiny_model(Modalities::VISION_ONLY).vision;
     config.transformer.n_layers = 2;
     // What is dropped differs from one run to the next.
     config.transformer.dropout = 0.0;
