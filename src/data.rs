@@ -1,6 +1,6 @@
-//! The series a classifier looks at and reads, and the labelled sets they come in.
+//! The series a classifier looks at and reads, and the labeled sets they come in.
 //!
-//! A [`Series`] is a table of `[n_steps, n_variates]` values. A [`SeriesDataset`] holds labelled
+//! A [`Series`] is a table of `[n_steps, n_variates]` values. A [`SeriesDataset`] holds labeled
 //! series of one shape family: the same variates everywhere, lengths that may differ. Both are
 //! checked when they are made, so that code behind them need not check again.
 

@@ -1,4 +1,4 @@
-//! The classifier: a branch that sees, a branch that reads, selection among the variates, a head.
+//! The classifier: vision and language branches, variate selection, classification head.
 //!
 //! Tensor order throughout: batch, variate, token, width. Nothing here reads files or batches of
 //! host data; it takes tensors.
@@ -13,6 +13,7 @@ mod frozen;
 mod fused;
 mod halving;
 mod head;
+mod ink;
 mod input;
 pub mod loss;
 mod output;
@@ -51,7 +52,8 @@ pub use tokenizer::{
 };
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{
-    PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
+    PatchTokens, PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig,
+    VisionStem,
 };
 
 use crate::modalities::Modalities;
@@ -98,10 +100,10 @@ impl TimesClipClassifierConfig {
         let model = self.init_undrawn(device);
         // Parameters are drawn when first used, and a clone made before that would draw others.
         model.visit(&mut DrawWeights);
-        model.hold()
+        model.freeze()
     }
 
-    /// Creates a classifier whose weights are drawn when first used, and of which nothing is held
+    /// Creates a classifier whose weights are drawn when first used, and of which nothing is frozen
     /// yet: one to be loaded.
     pub(crate) fn init_undrawn<B: Backend>(&self, device: &B::Device) -> TimesClipClassifier<B> {
         let d = self.d_model;
@@ -240,7 +242,7 @@ impl<B: Backend> TimesClipClassifier<B> {
         );
         let vision_model = match self.freeze_vision {
             Freeze::All => branch.vision_model.with_encoder(encoder),
-            freeze => freeze.hold_vision(encoder),
+            freeze => freeze.freeze_vision(encoder),
         };
         self.vision = Some(VisionBranch {
             vision_model,
@@ -250,7 +252,7 @@ impl<B: Backend> TimesClipClassifier<B> {
     }
 
     /// The same classifier, whose frozen vision encoder computes in another precision. A vision
-    /// encoder that is trained stays in single precision, in which optimisers work.
+    /// encoder that is trained stays in single precision, in which optimizers work.
     #[must_use]
     pub fn with_frozen_precision(mut self, dtype: FloatDType) -> Self {
         self.vision = self.vision.map(|branch| VisionBranch {
@@ -260,20 +262,20 @@ impl<B: Backend> TimesClipClassifier<B> {
         self
     }
 
-    /// The same classifier, which standardises the features of its frozen vision encoder by these
-    /// means and deviations of the training samples.
+    /// The same classifier, which standardizes the features of its frozen vision encoder by these
+    /// means and standard deviations of the training samples.
     ///
     /// # Panics
-    /// If the configuration does not have features standardised, or has another number of them.
+    /// If the configuration does not have features standardized, or has another number of them.
     #[must_use]
-    pub fn with_standardized(mut self, mean: &[f32], deviation: &[f32]) -> Self {
+    pub fn with_standardized(mut self, mean: &[f32], std: &[f32]) -> Self {
         let Some(branch) = self.vision.as_mut() else {
-            panic!("features to standardise by, for a classifier that sees nothing");
+            panic!("features to standardize by, for a classifier that sees nothing");
         };
         let Some(standardize) = branch.standardize.take() else {
-            panic!("features to standardise by, for a classifier that does not standardise them");
+            panic!("features to standardize by, for a classifier that does not standardize them");
         };
-        branch.standardize = Some(standardize.fitted(mean, deviation));
+        branch.standardize = Some(standardize.fitted(mean, std));
         self
     }
 
@@ -293,7 +295,7 @@ impl<B: Backend> TimesClipClassifier<B> {
             found, expected,
             "blocks and width of the text encoder are {found:?}, not {expected:?}"
         );
-        let text_model = self.freeze_text.hold_text(text);
+        let text_model = self.freeze_text.freeze_text(text);
         self.language = Some(LanguageBranch {
             text_model,
             ..branch
@@ -341,15 +343,15 @@ impl<B: Backend> TimesClipClassifier<B> {
         ParameterCount::of(self)
     }
 
-    /// Holds what the configuration wants held.
-    pub(crate) fn hold(mut self) -> Self {
+    /// Freezes the weights that the configuration names.
+    pub(crate) fn freeze(mut self) -> Self {
         let (vision, text) = (self.freeze_vision, self.freeze_text);
         self.vision = self.vision.map(|branch| VisionBranch {
-            vision_model: vision.hold_vision(branch.vision_model.encoder()),
+            vision_model: vision.freeze_vision(branch.vision_model.encoder()),
             ..branch
         });
         self.language = self.language.map(|branch| LanguageBranch {
-            text_model: text.hold_text(branch.text_model),
+            text_model: text.freeze_text(branch.text_model),
             ..branch
         });
         self
@@ -383,7 +385,7 @@ impl<B: Backend> TimesClipClassifier<B> {
 
 impl<B: AutodiffBackend> TimesClipClassifier<B> {
     /// The same classifier with what does not learn of `plain`: a frozen vision encoder, which then
-    /// computes without autodiff and is shared, not copied, and what features are standardised by.
+    /// computes without autodiff and is shared, not copied, and what features are standardized by.
     #[must_use]
     pub fn with_fixed_of(mut self, plain: &TimesClipClassifier<B::InnerBackend>) -> Self {
         if let (Some(branch), Some(fixed)) = (&mut self.vision, &plain.vision)
@@ -396,7 +398,7 @@ impl<B: AutodiffBackend> TimesClipClassifier<B> {
     }
 }
 
-/// Makes every lazily initialised parameter draw its weights.
+/// Makes every lazily initialized parameter draw its weights.
 struct DrawWeights;
 
 impl<B: Backend> ModuleVisitor<B> for DrawWeights {

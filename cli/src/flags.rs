@@ -12,7 +12,7 @@ use timesclip::backend::BackendChoice;
 use timesclip::cache::features::FeatureDtype;
 use timesclip::data::augment::AugmentConfig;
 use timesclip::data::normalize::Normalization;
-use timesclip::model::{Freeze, TokenPooling, VisionTap};
+use timesclip::model::{Freeze, PatchTokens, TokenPooling, VisionTap};
 use timesclip::options::{
     AugmentWhen, Augmentation, Axis, ClassWeights, ComputeOptions, EncoderOptions, EncoderWeights,
     KernelOptions, NetworkOptions, PictureCache, PictureOptions, Preset, Switch, Tokenizer,
@@ -230,9 +230,14 @@ struct EncoderFlags {
     /// Block of the vision encoder whose tokens are taken, counted from 1 [default: the last]
     #[arg(long, value_name = "BLOCK")]
     tap_layer: Option<usize>,
-    /// Tokens of it that are taken: class, mean or both [default: class]
+    /// Tokens of it that are taken: class, mean, both, or grid:ROWSxCOLUMNS, the means of the cells
+    /// of a grid [default: class]
     #[arg(long, value_name = "TOKENS", value_parser = tap_tokens)]
     tap_tokens: Option<TokenPooling>,
+    /// Patches that become tokens of the network's vision encoder: all, or ink, without those of
+    /// blank paper
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    tokens: PatchTokens,
     /// Standardize the features of a frozen vision encoder by the training samples: auto, on, off
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     standardize: Switch,
@@ -264,6 +269,7 @@ impl EncoderFlags {
             freeze_vision: self.freeze.map(|freeze| freeze.vision),
             freeze_text: self.freeze.map(|freeze| freeze.text),
             tap: tapped.then_some(tap),
+            tokens: self.tokens,
             standardize: self.standardize,
             frozen_precision: self.frozen_precision,
         }
@@ -271,13 +277,19 @@ impl EncoderFlags {
 }
 
 fn tap_tokens(name: &str) -> Result<TokenPooling, String> {
+    let unknown = || format!("unknown tokens `{name}`: expected class, mean, both or grid:4x8");
     match name {
         "class" => Ok(TokenPooling::Class),
         "mean" => Ok(TokenPooling::Mean),
         "both" => Ok(TokenPooling::Both),
-        _ => Err(format!(
-            "unknown tokens `{name}`: expected class, mean or both"
-        )),
+        _ => {
+            let cells = name.strip_prefix("grid:").and_then(|n| n.split_once('x'));
+            let (rows, columns) = cells.ok_or_else(unknown)?;
+            Ok(TokenPooling::Grid {
+                rows: rows.parse().map_err(|_| unknown())?,
+                columns: columns.parse().map_err(|_| unknown())?,
+            })
+        }
     }
 }
 

@@ -30,7 +30,7 @@ const STANDARD: usize = 512;
 /// The tokens of all curves.
 pub(crate) struct Teacher {
     store: FeatureStore,
-    /// Mean and deviation of each number.
+    /// Mean and standard deviation of each number.
     standard: Vec<[f32; 2]>,
 }
 
@@ -98,15 +98,15 @@ impl Teacher {
         let tokens = &mut tokens[start..];
         self.store.features_into(index, tokens)?;
         for token in tokens.chunks_exact_mut(self.width()) {
-            for (value, [mean, deviation]) in token.iter_mut().zip(&self.standard) {
-                *value = (*value - mean) / deviation;
+            for (value, [mean, std]) in token.iter_mut().zip(&self.standard) {
+                *value = (*value - mean) / std;
             }
         }
         Ok(())
     }
 }
 
-/// Mean and deviation of each of the numbers of a token.
+/// Mean and standard deviation of each of the numbers of a token.
 fn standard(store: &FeatureStore) -> Result<Vec<[f32; 2]>> {
     let width = store.width() / TOKENS;
     let mut sums = vec![[0.0_f64; 2]; width];

@@ -61,7 +61,7 @@ impl<'a> BatchSource<'a> {
         }
         if key.pixels != pixels {
             let hex = |hash: u128| format!("{hash:032x}");
-            return Err(differs("colours", hex(key.pixels), hex(pixels)));
+            return Err(differs("colors", hex(key.pixels), hex(pixels)));
         }
         let source = Self {
             features: Some(features),

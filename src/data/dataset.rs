@@ -1,11 +1,11 @@
-//! `SeriesDataset`: labelled series with their class names, checked when it is made.
+//! `SeriesDataset`: labeled series with their class names, checked when it is made.
 
 use std::collections::HashSet;
 
 use super::classes::find_class;
 use super::{LabeledSeries, Metadata, SeriesError};
 
-/// Labelled series that share their variates and their classes.
+/// Labeled series that share their variates and their classes.
 ///
 /// Checked on construction: at least one sample, one number of variates throughout, every label
 /// below the number of classes, every id and every class name once. Lengths may differ.

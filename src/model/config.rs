@@ -45,13 +45,13 @@ pub struct TimesClipClassifierConfig {
     /// The language encoder.
     #[config(default = "small_language()")]
     pub language: LanguageConfig,
-    /// Which weights of the vision encoder are held as they are.
+    /// Which weights of the vision encoder are frozen.
     #[config(default = "Freeze::None")]
     pub freeze_vision: Freeze,
-    /// Which weights of the text encoder are held as they are; tokens in front of it still learn.
+    /// Which weights of the text encoder are frozen; tokens in front of it still learn.
     #[config(default = "Freeze::None")]
     pub freeze_text: Freeze,
-    /// Whether the features of a wholly frozen vision encoder are standardised by the training
+    /// Whether the features of a wholly frozen vision encoder are standardized by the training
     /// samples.
     #[config(default = false)]
     pub standardize_features: bool,
@@ -64,7 +64,7 @@ pub struct TimesClipClassifierConfig {
     /// The classifier head.
     #[config(default = "small_head()")]
     pub head: ClassifierHeadConfig,
-    /// What is minimised.
+    /// What is minimized.
     #[config(default = "TimesClipLoss::new()")]
     pub loss: TimesClipLoss,
 }
@@ -91,7 +91,7 @@ impl TimesClipClassifierConfig {
     ///
     /// # Source
     /// The research code this crate replaces: no padding of the last patch, positions of
-    /// deviation 1, variates told apart by colour alone, means over the variates, batch norm.
+    /// standard deviation 1, variates told apart by color alone, means over the variates, batch norm.
     pub fn reference_vit_b_16(n_variates: usize, n_classes: usize) -> Self {
         let tokenizer = SeriesTokenizerConfig::new()
             .with_pad_end(false)
@@ -182,7 +182,7 @@ impl TimesClipClassifierConfig {
             .or_else(|| self.freeze_vision.problem(self.vision.transformer.n_layers))
             .or_else(|| {
                 loose.then(|| {
-                    "features are standardised only if the whole vision encoder is frozen".into()
+                    "features are standardized only if the whole vision encoder is frozen".into()
                 })
             })
     }

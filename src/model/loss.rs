@@ -194,7 +194,7 @@ impl TimesClipLoss {
 /// The loss of a batch, whole and in parts; each `[1]`.
 #[derive(Clone, Debug)]
 pub struct LossParts<B: Backend> {
-    /// What is minimised.
+    /// What is minimized.
     pub total: Tensor<B, 1>,
     /// Cross-entropy.
     pub classification: Tensor<B, 1>,

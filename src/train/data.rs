@@ -63,7 +63,7 @@ impl<'a> TrainingData<'a> {
         }
     }
 
-    /// Refuses views of other samples, features beside pictures, and features where colours are to
+    /// Refuses views of other samples, features beside pictures, and features where colors are to
     /// vary.
     pub(super) fn check(&self, color_jitter: bool) -> Result<(), TrainError> {
         let size = |source: &BatchSource<'_>| {
@@ -73,7 +73,7 @@ impl<'a> TrainingData<'a> {
         let expected = size(&self.source);
         let cached = self.source.features().is_some();
         if cached && color_jitter {
-            let problem = "colours are to vary, but the data come as features, which have one";
+            let problem = "colors are to vary, but the data come as features, which have one";
             return Err(TrainError::Data {
                 problem: problem.to_owned(),
             });

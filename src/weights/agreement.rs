@@ -46,6 +46,7 @@ impl Stated<'_> {
         if own.modalities.has_vision() {
             self.same_vision(&own.vision, &asked.vision)?;
             self.same_debug("the tap", own.vision.tap, asked.vision.tap)?;
+            self.same_debug("the tokens", own.vision.tokens, asked.vision.tokens)?;
         }
         if own.modalities.has_language() {
             let (own, asked) = (&own.language, &asked.language);

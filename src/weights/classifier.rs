@@ -95,7 +95,7 @@ impl Checkpoint {
             resize: None,
         };
         let model = config.init_undrawn::<B>(device);
-        Ok(assign::load(source, model)?.hold())
+        Ok(assign::load(source, model)?.freeze())
     }
 
     /// What the file says of itself, if it does and can be believed.

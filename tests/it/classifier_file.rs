@@ -148,7 +148,7 @@ fn what_training_changed_is_saved_and_what_is_held_stays_held() {
 }
 
 #[test]
-fn standardisation_and_halves_are_saved_exactly() {
+fn standardization_and_halves_are_saved_exactly() {
     let _turn = lock_generator();
     let config = frozen();
     let values: Vec<f32> = (1..=32_u8).map(|i| f32::from(i) / 7.0).collect();
@@ -165,7 +165,7 @@ fn standardisation_and_halves_are_saved_exactly() {
     };
     assert_eq!(fingerprint(&again), fingerprint(&model));
     let branch = again.vision.expect("it sees");
-    let found = branch.standardize.expect("it standardises").deviation;
+    let found = branch.standardize.expect("it standardizes").std;
     assert_eq!(found.val().into_data(), TensorData::from(values.as_slice()));
 }
 

@@ -121,7 +121,7 @@ fn metadata_that_lie_are_refused_within_a_little_memory() {
         ("/language/transformer/n_layers", json!(1000)),
         ("/head/hidden", json!(vec![1; 5000])),
         ("/head/hidden", json!([1 << 20])),
-        ("/mode", json!("sideways")),
+        ("/modalities", json!("sideways")),
     ];
     for (place, lie) in lies {
         let saved = Saved::random(&tiny_model(Modalities::DUAL));

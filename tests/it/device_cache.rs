@@ -149,7 +149,7 @@ fn with_caches<'a>(sources: &[BatchSource<'a>], caches: &'a [DeviceCache]) -> Ve
     kept.map(|source| source.expect("its cache")).collect()
 }
 
-/// Training, validation and two views, in colours that vary from step to step.
+/// Training, validation and two views, in colors that vary from step to step.
 #[test]
 fn training_has_the_history_of_pictures_that_travel_and_reads_none() {
     let _turn = lock_generator();

@@ -222,8 +222,8 @@ fn what_does_not_belong_together_is_refused() {
     assert!(refused(&other, data(pictures), &steps).contains("is of class 2"));
     let data = data(cached);
     let jitter = training().with_color_jitter(Some(ColorJitter::default()));
-    assert!(refused(&config, data, &jitter).contains("colours are to vary"));
-    // Other pictures, or the same in other colours.
+    assert!(refused(&config, data, &jitter).contains("colors are to vary"));
+    // Other pictures, or the same in other colors.
     let style = PlotStyle {
         margin: 0.1,
         ..tiny_style()
@@ -235,7 +235,7 @@ fn what_does_not_belong_together_is_refused() {
         .clone()
         .with_colors(Default::default(), Default::default());
     let error = BatchSource::new(&images_of_set, &recolored).with_features(&features);
-    assert!(error.unwrap_err().to_string().contains("other colours"));
+    assert!(error.unwrap_err().to_string().contains("other colors"));
 }
 
 #[test]

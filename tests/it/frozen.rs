@@ -192,7 +192,7 @@ fn features_of_a_picture_do_not_depend_on_its_batch_in_any_bit() {
     }
 }
 
-/// Largest difference of features from those in single precision, in deviations of the features:
+/// Largest difference of features from those in single precision, in standard deviations of the features:
 /// three times what `cargo bench --bench precision` measured for the small encoder. An operation that
 /// loses more than its rounding, or another encoder, is far above.
 const HALF_PRECISION: [(FloatDType, f32); 2] = [(FloatDType::F16, 0.1), (FloatDType::BF16, 0.7)];
@@ -218,12 +218,12 @@ fn features_in_half_precision_stay_near_those_in_single_precision() {
     let (width, n) = (16, exact.len() as f32);
     let mean_of = |i: usize| exact.iter().skip(i).step_by(width).sum::<f32>() * width as f32 / n;
     let mean: Vec<f32> = (0..width).map(mean_of).collect();
-    let centred = exact.iter().zip(mean.iter().cycle()).map(|(x, m)| x - m);
-    let deviation = (centred.map(|x| x * x).sum::<f32>() / n).sqrt();
+    let centered = exact.iter().zip(mean.iter().cycle()).map(|(x, m)| x - m);
+    let std = (centered.map(|x| x * x).sum::<f32>() / n).sqrt();
     for (dtype, tolerance) in HALF_PRECISION {
         let found = features(dtype);
         let apart = exact.iter().zip(&found).map(|(a, b)| (a - b).abs());
-        let largest = apart.fold(0.0, f32::max) / deviation;
+        let largest = apart.fold(0.0, f32::max) / std;
         assert!(largest > 0.0, "{dtype:?} computes in single precision");
         assert!(largest < tolerance, "{dtype:?}: {largest} deviations");
     }

@@ -77,7 +77,7 @@ const HOST: &[&str] = &[
     "curves",
     "page",
 ];
-/// Rooms of the tensors: no thread, rasteriser or file may enter.
+/// Rooms of the tensors: no thread, rasterizer or file may enter.
 const TENSOR: &[&str] = &["model"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

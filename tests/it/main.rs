@@ -21,6 +21,7 @@ mod feature_training;
 mod fold;
 mod frozen;
 mod golden_raster;
+mod ink_parity;
 mod layering;
 #[cfg(feature = "builtin")]
 mod line_plots;

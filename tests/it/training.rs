@@ -243,7 +243,7 @@ fn a_loss_that_is_no_number_stops_with_its_place() {
 }
 
 #[test]
-fn padding_of_longer_neighbours_does_not_change_a_prediction() {
+fn padding_of_longer_neighbors_does_not_change_a_prediction() {
     let _turn = lock_generator();
     for config in [tiny_model, tiny_convolutions] {
         let model = config(Modalities::DUAL).init::<AutodiffCpu>(&Default::default());

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_changes_the_hash_of_the_pixels() {
+    fn every_color_changes_the_hash_of_the_pixels() {
         let hash = FeatureKey::hash_pixels;
 
         assert_eq!(hash(&[0.0, 1.0]), hash(&[0.0, 1.0]));

@@ -118,6 +118,7 @@ fn model(
     if let Some(tap) = encoders.tap {
         config.vision.tap = tap;
     }
+    config.vision.tokens = encoders.tokens;
     let frozen = match pretrained.vision {
         Some(_) => Freeze::All,
         None => Freeze::None,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// sets without gaps meet none in training alone; turn hiding on where values go missing in use.
 ///
 /// Scale and shift show only where level and scale are kept: in the language branch unless each
-/// series is normalised by itself, in pictures on a fixed vertical scale.
+/// series is normalized by itself, in pictures on a fixed vertical scale.
 ///
 /// # Examples
 ///
@@ -24,13 +24,13 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct AugmentConfig {
     /// Standard deviation of the noise that is added to every value, as a multiple of that of its
-    /// variate. The noise is nearly normal, and at most 3.5 times its deviation.
+    /// variate. The noise is nearly normal, and at most 3.5 times its standard deviation.
     pub jitter: f64,
     /// Change of a variate's amplitude: distances from its mean are multiplied by one number from
     /// `1 / (1 + scale)` to `1 + scale`. Its level stays.
     pub scale: f64,
     /// Farthest that the level of a variate moves, up or down, as a multiple of its standard
-    /// deviation.
+    /// standard deviation.
     pub shift: f64,
     /// How unevenly time runs: the speed along the series varies smoothly, from at least
     /// `1 - warp` to at most `1 + warp`, the same for all variates. First and last step stay.

@@ -40,7 +40,7 @@ pub(super) fn warp(table: &mut Table, strength: f64, mut random: Random) {
     table.replace_if_seen(values);
 }
 
-/// Appends the values at a place between steps: on the line between two neighbours, or that of
+/// Appends the values at a place between steps: on the line between two neighbors, or that of
 /// the nearer one, missing or not, if the other is missing.
 #[expect(
     clippy::cast_possible_truncation,
