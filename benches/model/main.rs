@@ -65,6 +65,8 @@ fn bench<B: AutodiffBackend>(cases: &Cases<B>, criterion: &mut Criterion) {
         let (pixels, masks) = (cases.forward_pixels(&config), cases.forward_masks(&config));
         time(criterion, id("forward-pixels"), cases.pictures, pixels);
         time(criterion, id("forward-masks"), cases.pictures, masks);
+        let ink = cases.forward_ink(&config);
+        time(criterion, id("forward-ink"), cases.pictures, ink);
     }
 }
 

@@ -291,7 +291,9 @@ impl<B: Backend> LanguageBranch<B> {
     ) -> Tensor<B, 3> {
         let [batch, _, n_variates] = input.values.dims();
         let tokens = tokenizer.forward(input);
-        let x = self.text_model.forward_class_token(tokens.tokens, tokens.masked);
+        let x = self
+            .text_model
+            .forward_class_token(tokens.tokens, tokens.masked);
         let width = x.dims()[2];
         x.reshape([batch, n_variates, width])
     }

@@ -16,12 +16,15 @@ const RULES: &[(&str, &[&str])] = &[
     ("cache", &["data", "files", "raster"]),
     ("curves", &["data"]),
     ("fused", &[]),
-    ("model", &["fused"]),
+    ("model", &["fused", "modalities"]),
     ("weights", &["files", "hub", "model"]),
     ("hub", &[]),
-    ("batch", &["cache", "data", "model", "raster"]),
+    ("batch", &["cache", "data", "modalities", "model", "raster"]),
     ("backend", &[]),
-    ("encode", &["batch", "cache", "data", "model", "raster"]),
+    (
+        "encode",
+        &["batch", "cache", "data", "modalities", "model", "raster"],
+    ),
     ("train", &["batch", "cache", "data", "model", "raster"]),
     (
         "classifier",
