@@ -10,12 +10,12 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::tap::TokenPooling;
-use crate::model::fused::is_cpu;
 
-/// Lengths are rounded up to a multiple of this: fewer groups, and few tokens to fill up with.
-const ROUND_ON_PROCESSOR: usize = 4;
-/// The same where every group is a launch of kernels.
-const ROUND_ELSEWHERE: usize = 16;
+/// Tokens of a group at least: fewer do not keep a matrix product busy, which reads all weights
+/// for every group.
+const GROUP_TOKENS: usize = 512;
+/// Tokens of a larger group that only fill it up: at most one of so many.
+const MOST_FILLED: usize = 8;
 
 /// Patches of pictures that have any ink.
 pub(super) struct InkPatches {
@@ -23,7 +23,6 @@ pub(super) struct InkPatches {
     pictures: Vec<Vec<usize>>,
     /// Rows and columns of patches.
     grid: usize,
-    round: usize,
 }
 
 /// Pictures of about as many tokens.
@@ -59,14 +58,7 @@ impl InkPatches {
         let pictures = coverage.chunks_exact((side * side).max(1)).map(of_picture);
         let pictures: Vec<Vec<usize>> = pictures.collect();
         debug_assert_eq!(pictures.len(), batch * n_variates, "pictures");
-        Self {
-            pictures,
-            grid,
-            round: match is_cpu::<B>() {
-                true => ROUND_ON_PROCESSOR,
-                false => ROUND_ELSEWHERE,
-            },
-        }
+        Self { pictures, grid }
     }
 
     /// Number of pictures.
@@ -80,24 +72,35 @@ impl InkPatches {
         (self.pictures[picture].len() + usize::from(has_class)).max(1)
     }
 
-    /// All pictures, in groups of one rounded length. The length of a picture, and so its numbers,
-    /// do not depend on the others.
+    /// All pictures, in groups of about one length. Tokens that fill up have no part in any sum: the
+    /// numbers of a picture do not depend on its group.
     pub(super) fn groups(&self, has_class: bool) -> Vec<InkGroup<'_>> {
-        let most = self.grid * self.grid + usize::from(has_class);
-        let length = |picture: &usize| {
-            let exact = self.length(*picture, has_class);
-            exact.next_multiple_of(self.round).min(most)
-        };
         let mut order: Vec<usize> = (0..self.n_pictures()).collect();
-        order.sort_by_key(length);
-        let groups = order.chunk_by(|a, b| length(a) == length(b));
-        let groups = groups.map(|pictures| InkGroup {
-            patches: self,
-            pictures: pictures.to_vec(),
-            length: length(&pictures[0]),
-            has_class,
-        });
-        groups.collect()
+        order.sort_by_key(|&picture| self.length(picture, has_class));
+        let mut groups: Vec<InkGroup<'_>> = Vec::new();
+        // Tokens of the last group that do not fill up.
+        let mut tokens = 0;
+        for picture in order {
+            let length = self.length(picture, has_class);
+            if let Some(group) = groups.last_mut() {
+                let filled_up = (group.pictures.len() + 1) * length;
+                let few = filled_up < GROUP_TOKENS;
+                if few || (filled_up - tokens - length) * MOST_FILLED <= filled_up {
+                    group.pictures.push(picture);
+                    group.length = length;
+                    tokens += length;
+                    continue;
+                }
+            }
+            groups.push(InkGroup {
+                patches: self,
+                pictures: vec![picture],
+                length,
+                has_class,
+            });
+            tokens = length;
+        }
+        groups
     }
 }
 
