@@ -20,6 +20,7 @@ use timesclip::data::read::Labels;
 use timesclip::raster::PlotStyle;
 
 use crate::read::{ReadFlags, read};
+use crate::shard;
 
 /// Prints a line of results; a reader that has gone away is an error of its own.
 macro_rules! line {
@@ -42,8 +43,8 @@ pub(crate) enum CacheCommand {
         #[arg(long)]
         budget: Option<u64>,
         /// Draw only the I-th of N equal parts, I from 1 to N, into a file of its own: one task of an
-        /// array job
-        #[arg(long, value_name = "I/N")]
+        /// array job. `auto` takes both from Slurm, `auto/N` takes I from Slurm or Kubernetes
+        #[arg(long, value_name = "I/N", value_parser = shard::parse)]
         shard: Option<Shard>,
     },
     /// Join the shards in a folder into the stores that they are parts of, and remove them

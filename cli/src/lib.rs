@@ -5,6 +5,7 @@
 mod cache;
 mod draw;
 mod early;
+mod embed;
 mod evaluate;
 mod exit;
 mod explain;
@@ -16,6 +17,8 @@ mod predict;
 mod progress;
 mod read;
 mod report;
+mod rows;
+mod shard;
 pub mod train;
 
 use std::process::ExitCode;
@@ -47,6 +50,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     /// Predict the classes of series
     Predict(predict::PredictArgs),
+    /// Write the embeddings of series
+    Embed(embed::EmbedArgs),
     /// Score a model on labeled series
     Evaluate(evaluate::EvaluateArgs),
     /// Write a page about a model and a test set, for people
@@ -78,6 +83,7 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Embed(args) => embed::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -19,6 +19,7 @@ use crate::flags::FitFlags;
 use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
 use crate::read::{ReadFlags, read, tell};
+use crate::shard;
 
 /// The training set, and how it is fitted to.
 #[derive(Debug, Args)]
@@ -59,8 +60,9 @@ pub struct TrainFlags {
     #[arg(long)]
     prepare_only: bool,
     /// With --prepare-only: only the I-th of N equal parts of every set, I from 1 to N, as one task
-    /// of an array job; the run, or `timesclip cache merge`, joins them
-    #[arg(long, value_name = "I/N", requires = "prepare_only")]
+    /// of an array job; the run, or `timesclip cache merge`, joins them. `auto` takes both from Slurm,
+    /// `auto/N` takes I from Slurm or Kubernetes
+    #[arg(long, value_name = "I/N", requires = "prepare_only", value_parser = shard::parse)]
     shard: Option<Shard>,
     #[command(flatten)]
     read: ReadFlags,

@@ -515,3 +515,108 @@ fn damaged_stores_are_counted_whatever_is_damaged() {
         );
     }
 }
+
+#[test]
+fn shards_together_are_what_one_process_writes_and_are_not_made_twice() {
+    let bench = Bench::trained();
+    let whole = bench.run(&["predict", "run", "test.csv"]);
+    assert!(whole.status.success(), "{whole:?}");
+    let whole = stdout(&whole);
+    let header = whole.lines().next().expect("a header").to_owned();
+
+    let mut joined = header.clone() + "\n";
+    for shard in ["1/3", "2/3", "3/3"] {
+        let args = [
+            "predict", "run", "test.csv", "--out", "out.csv", "--shard", shard,
+        ];
+        let output = bench.run(&args);
+        assert!(output.status.success(), "{output:?}");
+        let file = format!("out-0000{}-of-00003.csv", &shard[..1]);
+        let text = fs::read_to_string(bench.path(&file)).expect("the file of a shard");
+        let rows = text.strip_prefix(&header).expect("the same header");
+        joined.push_str(rows.trim_start());
+
+        let again = bench.run(&args);
+        assert!(again.status.success(), "{again:?}");
+        assert!(stderr(&again).contains("finished before"), "{again:?}");
+    }
+    assert_eq!(joined, whole);
+
+    // Newer data make the old answers worthless.
+    bench.write("test.csv", &table(6));
+    let output = bench.run(&[
+        "predict", "run", "test.csv", "--out", "out.csv", "--shard", "1/3",
+    ]);
+    assert!(!stderr(&output).contains("finished before"), "{output:?}");
+    let text = fs::read_to_string(bench.path("out-00001-of-00003.csv")).expect("the file");
+    assert_eq!(
+        text.lines().count(),
+        3,
+        "a header and two of six rows: {text}"
+    );
+}
+
+#[test]
+fn a_shard_is_the_one_that_slurm_or_kubernetes_says() {
+    let bench = Bench::trained();
+    let args = [
+        "predict", "run", "test.csv", "--out", "out.csv", "--shard", "auto",
+    ];
+    let output = bench
+        .command(&args)
+        .env("SLURM_ARRAY_TASK_ID", "2")
+        .env("SLURM_ARRAY_TASK_COUNT", "4")
+        .output()
+        .expect("the command starts");
+    assert!(output.status.success(), "{output:?}");
+    assert!(bench.path("out-00002-of-00004.csv").is_file());
+
+    let args = [&args[..6], &["auto/5"]].concat();
+    let mut command = bench.command(&args);
+    let output = command.env("JOB_COMPLETION_INDEX", "4").output();
+    let output = output.expect("the command starts");
+    assert!(output.status.success(), "{output:?}");
+    assert!(bench.path("out-00005-of-00005.csv").is_file());
+
+    let output = bench.run(&args);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("neither is set"), "{output:?}");
+}
+
+#[test]
+fn embed_writes_a_vector_for_each_row_and_says_if_there_is_none() {
+    let bench = Bench::new();
+    let args = ["train", "train.csv", "--effort", "fast", "--out", "run"];
+    let output = bench.run(&args);
+    assert!(output.status.success(), "{output:?}");
+    let output = bench.run(&["embed", "run", "test.csv"]);
+    assert!(output.status.success(), "{output:?}");
+    let rows = stdout(&output);
+    let mut lines = rows.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().expect("a header");
+    assert_eq!(header[..2], ["id", "embedding_0"]);
+    let first = lines.next().expect("a row");
+    assert_eq!((first[0], first.len()), ("s0", header.len()));
+    let numbers = first[1..].iter().map(|cell| cell.parse::<f32>());
+    let length: f32 = numbers.map(|n| n.expect("a number").powi(2)).sum();
+    assert!(
+        (length - 1.0).abs() < 1e-3,
+        "a vector of length one: {length}"
+    );
+    assert_eq!(lines.count(), 7);
+
+    let objects = bench.run(&["embed", "run", "test.csv", "--output-format", "jsonl"]);
+    let objects = stdout(&objects);
+    let object: Value =
+        serde_json::from_str(objects.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(object["id"], "s0");
+    assert_eq!(
+        object["embedding"].as_array().map(Vec::len),
+        Some(header.len() - 1)
+    );
+
+    let bench = Bench::trained();
+    let output = bench.run(&["embed", "run", "test.csv"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("embeds nothing"), "{output:?}");
+}
