@@ -55,6 +55,7 @@ impl FitFlags {
             folds: model.folds,
             valid_fraction: model.valid_fraction,
             class_weights: model.class_weights,
+            prefixes: model.prefixes,
             seed: model.seed,
             normalization: model.normalization,
             pictures: PictureOptions {
@@ -96,6 +97,10 @@ struct ModelFlags {
     /// none, or balanced: every class weighs the same, however many samples it has
     #[arg(long, value_name = "HOW", default_value = "none")]
     class_weights: ClassWeights,
+    /// Also train on beginnings of the series, so that a model that is to recognize series early is
+    /// not surprised by them
+    #[arg(long)]
+    prefixes: bool,
     /// Seed of folds, kernels, initial weights, order, augmentation and dropout
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -149,6 +154,10 @@ struct TrainingFlags {
     /// Epochs without a higher validation accuracy before a fold ends [default: never]
     #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<usize>,
+    /// Start the networks from those of a model file or a run directory, with its normalization and
+    /// its way of drawing
+    #[arg(long, value_name = "MODEL")]
+    init_from: Option<PathBuf>,
 }
 
 impl TrainingFlags {
@@ -163,6 +172,7 @@ impl TrainingFlags {
             weight_decay: self.weight_decay,
             average_decay: self.average_decay,
             early_stopping: self.early_stopping,
+            init_from: self.init_from.clone(),
         }
     }
 }
@@ -383,6 +393,7 @@ impl AugmentationFlags {
                 crop: self.view_crop,
                 variate_drop: self.view_drop,
                 missing_block: self.view_gap,
+                ..AugmentConfig::OFF
             },
             color_jitter: (strength != 0.0).then_some(ColorJitter {
                 brightness: strength,

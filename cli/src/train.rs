@@ -1,20 +1,26 @@
 //! `timesclip train`: fits a model to a set, tests it, and leaves a run directory.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde::Deserialize;
 use timesclip::cache::store::Shard;
-use timesclip::classifier::prepare;
+use timesclip::classifier::{FoldReport, prepare};
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
+use timesclip::options::{Extension, TrainingLeft, TrainingOptions};
 use timesclip::report::{FitSummary, PageSources, Report};
+#[cfg(feature = "tensorboard")]
+use timesclip::run::tensorboard::TensorBoard;
 use timesclip::run::{RunConfig, RunDirectory};
 use timesclip::{ExplainOptions, FitOptions, FitReport, TimesClip};
 
+use crate::closing::class_table;
 use crate::flags::FitFlags;
 use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
@@ -52,7 +58,8 @@ pub struct TrainFlags {
     /// Directory of the run [default: the first free runs/NAME-TYPE-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Resume the interrupted run in --out; the other flags must be those it was started with
+    /// Resume the interrupted run in --out; the other flags must be those it was started with. With
+    /// more --epochs or --steps, train the networks of a complete run on
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Draw or encode the pictures of all sets into the files of --cache disk, and stop: the run
@@ -64,6 +71,10 @@ pub struct TrainFlags {
     /// `auto/N` takes I from Slurm or Kubernetes
     #[arg(long, value_name = "I/N", requires = "prepare_only", value_parser = shard::parse)]
     shard: Option<Shard>,
+    /// Also write the learning curves for TensorBoard, into the folder `tensorboard` of the run
+    #[cfg(feature = "tensorboard")]
+    #[arg(long)]
+    tensorboard: bool,
     #[command(flatten)]
     read: ReadFlags,
     #[command(flatten)]
@@ -76,6 +87,37 @@ impl TrainFlags {
     /// The options that the flags describe.
     pub fn options(&self) -> FitOptions {
         self.fit.options()
+    }
+
+    /// Fits, and writes for TensorBoard if that is wanted.
+    #[cfg_attr(
+        not(feature = "tensorboard"),
+        expect(
+            clippy::unused_self,
+            reason = "the flag is there with the feature alone"
+        )
+    )]
+    fn fit(
+        &self,
+        train: &SeriesDataset,
+        options: &FitOptions,
+        (run, progress): (&RunDirectory, &mut Progress),
+    ) -> Result<(TimesClip, FitReport)> {
+        #[cfg(feature = "tensorboard")]
+        if self.tensorboard {
+            let folder = run.path().join("tensorboard");
+            let mut board = TensorBoard::new(folder, progress);
+            let fitted = TimesClip::fit_observed(train, options, &mut board)?;
+            if let Err(error) = board.finish() {
+                progress.say(&format!(
+                    "warning: {error}; the learning curves are incomplete"
+                ));
+            }
+            return Ok(fitted);
+        }
+        #[cfg(not(feature = "tensorboard"))]
+        let _ = run;
+        Ok(TimesClip::fit_observed(train, options, progress)?)
     }
 }
 
@@ -154,17 +196,35 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         progress.say(&format!("warning: {error}"));
     }
     let config = RunConfig::new(&train, &options, device.kind);
-    let directory = directory(flags, &config)?;
+    let Opened { directory, earlier } = open(flags, &config)?;
     progress.inform(&format!(
         "{}: {} training, {} test samples; on {device}",
         train.name(),
         train.len(),
         test.as_ref().map_or(0, SeriesDataset::len),
     ));
-    options.compute.checkpoints = Some(directory.checkpoints());
-    let (model, fit) = TimesClip::fit_observed(&train, &options, &mut progress)?;
+    match &earlier {
+        None => options.compute.checkpoints = Some(directory.checkpoints()),
+        Some(earlier) => {
+            options.compute.extends = Some(Extension {
+                model: directory.model(),
+                left: earlier.left,
+            });
+        }
+    }
+    let (model, mut fit) = flags.fit(&train, &options, (&directory, &mut progress))?;
     let model = model.with_schema(schema);
     progress.finish();
+    if let Some(earlier) = earlier {
+        if model.provenance().cancelled {
+            bail!(
+                "interrupted; {} is as it was before",
+                directory.path().display()
+            );
+        }
+        earlier.precede(&mut fit);
+        directory.write_json("config.json", &config)?;
+    }
     model.save(directory.model())?;
     if model.provenance().cancelled {
         bail!(
@@ -186,7 +246,7 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         test: test.as_ref(),
         model: &model,
     };
-    run.conclude(fit, started)?;
+    run.conclude(fit, started, &mut progress)?;
     let seconds = started.elapsed().as_secs_f64();
     progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
     Ok(())
@@ -203,13 +263,19 @@ struct FittedRun<'a> {
 
 impl FittedRun<'_> {
     /// Tests the model, once, and writes the reports.
-    fn conclude(&self, fit: FitReport, started: Instant) -> Result<()> {
+    fn conclude(&self, fit: FitReport, started: Instant, progress: &mut Progress) -> Result<()> {
         let Self {
             directory, model, ..
         } = self;
         let fitted = started.elapsed().as_secs_f64();
         let evaluation = self.test.map(|test| model.evaluate(test)).transpose()?;
+        let folds = fit
+            .network
+            .as_ref()
+            .map_or(&[][..], |network| &network.folds);
+        progress.draw_curves(folds);
         if let Some(test) = &evaluation {
+            progress.inform(&class_table(test));
             println!("{}", crate::evaluate::summary(test));
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -223,6 +289,7 @@ impl FittedRun<'_> {
             fit: Some(&FitSummary::from(&report)),
             config: Some(self.config),
             early: &[],
+            early_facts: &[],
             explain: Some(ExplainOptions::default()),
         };
         let stages = [
@@ -234,14 +301,89 @@ impl FittedRun<'_> {
     }
 }
 
-/// The directory of a new run, or of the one that is resumed.
-fn directory(flags: &TrainFlags, config: &RunConfig) -> Result<RunDirectory> {
+/// The directory of a run, and how far its networks were trained if they are to be trained on.
+struct Opened {
+    directory: RunDirectory,
+    earlier: Option<Earlier>,
+}
+
+/// What was done of a complete run that is extended.
+struct Earlier {
+    folds: Vec<FoldReport>,
+    left: TrainingLeft,
+}
+
+/// `report.json`, as far as an extension needs it.
+#[derive(Deserialize)]
+struct KeptReport {
+    folds: Vec<FoldReport>,
+}
+
+/// The directory of a new run, or of the one that is resumed or extended.
+fn open(flags: &TrainFlags, config: &RunConfig) -> Result<Opened> {
     let path = flags.out.clone().unwrap_or_else(|| free_directory(config));
-    let directory = match flags.resume {
-        true => RunDirectory::resume(path, config),
-        false => RunDirectory::create(path, config),
+    let alone = |directory| Opened {
+        directory,
+        earlier: None,
     };
-    directory.context("the run cannot be kept")
+    if !flags.resume {
+        let directory = RunDirectory::create(path, config);
+        return directory.map(alone).context("the run cannot be kept");
+    }
+    let (run, kept) = RunDirectory::open(&path).context("there is no run to resume")?;
+    let [before, now] = [&kept.options.training, &config.options.training];
+    let longer = (before.steps, before.epochs) != (now.steps, now.epochs);
+    if !(longer && run.is_complete()) {
+        let directory = RunDirectory::resume(path, config);
+        return directory.map(alone).context("the run cannot be kept");
+    }
+    let directory = RunDirectory::extend(path, config).context("the run cannot be extended")?;
+    let earlier = Earlier::of(&directory, (before, now))?;
+    Ok(Opened {
+        directory,
+        earlier: Some(earlier),
+    })
+}
+
+impl Earlier {
+    fn of(run: &RunDirectory, (before, now): (&TrainingOptions, &TrainingOptions)) -> Result<Self> {
+        let path = run.path().join("report.json");
+        let text = fs::read_to_string(&path);
+        let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
+        let report = serde_json::from_str(&text);
+        let KeptReport { folds } =
+            report.with_context(|| format!("`{}` is damaged", path.display()))?;
+        let epochs = folds.iter().map(|fold| fold.history.len()).max();
+        let Some(epochs) = epochs else {
+            bail!("the run has no networks that could be trained on");
+        };
+        let left = match (now.epochs, now.steps, before.steps) {
+            (Some(wanted), ..) if wanted > epochs => TrainingLeft::Epochs(wanted - epochs),
+            (Some(wanted), ..) => {
+                bail!("the run was trained for {epochs} epochs, which is not less than {wanted}")
+            }
+            (None, Some(wanted), Some(done)) if wanted > done => TrainingLeft::Steps(wanted - done),
+            (None, Some(wanted), Some(done)) => {
+                bail!("the run was trained for {done} steps, which is not less than {wanted}")
+            }
+            _ => bail!(
+                "the run was not started with --steps: it was trained for {epochs} epochs, and is \
+                 extended by more --epochs"
+            ),
+        };
+        Ok(Self { folds, left })
+    }
+
+    /// Puts what was done before in front of what was done now.
+    fn precede(self, fit: &mut FitReport) {
+        let folds = fit
+            .network
+            .iter_mut()
+            .flat_map(|network| &mut network.folds);
+        for (fold, earlier) in folds.zip(self.folds) {
+            *fold = fold.clone().after(earlier);
+        }
+    }
 }
 
 /// The first of `runs/NAME-TYPE-1`, `-2`, … that is not there.

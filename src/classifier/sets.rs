@@ -157,7 +157,7 @@ impl<B: Backend> Builder<'_, B> {
         dataset: &SeriesDataset,
         n_views: usize,
     ) -> Result<impl Iterator<Item = SeriesDataset>, FitError> {
-        let augmenter = Augmenter::new(self.options.augmentation.transforms, self.options.seed)?;
+        let augmenter = Augmenter::new(self.options.transforms(), self.options.seed)?;
         Ok((0..=n_views).map(move |view| augmenter.view_of(dataset, view)))
     }
 

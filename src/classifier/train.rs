@@ -8,9 +8,10 @@ use burn::tensor::backend::AutodiffBackend;
 use super::FitError;
 use super::network::{Ensemble, Network};
 use super::observer::{FitEvent, Phase, Watch};
-use super::options::{AugmentWhen, FitOptions, Preset};
+use super::options::{AugmentWhen, FitOptions, Preset, TrainingLeft};
 use super::recipe::{Pretrained, Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
+use super::start::StartingModel;
 use crate::backend::TrainingJob;
 use crate::batch::{self, BatchSource};
 use crate::cache::features::{FeatureDtype, FeatureStats};
@@ -33,6 +34,8 @@ pub(super) struct TrainNetworks<'a, 'w> {
     pub(super) options: &'a FitOptions,
     pub(super) recipe: &'a Recipe,
     pub(super) pretrained: &'a Pretrained,
+    /// What the networks start from, in the place of random and pretrained weights.
+    pub(super) start: Option<&'a StartingModel>,
     pub(super) folds: &'a [Split],
     pub(super) watch: &'a mut Watch<'w>,
 }
@@ -60,7 +63,7 @@ pub struct NetworkReport {
 }
 
 /// How one fold went.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FoldReport {
     /// Number of training samples.
     pub n_train: usize,
@@ -74,6 +77,22 @@ pub struct FoldReport {
     pub epoch_seconds: Vec<f64>,
 }
 
+impl FoldReport {
+    /// The report of a fold that went on from an earlier one: the epochs of both, one after the
+    /// other.
+    #[must_use]
+    pub fn after(mut self, earlier: Self) -> Self {
+        let n = earlier.history.len();
+        for record in &mut self.history {
+            record.epoch += n;
+        }
+        self.best_epoch = self.best_epoch.map(|epoch| epoch + n);
+        self.history.splice(..0, earlier.history);
+        self.epoch_seconds.splice(..0, earlier.epoch_seconds);
+        self
+    }
+}
+
 impl TrainingJob for TrainNetworks<'_, '_> {
     type Output = Result<TrainedNetworks, FitError>;
 
@@ -83,12 +102,14 @@ impl TrainingJob for TrainNetworks<'_, '_> {
             options,
             recipe,
             pretrained,
+            start: from,
             folds,
             watch,
         } = self;
         check_caches::<B>(options, recipe, set.len(), devices)?;
         let batcher = recipe.batcher();
-        let model = start::<B>(options, recipe, pretrained, (options.seed, &devices[0]))?;
+        let first = (options.seed, &devices[0]);
+        let model = begin::<B>((from, 0), options, recipe, pretrained, first)?;
         let parameters = model.parameter_count();
         let plain = model.valid();
         let builder = Builder {
@@ -105,6 +126,7 @@ impl TrainingJob for TrainNetworks<'_, '_> {
             options,
             recipe,
             pretrained,
+            start: from,
             augmentation: augmentation(options, recipe, sets.feature_stats().is_some())?,
             sources: sets.sources(&batcher)?,
             devices,
@@ -143,6 +165,7 @@ struct FoldRun<'a, B: AutodiffBackend> {
     options: &'a FitOptions,
     recipe: &'a Recipe,
     pretrained: &'a Pretrained,
+    start: Option<&'a StartingModel>,
     sources: Vec<BatchSource<'a>>,
     augmentation: Option<batch::Augmentation>,
     devices: &'a [B::Device],
@@ -195,7 +218,8 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
         progress: &mut FoldProgress<'_, '_>,
     ) -> Result<Trained<B>, FitError> {
         let device = &self.devices[0];
-        let model = start::<B>(
+        let model = begin::<B>(
+            (self.start, number),
             self.options,
             self.recipe,
             self.pretrained,
@@ -248,6 +272,22 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
     }
 }
 
+/// The classifier of a fold at its start: that of a model to start from, or a new one.
+fn begin<B: AutodiffBackend>(
+    (from, fold): (Option<&StartingModel>, usize),
+    options: &FitOptions,
+    recipe: &Recipe,
+    pretrained: &Pretrained,
+    (seed, device): (u64, &B::Device),
+) -> Result<TimesClipClassifier<B>, FitError> {
+    let Some(from) = from else {
+        return start::<B>(options, recipe, pretrained, (seed, device));
+    };
+    B::seed(device, seed);
+    let member = from.member::<B>(fold, &recipe.model, device)?;
+    with_precision(member, options, device)
+}
+
 /// A classifier at its start: weights drawn from the seed, pretrained ones read.
 pub(super) fn start<B: AutodiffBackend>(
     options: &FitOptions,
@@ -276,6 +316,15 @@ pub(super) fn start<B: AutodiffBackend>(
         let encoder = checkpoint.load_text(&config.language, device);
         model = model.with_text_encoder(encoder.map_err(weights("the text weights"))?);
     }
+    with_precision(model, options, device)
+}
+
+/// The classifier, whose frozen encoders compute in the precision of the options.
+fn with_precision<B: AutodiffBackend>(
+    model: TimesClipClassifier<B>,
+    options: &FitOptions,
+    device: &B::Device,
+) -> Result<TimesClipClassifier<B>, FitError> {
     let precision = options.encoders.frozen_precision;
     if precision == FeatureDtype::F32 {
         return Ok(model);
@@ -303,6 +352,16 @@ fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingC
     if let Some(epochs) = training.epochs {
         (config.epochs, config.steps) = (epochs, None);
     }
+    match options
+        .compute
+        .extends
+        .as_ref()
+        .map(|extension| extension.left)
+    {
+        Some(TrainingLeft::Epochs(epochs)) => (config.epochs, config.steps) = (epochs, None),
+        Some(TrainingLeft::Steps(steps)) => config.steps = Some(steps),
+        None => {}
+    }
     if let Some(decay) = training.average_decay {
         config.average_decay = (decay > 0.0).then_some(decay);
     }
@@ -325,10 +384,23 @@ fn augmentation(
 ) -> Result<Option<batch::Augmentation>, FitError> {
     let device = options.compute.device_cache.is_some();
     let preset = matches!(options.network.preset, Preset::Small | Preset::VitS14);
-    if options.augmentation.when != AugmentWhen::EveryStep || cached || device || !preset {
+    let possible = !cached && !device && preset;
+    let wanted = match options.augmentation.when {
+        AugmentWhen::EveryStep => true,
+        AugmentWhen::Never => options.prefixes,
+        AugmentWhen::Views(_) => false,
+    };
+    if options.prefixes && wanted && !possible {
+        let problem = "with embeddings or pictures that are made beforehand, and with the CLIP presets, \
+                       beginnings of series are trained on as cached views: set a number of views";
+        return Err(FitError::Options {
+            problem: problem.to_owned(),
+        });
+    }
+    if !wanted || !possible {
         return Ok(None);
     }
-    let augmenter = Augmenter::new(options.augmentation.transforms, options.seed)?;
+    let augmenter = Augmenter::new(options.transforms(), options.seed)?;
     let augmentation = batch::Augmentation::new(augmenter);
     Ok(Some(match recipe.model.modalities.has_vision() {
         true => augmentation

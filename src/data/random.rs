@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     MiniRocketExamples,
     HydraWeights,
     HydraVariates,
+    Prefix,
 }
 
 /// A generator for one purpose.

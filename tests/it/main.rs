@@ -6,6 +6,7 @@ mod child;
 mod classifier_file;
 mod classifier_misfits;
 mod classifier_parity;
+mod continuing;
 mod convolutions_parity;
 mod devices;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
@@ -14,8 +15,11 @@ mod device_cache;
 mod disk_faults;
 #[cfg(test)]
 mod disk_processes;
+#[cfg(feature = "report")]
+mod documents;
 mod downstream;
 mod explanations;
+mod faults;
 mod feature_store;
 mod feature_training;
 mod fold;
