@@ -9,7 +9,7 @@ use crate::data::{LabeledSeries, Series, SeriesDataset};
 /// Answers with the class of the training series that is nearest under dynamic time warping: see
 /// [`warped_distance`](super::warped_distance).
 ///
-/// Every variate is shifted and scaled by its mean and standard deviation over the training samples,
+/// Every variate is shifted and scaled by its mean and standard std over the training samples,
 /// so that no unit decides; a variate that does not vary counts nothing. Missing values are filled
 /// by straight lines between their neighbors, and at the ends with the nearest value; a variate that
 /// a series lacks altogether is at the training mean. Times of steps are not looked at.
@@ -108,7 +108,7 @@ impl NearestNeighbor {
     }
 }
 
-/// Mean of every variate over the training samples, and one over its standard deviation.
+/// Mean of every variate over the training samples, and one over its standard std.
 fn scale(training: &SeriesDataset) -> Vec<[f64; 2]> {
     let moments = |variate: usize| {
         let values = || {
@@ -118,10 +118,10 @@ fn scale(training: &SeriesDataset) -> Vec<[f64; 2]> {
         };
         let n = values().count().max(1) as f64;
         let mean = values().sum::<f64>() / n;
-        let deviation = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let std = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
         // Single precision has seven digits: less is rounding.
-        match deviation > 1e-7 * mean.abs() {
-            true => [mean, 1.0 / deviation],
+        match std > 1e-7 * mean.abs() {
+            true => [mean, 1.0 / std],
             false => [mean, 0.0],
         }
     };
