@@ -11,6 +11,7 @@ mod embed;
 mod evaluate;
 mod exit;
 mod explain;
+mod extend;
 pub mod flags;
 mod inspect;
 mod memory;

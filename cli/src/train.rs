@@ -1,19 +1,16 @@
 //! `timesclip train`: fits a model to a set, tests it, and leaves a run directory.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde::Deserialize;
 use timesclip::cache::store::Shard;
-use timesclip::classifier::{FoldReport, prepare};
+use timesclip::classifier::prepare;
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
-use timesclip::options::{Extension, TrainingLeft, TrainingOptions};
 use timesclip::report::{FitSummary, PageSources, Report};
 #[cfg(feature = "tensorboard")]
 use timesclip::run::tensorboard::TensorBoard;
@@ -21,6 +18,7 @@ use timesclip::run::{RunConfig, RunDirectory};
 use timesclip::{ExplainOptions, FitOptions, FitReport, TimesClip};
 
 use crate::closing::class_table;
+use crate::extend::{Earlier, Opened};
 use crate::flags::FitFlags;
 use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
@@ -205,39 +203,15 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     ));
     match &earlier {
         None => options.compute.checkpoints = Some(directory.checkpoints()),
-        Some(earlier) => {
-            options.compute.extends = Some(Extension {
-                model: directory.model(),
-                left: earlier.left,
-            });
-        }
+        Some(earlier) => options.compute.extends = Some(earlier.extension(&directory)),
     }
     let (model, mut fit) = flags.fit(&train, &options, (&directory, &mut progress))?;
     let model = model.with_schema(schema);
     progress.finish();
+    keep(&directory, &model, earlier.is_some())?;
     if let Some(earlier) = earlier {
-        if model.provenance().cancelled {
-            bail!(
-                "interrupted; {} is as it was before",
-                directory.path().display()
-            );
-        }
         earlier.precede(&mut fit);
         directory.write_json("config.json", &config)?;
-    }
-    model.save(directory.model())?;
-    if model.provenance().cancelled {
-        bail!(
-            "interrupted; {} holds what was fitted until then; to resume:\n{}",
-            directory.model().display(),
-            resume_command(std::env::args_os(), directory.path())
-        );
-    }
-    for score in &model.provenance().scores {
-        progress.inform(&format!(
-            "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
-            score.predictor, score.weight, score.accuracy, score.log_loss
-        ));
     }
     let run = FittedRun {
         directory: &directory,
@@ -249,6 +223,26 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
     run.conclude(fit, started, &mut progress)?;
     let seconds = started.elapsed().as_secs_f64();
     progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
+    Ok(())
+}
+
+/// Saves the model; of an interrupted fit only what can be resumed from it.
+fn keep(directory: &RunDirectory, model: &TimesClip, extends: bool) -> Result<()> {
+    let cancelled = model.provenance().cancelled;
+    if cancelled && extends {
+        bail!(
+            "interrupted; {} is as it was before",
+            directory.path().display()
+        );
+    }
+    model.save(directory.model())?;
+    if cancelled {
+        bail!(
+            "interrupted; {} holds what was fitted until then; to resume:\n{}",
+            directory.model().display(),
+            resume_command(std::env::args_os(), directory.path())
+        );
+    }
     Ok(())
 }
 
@@ -268,6 +262,12 @@ impl FittedRun<'_> {
             directory, model, ..
         } = self;
         let fitted = started.elapsed().as_secs_f64();
+        for score in &model.provenance().scores {
+            progress.inform(&format!(
+                "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
+                score.predictor, score.weight, score.accuracy, score.log_loss
+            ));
+        }
         let evaluation = self.test.map(|test| model.evaluate(test)).transpose()?;
         let folds = fit
             .network
@@ -301,24 +301,6 @@ impl FittedRun<'_> {
     }
 }
 
-/// The directory of a run, and how far its networks were trained if they are to be trained on.
-struct Opened {
-    directory: RunDirectory,
-    earlier: Option<Earlier>,
-}
-
-/// What was done of a complete run that is extended.
-struct Earlier {
-    folds: Vec<FoldReport>,
-    left: TrainingLeft,
-}
-
-/// `report.json`, as far as an extension needs it.
-#[derive(Deserialize)]
-struct KeptReport {
-    folds: Vec<FoldReport>,
-}
-
 /// The directory of a new run, or of the one that is resumed or extended.
 fn open(flags: &TrainFlags, config: &RunConfig) -> Result<Opened> {
     let path = flags.out.clone().unwrap_or_else(|| free_directory(config));
@@ -343,47 +325,6 @@ fn open(flags: &TrainFlags, config: &RunConfig) -> Result<Opened> {
         directory,
         earlier: Some(earlier),
     })
-}
-
-impl Earlier {
-    fn of(run: &RunDirectory, (before, now): (&TrainingOptions, &TrainingOptions)) -> Result<Self> {
-        let path = run.path().join("report.json");
-        let text = fs::read_to_string(&path);
-        let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
-        let report = serde_json::from_str(&text);
-        let KeptReport { folds } =
-            report.with_context(|| format!("`{}` is damaged", path.display()))?;
-        let epochs = folds.iter().map(|fold| fold.history.len()).max();
-        let Some(epochs) = epochs else {
-            bail!("the run has no networks that could be trained on");
-        };
-        let left = match (now.epochs, now.steps, before.steps) {
-            (Some(wanted), ..) if wanted > epochs => TrainingLeft::Epochs(wanted - epochs),
-            (Some(wanted), ..) => {
-                bail!("the run was trained for {epochs} epochs, which is not less than {wanted}")
-            }
-            (None, Some(wanted), Some(done)) if wanted > done => TrainingLeft::Steps(wanted - done),
-            (None, Some(wanted), Some(done)) => {
-                bail!("the run was trained for {done} steps, which is not less than {wanted}")
-            }
-            _ => bail!(
-                "the run was not started with --steps: it was trained for {epochs} epochs, and is \
-                 extended by more --epochs"
-            ),
-        };
-        Ok(Self { folds, left })
-    }
-
-    /// Puts what was done before in front of what was done now.
-    fn precede(self, fit: &mut FitReport) {
-        let folds = fit
-            .network
-            .iter_mut()
-            .flat_map(|network| &mut network.folds);
-        for (fold, earlier) in folds.zip(self.folds) {
-            *fold = fold.clone().after(earlier);
-        }
-    }
 }
 
 /// The first of `runs/NAME-TYPE-1`, `-2`, … that is not there.

@@ -1,5 +1,7 @@
 //! Training the networks of a model: one a fold, each judged on the samples it did not see.
 
+mod settings;
+
 use std::ops::ControlFlow;
 
 use burn::module::AutodiffModule;
@@ -8,22 +10,22 @@ use burn::tensor::backend::AutodiffBackend;
 use super::FitError;
 use super::network::{Ensemble, Network};
 use super::observer::{FitEvent, Phase, Watch};
-use super::options::{AugmentWhen, FitOptions, Preset, TrainingLeft};
+use super::options::FitOptions;
 use super::recipe::{Pretrained, Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
 use super::start::StartingModel;
 use crate::backend::TrainingJob;
 use crate::batch::{self, BatchSource};
+use crate::cache::CacheStats;
 use crate::cache::features::{FeatureDtype, FeatureStats};
-use crate::cache::{CacheError, CacheStats};
 use crate::data::SeriesDataset;
-use crate::data::augment::Augmenter;
 use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier};
 use crate::train::{
-    Checkpoints, EpochRecord, KeptEpoch, Schedule, StepEvent, Trained, Trainer, TrainingConfig,
-    TrainingData, TrainingObserver, predict,
+    Checkpoints, EpochRecord, StepEvent, Trained, Trainer, TrainingConfig, TrainingData,
+    TrainingObserver, predict,
 };
+use settings::{augmentation, training_config};
 
 /// Optimizer steps between two checkpoints of a fold.
 const CHECKPOINT_STEPS: usize = 100;
@@ -335,79 +337,6 @@ fn with_precision<B: AutodiffBackend>(
         return Err(FitError::Options { problem });
     }
     Ok(model.with_frozen_precision(dtype))
-}
-
-/// Hyperparameters for a fold of `n_train` samples, counted from 0.
-fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingConfig {
-    let training = &options.training;
-    let mut config = match options.network.preset {
-        Preset::Small | Preset::VitS14 => TrainingConfig::for_samples(n_train),
-        Preset::ClipVitB32 | Preset::ClipVitB16 => TrainingConfig::new()
-            .with_max_grad_norm(Some(1.0))
-            .with_schedule(Schedule::Cosine { warmup_epochs: 5 }),
-    };
-    config.batch_size = training.batch_size.unwrap_or(config.batch_size);
-    config.learning_rate = training.learning_rate.unwrap_or(config.learning_rate);
-    config.steps = training.steps.or(config.steps);
-    if let Some(epochs) = training.epochs {
-        (config.epochs, config.steps) = (epochs, None);
-    }
-    match options
-        .compute
-        .extends
-        .as_ref()
-        .map(|extension| extension.left)
-    {
-        Some(TrainingLeft::Epochs(epochs)) => (config.epochs, config.steps) = (epochs, None),
-        Some(TrainingLeft::Steps(steps)) => config.steps = Some(steps),
-        None => {}
-    }
-    if let Some(decay) = training.average_decay {
-        config.average_decay = (decay > 0.0).then_some(decay);
-    }
-    config
-        .with_weight_decay(training.weight_decay)
-        .with_early_stopping(training.early_stopping)
-        .with_keep(match training.early_stopping {
-            Some(_) => KeptEpoch::Best,
-            None => KeptEpoch::Last,
-        })
-        .with_color_jitter(options.augmentation.color_jitter)
-        .with_seed(options.seed.wrapping_add(fold))
-}
-
-/// Augmentation in every step, unless embeddings or pictures are made beforehand.
-fn augmentation(
-    options: &FitOptions,
-    recipe: &Recipe,
-    cached: bool,
-) -> Result<Option<batch::Augmentation>, FitError> {
-    let device = options.compute.device_cache.is_some();
-    let preset = matches!(options.network.preset, Preset::Small | Preset::VitS14);
-    let possible = !cached && !device && preset;
-    let wanted = match options.augmentation.when {
-        AugmentWhen::EveryStep => true,
-        AugmentWhen::Never => options.prefixes,
-        AugmentWhen::Views(_) => false,
-    };
-    if options.prefixes && wanted && !possible {
-        let problem = "with embeddings or pictures that are made beforehand, and with the CLIP presets, \
-                       beginnings of series are trained on as cached views: set a number of views";
-        return Err(FitError::Options {
-            problem: problem.to_owned(),
-        });
-    }
-    if !wanted || !possible {
-        return Ok(None);
-    }
-    let augmenter = Augmenter::new(options.transforms(), options.seed)?;
-    let augmentation = batch::Augmentation::new(augmenter);
-    Ok(Some(match recipe.model.modalities.has_vision() {
-        true => augmentation
-            .with_pictures(&recipe.style)
-            .map_err(|source| CacheError::Raster { source })?,
-        false => augmentation,
-    }))
 }
 
 /// Passes what a fold's training says on to the observer of the fit.

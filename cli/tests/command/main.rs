@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod extend;
 mod insight;
 mod tutorial;
 
