@@ -255,6 +255,8 @@ fn write(
 ) -> Result<()> {
     let mut page = comparison_page(comparison, sets);
     stamp(&mut page, &[("Comparing", started.elapsed().as_secs_f64())]);
+    let lines = comparison.lines.iter();
+    page.cost.peak_memory_bytes = lines.filter_map(|line| line.peak_memory_bytes).max();
     let files = [
         ("comparison.md", comparison.to_markdown()),
         ("comparison.csv", comparison.to_csv()),
