@@ -91,12 +91,11 @@ impl TrainingJob for Job {
         let model = model.with_frozen_precision(settings::float(self.dtype));
         let plain = model.valid();
         let tower = plain.frozen_vision().ok_or("the encoder is not frozen")?;
-        let pictures = BatchSource::new(&images, &batcher);
         let making = clock.lap();
         type Encoder<'a, B> = FeatureEncoder<'a, <B as AutodiffBackend>::InnerBackend>;
-        let encoder = Encoder::<B>::new(tower, pictures, FeatureDtype::F16, device)?;
+        let encoder = Encoder::<B>::new(tower, &images, &batcher, FeatureDtype::F16, device)?;
         let features = encoder.in_memory(BuildOptions::new())?;
-        let source = pictures.with_features(&features)?;
+        let source = BatchSource::new(&images, &batcher).with_features(&features)?;
         let encoding = clock.lap();
 
         let data = TrainingData::new(source, &all, &[]);

@@ -110,6 +110,10 @@ fn what_is_taken_equals_pytorch() {
 }
 
 #[test]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "to single precision, as the script does"
+)]
 fn gradients_equal_pytorch() {
     for (name, layer, pooling) in [("both", None, TokenPooling::Both), ("grid", Some(1), GRID)] {
         let mut expected = Expected::load();
