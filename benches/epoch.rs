@@ -78,7 +78,7 @@ fn bench_case(criterion: &mut Criterion, case: &Case) {
     let plain = model.valid();
     let tower = plain.frozen_vision().expect("a frozen encoder");
     let pictures = BatchSource::new(&cached, &batcher);
-    let encoder = FeatureEncoder::<Cpu>::new(tower, pictures, FeatureDtype::F16, &device);
+    let encoder = FeatureEncoder::<Cpu>::new(tower, &cached, &batcher, FeatureDtype::F16, &device);
     let encoder = encoder.expect("samples that can be read");
     let features = encoder.in_memory(BuildOptions::new()).expect("features");
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use timesclip::Modalities;
 use timesclip::backend::{ChosenDevice, TrainingJob, train_on};
-use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::batch::TimesClipBatcher;
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::data::SeriesDataset;

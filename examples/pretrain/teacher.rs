@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use burn::tensor::backend::Backend;
 use timesclip::Modalities;
-use timesclip::batch::{BatchSource, TimesClipBatcher};
+use timesclip::batch::TimesClipBatcher;
 use timesclip::cache::BuildOptions;
 use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::data::normalize::{Normalization, Normalizer};
