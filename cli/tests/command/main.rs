@@ -318,7 +318,7 @@ fn killed_twenty_times_and_resumed_a_run_ends_as_one_never_killed() {
     let args = |out| {
         let flags = "train train.csv --model-type language_only --text-weights none --folds 2";
         let mut args: Vec<&str> = flags.split(' ').collect();
-        args.extend(["--steps", "800", "--backend", "cpu", "--out", out]);
+        args.extend(["--steps", "400", "--backend", "cpu", "--out", out]);
         args
     };
     let started = Instant::now();
