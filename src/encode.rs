@@ -1,8 +1,9 @@
 //! Running a frozen vision encoder once over all pictures of a set, into a feature store.
 //!
-//! With the store at hand, epochs run no vision encoder: [`BatchSource::with_features`] reads a few
-//! hundred numbers a picture in its place. The numbers are those that the classifier itself would
-//! have computed: on the CPU in every bit, elsewhere within the rounding of the backend.
+//! With the store at hand, epochs run no vision encoder:
+//! [`BatchSource::with_features`](crate::batch::BatchSource::with_features) reads a few hundred
+//! numbers a picture in its place. The numbers are those that the classifier itself would have
+//! computed: on the CPU in every bit, elsewhere within the rounding of the backend.
 
 mod line_plots;
 

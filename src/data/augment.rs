@@ -6,8 +6,9 @@
 //! view of every sample ([`view_of_epoch`]), validation and test at view 0.
 //!
 //! ```
+//! use timesclip::cache::UncachedImages;
+//! use timesclip::data::SampleSource;
 //! use timesclip::data::augment::{AugmentConfig, Augmenter, view_of_epoch};
-//! use timesclip::cache::{CachedImageDataset, UncachedImages};
 //! use timesclip::raster::PlotStyle;
 //! # use timesclip::data::{LabeledSeries, Series, SeriesDataset};
 //! # let series = Series::new(vec![1.0, 2.0, 1.5], 3, 1)?;
