@@ -26,7 +26,7 @@ const VARIATES: [&str; 3] = ["acc_x", "acc_y", "acc_z"];
 const STEPS: u32 = 50;
 const CLASSES: [&str; 4] = ["rest", "walk", "run", "jump"];
 const ROWS_OF_FILE: u64 = 100_000;
-const ROWS_OF_BATCH: u64 = 8192;
+const ROWS_OF_BATCH: u64 = 10_000;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -44,11 +44,12 @@ fn main() -> Result<()> {
 fn noise(mut seed: u64) -> f32 {
     seed = (seed ^ seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     seed = (seed ^ seed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (seed ^ seed >> 31) as u16 as f32 / f32::from(u16::MAX)
+    let [low, high, ..] = (seed ^ seed >> 31).to_le_bytes();
+    f32::from(u16::from_le_bytes([low, high])) / f32::from(u16::MAX)
 }
 
 fn class(row: u64) -> usize {
-    row as usize * 7 % CLASSES.len()
+    [0, 3, 2, 1][usize::from(row.to_le_bytes()[0] & 3)]
 }
 
 fn value(row: u64, variate: usize, step: u32) -> f32 {
@@ -83,12 +84,15 @@ fn csv(rows: Range<u64>, path: &Path) -> Result<()> {
 
 fn parquet(rows: Range<u64>, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    for start in rows.clone().step_by(ROWS_OF_FILE as usize) {
+    for start in (0..rows.end.div_ceil(ROWS_OF_FILE)).map(|file| file * ROWS_OF_FILE) {
         let end = rows.end.min(start + ROWS_OF_FILE);
         let path = folder.join(format!("{:05}.parquet", start / ROWS_OF_FILE));
         let mut writer = ArrowWriter::try_new(File::create(path)?, batch(0..0)?.schema(), None)?;
-        for first in (start..end).step_by(ROWS_OF_BATCH as usize) {
-            writer.write(&batch(first..end.min(first + ROWS_OF_BATCH))?)?;
+        let mut first = start;
+        while first < end {
+            let next = end.min(first + ROWS_OF_BATCH);
+            writer.write(&batch(first..next)?)?;
+            first = next;
         }
         writer.close()?;
     }

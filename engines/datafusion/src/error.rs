@@ -80,7 +80,7 @@ pub enum FunctionError {
         /// The function.
         function: &'static str,
         /// Why not.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// There are not as many variates as the model was fitted to.
     #[error(
@@ -149,7 +149,7 @@ pub enum FunctionError {
         /// The row, from 0, in the batch of rows.
         row: usize,
         /// What is wrong with it.
-        source: SeriesError,
+        source: Box<SeriesError>,
     },
     /// The model cannot take the series.
     #[error("{function} with the model `{model}` fails")]
@@ -159,7 +159,7 @@ pub enum FunctionError {
         /// The model.
         model: String,
         /// Why.
-        source: PredictError,
+        source: Box<PredictError>,
     },
 }
 

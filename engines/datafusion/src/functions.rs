@@ -108,7 +108,10 @@ impl ModelFunction {
         let model = argument.and_then(|value| value.try_as_str()).flatten();
         let model = model.ok_or(FunctionError::ModelArgument { function })?;
         let found = self.models.get(model);
-        found.map_err(|source| FunctionError::Model { function, source })
+        found.map_err(|source| FunctionError::Model {
+            function,
+            source: Box::new(source),
+        })
     }
 
     /// The answers to all rows, in their order.
@@ -123,7 +126,7 @@ impl ModelFunction {
                     function: self.function(),
                     model: model.name().to_owned(),
                     row,
-                    source,
+                    source: Box::new(source),
                 })?;
                 n_values += next.as_ref().map_or(0, |series| series.values().len());
                 present.push(next.is_some());
@@ -134,7 +137,7 @@ impl ModelFunction {
             answered.map_err(|source| FunctionError::Predict {
                 function: self.function(),
                 model: model.name().to_owned(),
-                source,
+                source: Box::new(source),
             })?;
             self.models.count_answers(series.len());
         }

@@ -57,7 +57,7 @@ impl Layout {
     /// The lists of each variate.
     fn variates(&self, arguments: &[ArrayRef]) -> Result<Vec<Lists>> {
         match self {
-            Self::Columns => arguments.iter().map(|array| Lists::of(array)).collect(),
+            Self::Columns => arguments.iter().map(Lists::of).collect(),
             Self::Struct(order) => {
                 let whole = arguments[0].as_struct();
                 let columns = order.iter().map(|&i| {

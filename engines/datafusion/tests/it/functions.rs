@@ -28,15 +28,16 @@ impl Bench {
     }
 
     fn with(modalities: Modalities) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("waves.safetensors");
         let model = fitted(modalities);
-        model.save(&path).unwrap();
+        model.save(&path).expect("a model file");
         let models = Arc::new(Models::new());
         models.name("waves", &path);
         let context = SessionContext::new();
         register(&context, &models);
-        context.register_batch("waves", batch(0..N_ROWS)).unwrap();
+        let table = context.register_batch("waves", batch(0..N_ROWS));
+        table.expect("a table");
         Self {
             context,
             models,
@@ -55,7 +56,7 @@ impl Bench {
 
     /// The message of a query that cannot even be planned, with its causes.
     async fn refused(&self, sql: &str) -> String {
-        let error = self.context.sql(sql).await.unwrap_err();
+        let error = self.context.sql(sql).await.expect_err("a refusal");
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(&error);
         while let Some(source) = cause {

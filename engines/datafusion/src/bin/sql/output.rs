@@ -203,7 +203,7 @@ fn publish(parts: Vec<Part>, written: Result<()>) -> Result<()> {
 
 /// Writes batches of rows in a format.
 enum Writer {
-    Csv(csv::Writer<BufWriter<Box<dyn Write + Send>>>),
+    Csv(Box<csv::Writer<BufWriter<Box<dyn Write + Send>>>>),
     Json(LineDelimitedWriter<BufWriter<Box<dyn Write + Send>>>),
     Parquet(Box<ArrowWriter<BufWriter<Box<dyn Write + Send>>>>),
 }
@@ -223,7 +223,10 @@ impl Writer {
             return Err(DataFusionError::Plan(problem));
         }
         Ok(match format {
-            Format::Csv => Self::Csv(csv::WriterBuilder::new().with_header(true).build(out)),
+            Format::Csv => {
+                let writer = csv::WriterBuilder::new().with_header(true).build(out);
+                Self::Csv(Box::new(writer))
+            }
             Format::Json => Self::Json(LineDelimitedWriter::new(out)),
             Format::Parquet => {
                 let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
