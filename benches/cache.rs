@@ -18,7 +18,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{
     BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
@@ -162,7 +163,7 @@ fn gather(criterion: &mut Criterion) {
     let mut rng = ChaCha8Rng::seed_from_u64(19);
     let series = set.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
-    let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+    let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
     let mut group = criterion.benchmark_group("gather");
     group.sample_size(20);
     group.throughput(Throughput::Bytes((BATCH * SAMPLE) as u64));

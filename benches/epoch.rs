@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use burn::module::AutodiffModule;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
 use timesclip::data::normalize::{Normalization, Normalizer};
@@ -65,7 +66,7 @@ fn bench_case(criterion: &mut Criterion, case: &Case) {
         .with_freeze_vision(Freeze::All);
     let series = set.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
-    let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+    let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
     let style = PlotStyle {
         side_px: case.encoder.side_px,
         ..PlotStyle::default()
@@ -77,7 +78,7 @@ fn bench_case(criterion: &mut Criterion, case: &Case) {
     let plain = model.valid();
     let tower = plain.frozen_vision().expect("a frozen encoder");
     let pictures = BatchSource::new(&cached, &batcher);
-    let encoder = FeatureEncoder::<Cpu>::new(tower, pictures, FeatureDtype::F16, &device);
+    let encoder = FeatureEncoder::<Cpu>::new(tower, &cached, &batcher, FeatureDtype::F16, &device);
     let encoder = encoder.expect("samples that can be read");
     let features = encoder.in_memory(BuildOptions::new()).expect("features");
 

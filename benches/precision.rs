@@ -5,16 +5,17 @@
 //! `--features cuda` computes on a GPU. Pictures of shipped utterances, seen by the small encoder with
 //! random weights, and by DINOv2's ViT-S/14 where `TIMESCLIP_SHARED`, or `../shared`, has `weights/dinov2-s14`.
 //!
-//! Differences are measured in deviations: the root of the mean variance of a number over the pictures,
-//! which is what tells pictures apart and what a classifier that standardises features sees.
+//! Differences are measured in standard deviations: the root of the mean variance of a number over the pictures,
+//! which is what tells pictures apart and what a classifier that standardizes features sees.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use timesclip::Modalities;
 use timesclip::backend::{ChosenDevice, TrainingJob, train_on};
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::batch::TimesClipBatcher;
 use timesclip::cache::features::{EncoderIdentity, FeatureDtype, FeatureSet, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::data::SeriesDataset;
@@ -116,16 +117,15 @@ fn compare<B: Backend>(
     let series = set.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
     let batcher =
-        TimesClipBatcher::new(normalizer, BatchViews::ALL).with_colors(Palette::default(), pixels);
+        TimesClipBatcher::new(normalizer, Modalities::DUAL).with_colors(Palette::default(), pixels);
     let images = UncachedImages::new(set.clone(), &style).expect("a sound style");
-    let source = BatchSource::new(&images, &batcher);
     // Once: weights are drawn when they are first needed, by every copy for itself.
     let frozen = VisionTower::frozen(encoder);
     let compute = |dtype: FeatureDtype| {
         let float = settings::float(dtype);
         B::supports_dtype(device, float.into()).then(|| {
             let tower = frozen.clone().with_frozen_precision(float);
-            let encoder = FeatureEncoder::new(&tower, source, FeatureDtype::F32, device);
+            let encoder = FeatureEncoder::new(&tower, &images, &batcher, FeatureDtype::F32, device);
             let store = encoder.expect("samples").in_memory(BuildOptions::new());
             numbers(&store.expect("finite features"))
         })
@@ -144,9 +144,9 @@ fn compare<B: Backend>(
             continue;
         };
         let found = kept(&images, width, computed, kept_as);
-        let [largest, mean, cosine, centred] = exact.differences(&Features::new(&found, width));
+        let [largest, mean, cosine, centered] = exact.differences(&Features::new(&found, width));
         println!(
-            "| {name} | {dtype} | {kept_as} | {largest:.1e} | {mean:.1e} | {cosine:.1e} | {centred:.1e} |"
+            "| {name} | {dtype} | {kept_as} | {largest:.1e} | {mean:.1e} | {cosine:.1e} | {centered:.1e} |"
         );
     }
 }
@@ -214,13 +214,13 @@ impl Features {
         features.map(minus).collect()
     }
 
-    /// Largest and mean difference in deviations; 1 - cosine, and so about the mean, at their largest.
+    /// Largest and mean difference in standard deviations; 1 - cosine, and so about the mean, at their largest.
     fn differences(&self, other: &Self) -> [f64; 4] {
         let n = self.numbers.len() as f64;
-        let centred = self.about(&self.mean);
-        let deviation = (centred.iter().flatten().map(|x| x * x).sum::<f64>() / n).sqrt();
+        let centered = self.about(&self.mean);
+        let std = (centered.iter().flatten().map(|x| x * x).sum::<f64>() / n).sqrt();
         let pairs = self.numbers.iter().zip(&other.numbers);
-        let apart: Vec<f64> = pairs.map(|(a, b)| (a - b).abs() / deviation).collect();
+        let apart: Vec<f64> = pairs.map(|(a, b)| (a - b).abs() / std).collect();
         let origin = vec![0.0; self.mean.len()];
         let cosine = |a: &[Vec<f64>], b: &[Vec<f64>]| {
             let pairs = a.iter().zip(b);
@@ -230,7 +230,7 @@ impl Features {
             apart.iter().copied().fold(0.0, f64::max),
             apart.iter().sum::<f64>() / n,
             cosine(&self.about(&origin), &other.about(&origin)),
-            cosine(&centred, &other.about(&self.mean)),
+            cosine(&centered, &other.about(&self.mean)),
         ]
     }
 }

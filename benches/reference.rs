@@ -21,8 +21,9 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use burn::tensor::DType;
 use burn::tensor::backend::AutodiffBackend;
+use timesclip::Modalities;
 use timesclip::backend::{TrainingJob, train_on};
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::{BuildOptions, InMemoryImages};
 use timesclip::data::SeriesDataset;
@@ -74,7 +75,7 @@ impl TrainingJob for Job {
         let all: Vec<usize> = (0..set.len()).collect();
         let series = set.samples().iter().map(|sample| &sample.series);
         let normalizer = Normalizer::fit(Normalization::Dataset, series)?;
-        let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+        let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
         let style = PlotStyle {
             side_px: config.vision.side_px,
             ..PlotStyle::default()
@@ -90,12 +91,11 @@ impl TrainingJob for Job {
         let model = model.with_frozen_precision(settings::float(self.dtype));
         let plain = model.valid();
         let tower = plain.frozen_vision().ok_or("the encoder is not frozen")?;
-        let pictures = BatchSource::new(&images, &batcher);
         let making = clock.lap();
         type Encoder<'a, B> = FeatureEncoder<'a, <B as AutodiffBackend>::InnerBackend>;
-        let encoder = Encoder::<B>::new(tower, pictures, FeatureDtype::F16, device)?;
+        let encoder = Encoder::<B>::new(tower, &images, &batcher, FeatureDtype::F16, device)?;
         let features = encoder.in_memory(BuildOptions::new())?;
-        let source = pictures.with_features(&features)?;
+        let source = BatchSource::new(&images, &batcher).with_features(&features)?;
         let encoding = clock.lap();
 
         let data = TrainingData::new(source, &all, &[]);

@@ -12,11 +12,12 @@ use std::{env, fs};
 
 use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
 use timesclip::data::SeriesDataset;
 use timesclip::data::normalize::{Normalization, Normalizer};
-use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::model::TimesClipClassifierConfig;
 use timesclip::raster::PlotStyle;
 use timesclip::train::{Trainer, TrainingConfig, TrainingData};
 
@@ -67,42 +68,42 @@ const SERIES: [Growth; 9] = [
         of: "epoch of the small preset, dual, N x 14 x 37 in batches of 64",
         first: 64,
         doublings: 4,
-        run: |n| epoch(ModelMode::Dual, [n, 14, 37], 64),
+        run: |n| epoch(Modalities::DUAL, [n, 14, 37], 64),
     },
     Growth {
         name: "epoch/variates",
         of: "the same, 64 x N x 37",
         first: 2,
         doublings: 4,
-        run: |n| epoch(ModelMode::Dual, [64, n, 37], 64),
+        run: |n| epoch(Modalities::DUAL, [64, n, 37], 64),
     },
     Growth {
         name: "epoch/steps/dual",
         of: "the same, 64 x 14 x N",
         first: 37,
         doublings: 4,
-        run: |n| epoch(ModelMode::Dual, [64, 14, n], 64),
+        run: |n| epoch(Modalities::DUAL, [64, 14, n], 64),
     },
     Growth {
         name: "epoch/steps/language",
         of: "the same, language only, 64 x 14 x N",
         first: 37,
         doublings: 4,
-        run: |n| epoch(ModelMode::LanguageOnly, [64, 14, n], 64),
+        run: |n| epoch(Modalities::LANGUAGE_ONLY, [64, 14, n], 64),
     },
     Growth {
         name: "epoch/steps/vision",
         of: "the same, vision only, 64 x 14 x N",
         first: 37,
         doublings: 4,
-        run: |n| epoch(ModelMode::VisionOnly, [64, 14, n], 64),
+        run: |n| epoch(Modalities::VISION_ONLY, [64, 14, n], 64),
     },
     Growth {
         name: "step/batch",
         of: "one step of a batch of N, dual, 14 x 37",
         first: 8,
         doublings: 4,
-        run: |n| epoch(ModelMode::Dual, [n, 14, 37], n),
+        run: |n| epoch(Modalities::DUAL, [n, 14, 37], n),
     },
 ];
 
@@ -121,16 +122,12 @@ fn draw(n_samples: usize, n_variates: usize, n_steps: usize) -> f64 {
 }
 
 /// Seconds of a training epoch of the small preset, from pictures in memory.
-fn epoch(mode: ModelMode, [n, n_variates, n_steps]: [usize; 3], batch_size: usize) -> f64 {
+fn epoch(mode: Modalities, [n, n_variates, n_steps]: [usize; 3], batch_size: usize) -> f64 {
     let set = walks(n, n_variates, n_steps);
-    let model = TimesClipClassifierConfig::new(n_variates, N_CLASSES).with_mode(mode);
+    let model = TimesClipClassifierConfig::new(n_variates, N_CLASSES).with_modalities(mode);
     let series = set.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
-    let views = BatchViews {
-        series: mode.reads(),
-        pictures: mode.sees(),
-    };
-    let batcher = TimesClipBatcher::new(normalizer, views);
+    let batcher = TimesClipBatcher::new(normalizer, mode);
     let style = PlotStyle {
         side_px: model.vision.side_px,
         ..PlotStyle::default()

@@ -6,9 +6,11 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::backend::Autodiff;
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey, check_contract};
 use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::data::{SampleError, SampleSource};
 use timesclip::model::TimesClipClassifierConfig;
 use timesclip::raster::{PlotStyle, Rasterizer};
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
@@ -50,7 +52,7 @@ fn wave(index: usize) -> LabeledSeries {
     }
 }
 
-impl CachedImageDataset for Waves {
+impl SampleSource for Waves {
     fn n_samples(&self) -> usize {
         N_SAMPLES
     }
@@ -59,13 +61,15 @@ impl CachedImageDataset for Waves {
         N_VARIATES
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        SampleError::check_index(index, N_SAMPLES)?;
+        Ok(Cow::Owned(wave(index)))
+    }
+}
+
+impl CachedImageDataset for Waves {
     fn side_px(&self) -> usize {
         self.rasterizer.style().side_px
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        CacheError::check_index(index, N_SAMPLES)?;
-        Ok(Cow::Owned(wave(index)))
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {
@@ -116,7 +120,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let series: Vec<Series> = (0..N_SAMPLES).map(|index| wave(index).series).collect();
     let normalizer = Normalizer::fit(Normalization::Dataset, &series)?;
-    let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+    let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
     let source = BatchSource::new(&images, &batcher);
     let (train, valid): (Vec<usize>, Vec<usize>) = (0..N_SAMPLES).partition(|index| index % 10 < 8);
 

@@ -12,8 +12,9 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use timesclip::Modalities;
 use timesclip::SeriesDataset;
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
@@ -62,7 +63,7 @@ fn main() -> Result<()> {
     // Pictures are drawn once; batches read them.
     let images = InMemoryImages::build(set, &style, BuildOptions::new())?;
     let batcher =
-        TimesClipBatcher::new(normalizer, BatchViews::ALL).with_colors(Palette::default(), pixels);
+        TimesClipBatcher::new(normalizer, Modalities::DUAL).with_colors(Palette::default(), pixels);
     let source = BatchSource::new(&images, &batcher);
 
     let device = Default::default();

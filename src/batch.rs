@@ -31,33 +31,18 @@ use self::host::{HostFeatures, HostPictures, HostSeries, HostVision, Rows};
 use crate::cache::CachedImageDataset;
 use crate::cache::features::FeatureStore;
 use crate::data::LabeledSeries;
+use crate::data::SampleSource;
 use crate::data::normalize::Normalizer;
+use crate::modalities::Modalities;
 use crate::model::TimesClipInput;
 use crate::raster::ColorJitter;
 use crate::raster::{Palette, PixelBlend, PixelStatistics};
-
-/// Which views of its samples a batch carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchViews {
-    /// The normalized values.
-    pub series: bool,
-    /// The pictures.
-    pub pictures: bool,
-}
-
-impl BatchViews {
-    /// Values and pictures.
-    pub const ALL: Self = Self {
-        series: true,
-        pictures: true,
-    };
-}
 
 /// Gathers samples into batches.
 #[derive(Clone, Debug)]
 pub struct TimesClipBatcher {
     normalizer: Normalizer,
-    views: BatchViews,
+    modalities: Modalities,
     palette: Palette,
     statistics: PixelStatistics,
     blend: PixelBlend,
@@ -65,13 +50,14 @@ pub struct TimesClipBatcher {
 }
 
 impl TimesClipBatcher {
-    /// A batcher that normalizes values with `normalizer` and paints pictures in the default
-    /// palette, shifted and scaled by CLIP's pixel statistics.
-    pub fn new(normalizer: Normalizer, views: BatchViews) -> Self {
+    /// A batcher whose batches carry values normalized with `normalizer` where `modalities` has
+    /// language, and pictures where it has vision: in the default palette, shifted and scaled by
+    /// CLIP's pixel statistics. Kernels take nothing from a batch.
+    pub fn new(normalizer: Normalizer, modalities: Modalities) -> Self {
         let (palette, statistics) = (Palette::default(), PixelStatistics::default());
         Self {
             normalizer,
-            views,
+            modalities,
             palette,
             statistics,
             blend: PixelBlend::default(),
@@ -96,15 +82,15 @@ impl TimesClipBatcher {
         Self { blend, ..self }
     }
 
-    /// The same batcher gathering other views.
+    /// The same batcher gathering other modalities.
     #[must_use]
-    pub fn with_views(self, views: BatchViews) -> Self {
-        Self { views, ..self }
+    pub fn with_modalities(self, modalities: Modalities) -> Self {
+        Self { modalities, ..self }
     }
 
-    /// Which views its batches carry.
-    pub fn views(&self) -> BatchViews {
-        self.views
+    /// Which modalities its batches carry.
+    pub fn modalities(&self) -> Modalities {
+        self.modalities
     }
 
     /// Reads the samples at `indices`, in that order.
@@ -120,11 +106,30 @@ impl TimesClipBatcher {
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
         let mut batch = self.gather_samples(&read_samples(images, indices)?);
-        if self.views.pictures {
+        if self.modalities.has_vision() {
             let rows = Rows::Here(read_masks(images, indices, &self.buffers)?);
-            batch.vision = Some(self.pictures(images, rows));
+            batch.vision = Some(self.pictures([images.n_variates(), images.side_px()], rows));
         }
         Ok(batch)
+    }
+
+    /// As [`gather`](Self::gather), without pictures.
+    ///
+    /// # Errors
+    /// [`BatchError::NoPictures`] if this batcher's batches carry them, and as
+    /// [`gather`](Self::gather).
+    ///
+    /// # Panics
+    /// If `indices` is empty.
+    pub fn gather_series(
+        &self,
+        samples: &dyn SampleSource,
+        indices: &[usize],
+    ) -> Result<HostBatch, BatchError> {
+        if self.modalities.has_vision() {
+            return Err(BatchError::NoPictures);
+        }
+        Ok(self.gather_samples(&read_samples(samples, indices)?))
     }
 
     /// As [`gather`](Self::gather), with what a frozen encoder made of the pictures in their place.
@@ -136,12 +141,12 @@ impl TimesClipBatcher {
     /// If `indices` is empty.
     pub fn gather_features(
         &self,
-        images: &dyn CachedImageDataset,
+        samples: &dyn SampleSource,
         features: &FeatureStore,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let mut batch = self.gather_samples(&read_samples(images, indices)?);
-        if self.views.pictures {
+        let mut batch = self.gather_samples(&read_samples(samples, indices)?);
+        if self.modalities.has_vision() {
             let rows = Rows::Here(read_features(features, indices)?);
             batch.vision = Some(HostFeatures::of(features, rows));
         }
@@ -157,15 +162,16 @@ impl TimesClipBatcher {
     /// If `indices` is empty, or pictures are to be gathered and `augmentation` draws none.
     pub fn gather_view(
         &self,
-        images: &dyn CachedImageDataset,
+        samples: &dyn SampleSource,
         (augmentation, view): (&Augmentation, usize),
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
-        let samples = augmentation.views(&read_samples(images, indices)?, view);
+        let samples = augmentation.views(&read_samples(samples, indices)?, view);
         let mut batch = self.gather_samples(&samples);
-        if self.views.pictures {
-            let rows = Rows::Here(augmentation.draw(&samples, &self.buffers));
-            batch.vision = Some(self.pictures(images, rows));
+        if self.modalities.has_vision() {
+            let (side_px, masks) = augmentation.draw(&samples, &self.buffers);
+            let n_variates = samples[0].series.n_variates();
+            batch.vision = Some(self.pictures([n_variates, side_px], Rows::Here(masks)));
         }
         Ok(batch)
     }
@@ -174,12 +180,15 @@ impl TimesClipBatcher {
         HostBatch {
             ids: samples.iter().map(|sample| sample.id).collect(),
             targets: samples.iter().map(|sample| sample.label).collect(),
-            series: self.views.series.then(|| self.gather_series(samples)),
+            series: self
+                .modalities
+                .has_language()
+                .then(|| self.normalized(samples)),
             vision: None,
         }
     }
 
-    fn gather_series(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostSeries {
+    fn normalized(&self, samples: &[Cow<'_, LabeledSeries>]) -> HostSeries {
         let normalized: Vec<_> = samples
             .par_iter()
             .map(|sample| self.normalizer.apply(&sample.series))
@@ -211,11 +220,10 @@ impl TimesClipBatcher {
         }
     }
 
-    fn pictures(&self, images: &dyn CachedImageDataset, rows: Rows<Bytes>) -> HostVision {
-        let n_variates = images.n_variates();
+    fn pictures(&self, [n_variates, side_px]: [usize; 2], rows: Rows<Bytes>) -> HostVision {
         HostVision::Pictures(HostPictures {
             n_variates,
-            side_px: images.side_px(),
+            side_px,
             rows,
             colors: self.colors(n_variates),
         })
@@ -247,12 +255,12 @@ impl TimesClipBatcher {
 
 /// Reads some samples.
 fn read_samples<'a>(
-    images: &'a dyn CachedImageDataset,
+    samples: &'a dyn SampleSource,
     indices: &[usize],
 ) -> Result<Vec<Cow<'a, LabeledSeries>>, BatchError> {
     assert!(!indices.is_empty(), "a batch of 0 samples");
     let read = |&index: &usize| {
-        images
+        samples
             .sample(index)
             .map_err(|source| BatchError::Sample { index, source })
     };
@@ -341,7 +349,7 @@ mod tests {
     fn batcher(set: &SeriesDataset) -> TimesClipBatcher {
         let series = set.samples().iter().map(|sample| &sample.series);
         let normalizer = Normalizer::fit(Normalization::Instance, series).unwrap();
-        TimesClipBatcher::new(normalizer, BatchViews::ALL)
+        TimesClipBatcher::new(normalizer, Modalities::DUAL)
     }
 
     fn masks(batch: &HostBatch) -> &[u8] {

@@ -6,13 +6,12 @@
 //! read, [`ImageSubset`] is some samples of another one. They differ in cost only:
 //! [`check_contract`] holds them, and implementations elsewhere, to that.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use crate::cache::store::{StoreError, list_numbers};
-use crate::data::LabeledSeries;
+use crate::data::{SampleError, SampleSource};
 use crate::raster::RasterError;
 
 mod available;
@@ -41,28 +40,15 @@ pub use crate::cache::store::{BuildOptions, BuildPhase, BuildProgress, BuiltShar
 use codec::CodecError;
 use disk::StoreDefect;
 
-/// Labeled series with the pictures of their variates.
+/// Labeled series, a [`SampleSource`], with the pictures of their variates.
 ///
 /// Object safe; reads take `&self` and may come from several threads at once. Whatever the
 /// implementation, the masks of an index are those of drawing the very series that
-/// [`sample`](Self::sample) returns for it, in any order of reading. [`check_contract`] tests an
-/// implementation.
-pub trait CachedImageDataset: Send + Sync {
-    /// Number of samples.
-    fn n_samples(&self) -> usize;
-
-    /// Number of variates of every sample, and so of pictures.
-    fn n_variates(&self) -> usize;
-
+/// [`sample`](SampleSource::sample) returns for it, in any order of reading. [`check_contract`]
+/// tests an implementation.
+pub trait CachedImageDataset: SampleSource {
     /// Width and height of a picture in pixels.
     fn side_px(&self) -> usize;
-
-    /// The labeled series of the sample at `index`.
-    ///
-    /// # Errors
-    ///
-    /// [`CacheError::IndexOutOfRange`]; whatever an implementation meets while it reads.
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError>;
 
     /// Writes the coverage masks of the sample at `index`; what `masks` held before is gone.
     ///
@@ -234,6 +220,17 @@ impl CacheError {
             Ok(())
         } else {
             Err(Self::BufferLength { found, expected })
+        }
+    }
+}
+
+impl From<SampleError> for CacheError {
+    fn from(error: SampleError) -> Self {
+        match error {
+            SampleError::IndexOutOfRange { index, n_samples } => {
+                Self::IndexOutOfRange { index, n_samples }
+            }
+            SampleError::Custom { source } => Self::Custom { source },
         }
     }
 }

@@ -25,15 +25,20 @@ mod report;
 #[cfg(feature = "train")]
 mod sets;
 #[cfg(feature = "train")]
+mod start;
+#[cfg(feature = "train")]
 mod train;
 
 use std::fmt;
 use std::path::Path;
 
-pub use early::EarlyScore;
+pub use early::{EarlyPrediction, EarlyScore, PrefixAnswers, StopRule, StopScore};
 pub use error::{FitError, ModelFileError, PredictError};
 pub use evaluation::Evaluation;
-pub use explain::{ExplainOptions, Explanation};
+pub use explain::{
+    ClassExplanation, ExplainOptions, Explanation, Faithfulness, FaithfulnessCurve,
+    FaithfulnessOptions,
+};
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};

@@ -13,9 +13,9 @@
 //! `alpha` and `temperature` are those of the least log loss of the *exact* leave-one-out answers,
 //! which a ridge gives without fitting again: with hat matrix `H` and residuals `e`, the answer
 //! to sample `i` without it is `y_i - e_i / (1 - H_ii)`; without a whole group `g` it is
-//! `y_g - (I - H_gg)^-1 e_g`. Targets of the log loss are smoothed as Platt's: a sample is of its
-//! class with `n / (n + 1)`, and of the others together with the rest; otherwise a training set
-//! without errors would ask for certainty.
+//! `y_g - (I - H_gg)^-1 e_g`. Targets of the log loss are smoothed by half a count
+//! (Krichevsky and Trofimov): a sample is of other classes with `0.5 / (n + 1)`; otherwise a
+//! training set without errors would ask for certainty.
 //!
 //! All of this happens on the principal axes of the features ([`RidgeConfig::most_axes`] at most),
 //! where the ridge is diagonal. They come from the Gram matrix of the samples when there are fewer

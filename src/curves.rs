@@ -176,7 +176,7 @@ impl CurveGenerator {
         }
     }
 
-    /// The first `n_samples` curves as a labelled set: the classes are the families.
+    /// The first `n_samples` curves as a labeled set: the classes are the families.
     ///
     /// # Errors
     /// [`SeriesError::NoSamples`] if `n_samples` is zero.

@@ -1,6 +1,6 @@
-//! The series a classifier looks at and reads, and the labelled sets they come in.
+//! The series a classifier looks at and reads, and the labeled sets they come in.
 //!
-//! A [`Series`] is a table of `[n_steps, n_variates]` values. A [`SeriesDataset`] holds labelled
+//! A [`Series`] is a table of `[n_steps, n_variates]` values. A [`SeriesDataset`] holds labeled
 //! series of one shape family: the same variates everywhere, lengths that may differ. Both are
 //! checked when they are made, so that code behind them need not check again.
 
@@ -13,6 +13,7 @@ mod metadata;
 pub mod normalize;
 pub(crate) mod random;
 pub mod read;
+mod source;
 pub mod split;
 mod times;
 pub mod window;
@@ -22,6 +23,7 @@ pub use metadata::{Metadata, TextColumn};
 pub use read::{
     Labels, Layout, ReadError, ReadOptions, ReadSeries, SeriesReader, TableSchema, Understanding,
 };
+pub use source::{SampleError, SampleSource};
 pub use times::Interpolation;
 
 /// One multivariate series: 32-bit values, time-major `[n_steps, n_variates]`.

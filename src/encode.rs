@@ -17,12 +17,13 @@ use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::batch::{BatchError, BatchSource, BatchViews, HostBatch, TimesClipBatcher};
+use crate::batch::{BatchError, HostBatch, TimesClipBatcher};
 use crate::cache::CachedImageDataset;
 use crate::cache::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStore,
 };
 use crate::cache::store::{BuildOptions, BuiltShard, Shard};
+use crate::modalities::Modalities;
 use crate::model::VisionInput;
 use crate::model::VisionTower;
 
@@ -37,7 +38,8 @@ const BATCH_MASK_BYTES: usize = 8 << 20;
 /// # Examples
 /// ```
 /// # #[cfg(feature = "cpu")] {
-/// use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+/// use timesclip::Modalities;
+/// use timesclip::batch::{BatchSource, TimesClipBatcher};
 /// use timesclip::cache::{BuildOptions, UncachedImages};
 /// use timesclip::encode::FeatureEncoder;
 /// use timesclip::cache::features::FeatureDtype;
@@ -49,7 +51,7 @@ const BATCH_MASK_BYTES: usize = 8 << 20;
 /// # let samples = vec![LabeledSeries { id: 7, series, label: 0 }];
 /// # let set = SeriesDataset::new("one", vec!["a".into(), "b".into()], samples)?;
 /// # let normalizer = Normalizer::fit(Normalization::Dataset, set.samples().iter().map(|s| &s.series))?;
-/// # let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+/// # let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
 /// # let device = Default::default();
 ///
 /// let config = TimesClipClassifierConfig::new(1, 2).with_freeze_vision(Freeze::All);
@@ -58,10 +60,9 @@ const BATCH_MASK_BYTES: usize = 8 << 20;
 /// let model = config.init::<burn_flex::Flex>(&device);
 /// let tower = model.frozen_vision().ok_or("the vision encoder is frozen")?;
 ///
-/// let source = BatchSource::new(&images, &batcher);
-/// let encoder = FeatureEncoder::new(tower, source, FeatureDtype::F16, &device)?;
+/// let encoder = FeatureEncoder::new(tower, &images, &batcher, FeatureDtype::F16, &device)?;
 /// let features = encoder.in_memory(BuildOptions::new())?;
-/// let source = source.with_features(&features)?;
+/// let source = BatchSource::new(&images, &batcher).with_features(&features)?;
 /// let batch = source.gather(&[0])?.into_tensors(&device);
 /// assert_eq!(model.forward(batch.input).logits.dims(), [1, 2]);
 /// # }
@@ -89,17 +90,17 @@ pub struct EncodeCost {
 }
 
 impl<'a, B: Backend> FeatureEncoder<'a, B> {
-    /// Prepares to encode the pictures of `source`; encodes nothing yet. Features and a
-    /// [`DeviceCache`](crate::batch::DeviceCache) that `source` may have are not looked at.
+    /// Prepares to encode pictures in the colors of `batcher`; encodes nothing yet.
     ///
     /// # Errors
-    /// [`FeatureError::Images`] if a sample cannot be read.
+    /// [`FeatureError::Samples`] if a sample cannot be read.
     ///
     /// # Panics
     /// If the encoder is not frozen: its outputs would change while it learns.
     pub fn new(
         tower: &'a VisionTower<B>,
-        source: BatchSource<'a>,
+        images: &'a dyn CachedImageDataset,
+        batcher: &TimesClipBatcher,
         dtype: FeatureDtype,
         device: &'a B::Device,
     ) -> Result<Self, FeatureError> {
@@ -107,12 +108,7 @@ impl<'a, B: Backend> FeatureEncoder<'a, B> {
             tower.is_frozen(),
             "the features of a vision encoder that learns were to be kept"
         );
-        let images = source.images();
-        let pictures = BatchViews {
-            series: false,
-            pictures: true,
-        };
-        let batcher = source.batcher().clone().with_views(pictures);
+        let batcher = batcher.clone().with_modalities(Modalities::VISION_ONLY);
         let encoder = tower.encoder();
         let identity = EncoderIdentity {
             encoder: tower.fingerprint(),

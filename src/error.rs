@@ -18,7 +18,7 @@ pub enum Error {
     /// Views of series.
     #[error(transparent)]
     Augment(#[from] crate::data::augment::AugmentError),
-    /// Normalisation.
+    /// Normalization.
     #[error(transparent)]
     Normalize(#[from] crate::data::normalize::NormalizeError),
     /// Convolutional kernels.

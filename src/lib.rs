@@ -86,7 +86,8 @@
 //! # #[cfg(all(feature = "cpu", feature = "train"))] {
 //! use burn::backend::Autodiff;
 //! use burn_flex::Flex;
-//! use timesclip::batch::{BatchViews, TimesClipBatcher};
+//! use timesclip::Modalities;
+//! use timesclip::batch::TimesClipBatcher;
 //! use timesclip::cache::{BuildOptions, InMemoryImages};
 //! use timesclip::data::normalize::{Normalization, Normalizer};
 //! use timesclip::model::TimesClipClassifierConfig;
@@ -105,7 +106,7 @@
 //!
 //! let device = Default::default();
 //! let model = config.init::<Autodiff<Flex>>(&device);
-//! let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+//! let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
 //! let batch = batcher.gather(&images, &[0])?.into_tensors(&device);
 //! let step = model.forward_classification(batch.input, batch.targets);
 //! let gradients = step.loss.total.backward();
@@ -167,10 +168,10 @@
 //! # Rooms
 //!
 //! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`],
-//!   [`curves`].
+//!   [`baselines`], [`curves`].
 //! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
-//! - On top: [`encode`], `train`, `run`, `report`; [`classifier`], which is built of all of these; and
+//! - On top: [`encode`], `train`, `run`, `report`, `compare`; [`classifier`], which is built of all of these; and
 //!   [`backend`], the only place that names a device.
 //!
 //! # Dimensions
@@ -191,15 +192,19 @@
 //! - `fusion`, `autotune`: Burn's kernel fusion and autotuning on GPUs. Not recommended: they are
 //!   unchecked here, and Burn 0.21 has open reports of wrong results with them.
 //! - `hub`: pretrained weights by name, from Hugging Face's hub.
+//! - `tensorboard`: learning curves as event files of TensorBoard.
 //! - `burn-train`: `TrainStep` and `InferenceStep` of burn-train for the classifier.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backend;
+pub mod baselines;
 pub mod batch;
 pub mod cache;
 pub mod classifier;
 pub mod closed_form;
+#[cfg(feature = "report")]
+pub mod compare;
 pub mod curves;
 pub mod data;
 pub mod encode;
@@ -223,8 +228,9 @@ pub mod weights;
 pub use classifier::options;
 pub use classifier::options::{Effort, FitOptions};
 pub use classifier::{
-    EarlyScore, Evaluation, ExplainOptions, Explanation, FitError, FitEvent, FitObserver,
-    FitReport, LoadOptions, ModelFileError, Phase, PredictError, Prediction, Samples, TimesClip,
+    EarlyPrediction, EarlyScore, Evaluation, ExplainOptions, Explanation, Faithfulness,
+    FaithfulnessOptions, FitError, FitEvent, FitObserver, FitReport, LoadOptions, ModelFileError,
+    Phase, PredictError, Prediction, PrefixAnswers, Samples, StopRule, StopScore, TimesClip,
 };
 pub use data::read::read_like;
 pub use data::{LabeledSeries, ReadOptions, Series, SeriesDataset};

@@ -9,10 +9,12 @@
 //! so that macro F1 shows it even where macro precision does not.
 
 mod calibration;
+mod paired;
 
 use serde::{Deserialize, Serialize};
 
 pub use calibration::{CalibrationMetrics, ReliabilityBin, most_probable, wilson_interval};
+pub use paired::PairedDifference;
 
 /// How often each class was taken for each other; rows are true classes, columns predicted ones.
 ///

@@ -73,6 +73,18 @@ impl Modalities {
         self.vision || self.language
     }
 
+    /// The modalities of the neural network alone: these without kernels, [`DUAL`](Self::DUAL)
+    /// where nothing else is left.
+    pub fn of_network(self) -> Self {
+        match self.has_network() {
+            true => Self {
+                kernels: false,
+                ..self
+            },
+            false => Self::DUAL,
+        }
+    }
+
     /// The name that [`FromStr`] takes.
     pub fn name(self) -> &'static str {
         match (self.vision, self.language, self.kernels) {

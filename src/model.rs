@@ -1,4 +1,4 @@
-//! The classifier: a branch that sees, a branch that reads, selection among the variates, a head.
+//! The classifier: vision and language branches, variate selection, classification head.
 //!
 //! Tensor order throughout: batch, variate, token, width. Nothing here reads files or batches of
 //! host data; it takes tensors.
@@ -13,6 +13,7 @@ mod frozen;
 mod fused;
 mod halving;
 mod head;
+mod ink;
 mod input;
 pub mod loss;
 mod output;
@@ -31,7 +32,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, FloatDType, Int, Tensor};
 
 pub use branch::{LanguageBranch, LanguageConfig, Projection, TextEncoder, VisionBranch};
-pub use config::{ConfigError, ModelMode, TimesClipClassifierConfig};
+pub use config::{ConfigError, TimesClipClassifierConfig};
 pub use count::ParameterCount;
 #[cfg(feature = "train")]
 pub(crate) use embed::Branches;
@@ -51,9 +52,11 @@ pub use tokenizer::{
 };
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{
-    PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
+    PatchTokens, PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig,
+    VisionStem,
 };
 
+use crate::modalities::Modalities;
 use crate::model::loss::TimesClipLoss;
 use embed::embed;
 pub use fused::Activation;
@@ -79,9 +82,10 @@ pub struct TimesClipClassifier<B: Backend> {
     pooling: VariatePooling,
     #[module(skip)]
     loss: TimesClipLoss,
-    /// Of the vision encoder, of the text encoder.
     #[module(skip)]
-    freeze: [Freeze; 2],
+    freeze_vision: Freeze,
+    #[module(skip)]
+    freeze_text: Freeze,
 }
 
 impl TimesClipClassifierConfig {
@@ -96,14 +100,14 @@ impl TimesClipClassifierConfig {
         let model = self.init_undrawn(device);
         // Parameters are drawn when first used, and a clone made before that would draw others.
         model.visit(&mut DrawWeights);
-        model.hold()
+        model.freeze()
     }
 
-    /// Creates a classifier whose weights are drawn when first used, and of which nothing is held
+    /// Creates a classifier whose weights are drawn when first used, and of which nothing is frozen
     /// yet: one to be loaded.
     pub(crate) fn init_undrawn<B: Backend>(&self, device: &B::Device) -> TimesClipClassifier<B> {
         let d = self.d_model;
-        let vision = self.mode.sees().then(|| {
+        let vision = self.modalities.has_vision().then(|| {
             let d_output = self.vision.d_output();
             VisionBranch {
                 vision_model: VisionTower::trained(self.vision.init(device)),
@@ -113,15 +117,17 @@ impl TimesClipClassifierConfig {
                 projection: Projection::new(d_output, d, device),
             }
         });
-        let language = self.mode.reads();
+        let language = self.modalities.has_language();
         let language = language.then(|| self.language.init(self.n_variates, d, device));
-        let selection = (self.mode == ModelMode::Dual).then(|| self.selection.init(d, device));
+        let selection =
+            (self.modalities == Modalities::DUAL).then(|| self.selection.init(d, device));
         let n_read = self.language.tokenizer.n_embeddings(self.n_variates);
         let [seen, read] = [self.n_variates, n_read].map(|n| self.pooling.width(n, d));
-        let d_pooled = match self.mode {
-            ModelMode::Dual => seen + read + seen,
-            ModelMode::LanguageOnly => read,
-            ModelMode::VisionOnly => seen,
+        let d_pooled = match self.modalities {
+            Modalities::LANGUAGE_ONLY => read,
+            Modalities::VISION_ONLY => seen,
+            // The vision branch, the language branch, and what selection makes of both.
+            _ => seen + read + seen,
         };
         TimesClipClassifier {
             vision,
@@ -131,7 +137,8 @@ impl TimesClipClassifierConfig {
             n_variates: self.n_variates,
             pooling: self.pooling,
             loss: self.loss.clone(),
-            freeze: [self.freeze_vision, self.freeze_text],
+            freeze_vision: self.freeze_vision,
+            freeze_text: self.freeze_text,
         }
     }
 }
@@ -233,9 +240,9 @@ impl<B: Backend> TimesClipClassifier<B> {
             format!("{expected:?}"),
             "the vision encoder is not the one of the configuration"
         );
-        let vision_model = match self.freeze[0] {
+        let vision_model = match self.freeze_vision {
             Freeze::All => branch.vision_model.with_encoder(encoder),
-            freeze => freeze.hold_vision(encoder),
+            freeze => freeze.freeze_vision(encoder),
         };
         self.vision = Some(VisionBranch {
             vision_model,
@@ -245,7 +252,7 @@ impl<B: Backend> TimesClipClassifier<B> {
     }
 
     /// The same classifier, whose frozen vision encoder computes in another precision. A vision
-    /// encoder that is trained stays in single precision, in which optimisers work.
+    /// encoder that is trained stays in single precision, in which optimizers work.
     #[must_use]
     pub fn with_frozen_precision(mut self, dtype: FloatDType) -> Self {
         self.vision = self.vision.map(|branch| VisionBranch {
@@ -255,20 +262,20 @@ impl<B: Backend> TimesClipClassifier<B> {
         self
     }
 
-    /// The same classifier, which standardises the features of its frozen vision encoder by these
-    /// means and deviations of the training samples.
+    /// The same classifier, which standardizes the features of its frozen vision encoder by these
+    /// means and standard deviations of the training samples.
     ///
     /// # Panics
-    /// If the configuration does not have features standardised, or has another number of them.
+    /// If the configuration does not have features standardized, or has another number of them.
     #[must_use]
-    pub fn with_standardized(mut self, mean: &[f32], deviation: &[f32]) -> Self {
+    pub fn with_standardized(mut self, mean: &[f32], std: &[f32]) -> Self {
         let Some(branch) = self.vision.as_mut() else {
-            panic!("features to standardise by, for a classifier that sees nothing");
+            panic!("features to standardize by, for a classifier that sees nothing");
         };
         let Some(standardize) = branch.standardize.take() else {
-            panic!("features to standardise by, for a classifier that does not standardise them");
+            panic!("features to standardize by, for a classifier that does not standardize them");
         };
-        branch.standardize = Some(standardize.fitted(mean, deviation));
+        branch.standardize = Some(standardize.fitted(mean, std));
         self
     }
 
@@ -288,7 +295,7 @@ impl<B: Backend> TimesClipClassifier<B> {
             found, expected,
             "blocks and width of the text encoder are {found:?}, not {expected:?}"
         );
-        let text_model = self.freeze[1].hold_text(text);
+        let text_model = self.freeze_text.freeze_text(text);
         self.language = Some(LanguageBranch {
             text_model,
             ..branch
@@ -336,15 +343,15 @@ impl<B: Backend> TimesClipClassifier<B> {
         ParameterCount::of(self)
     }
 
-    /// Holds what the configuration wants held.
-    pub(crate) fn hold(mut self) -> Self {
-        let [vision, text] = self.freeze;
+    /// Freezes the weights that the configuration names.
+    pub(crate) fn freeze(mut self) -> Self {
+        let (vision, text) = (self.freeze_vision, self.freeze_text);
         self.vision = self.vision.map(|branch| VisionBranch {
-            vision_model: vision.hold_vision(branch.vision_model.encoder()),
+            vision_model: vision.freeze_vision(branch.vision_model.encoder()),
             ..branch
         });
         self.language = self.language.map(|branch| LanguageBranch {
-            text_model: text.hold_text(branch.text_model),
+            text_model: text.freeze_text(branch.text_model),
             ..branch
         });
         self
@@ -378,7 +385,7 @@ impl<B: Backend> TimesClipClassifier<B> {
 
 impl<B: AutodiffBackend> TimesClipClassifier<B> {
     /// The same classifier with what does not learn of `plain`: a frozen vision encoder, which then
-    /// computes without autodiff and is shared, not copied, and what features are standardised by.
+    /// computes without autodiff and is shared, not copied, and what features are standardized by.
     #[must_use]
     pub fn with_fixed_of(mut self, plain: &TimesClipClassifier<B::InnerBackend>) -> Self {
         if let (Some(branch), Some(fixed)) = (&mut self.vision, &plain.vision)
@@ -391,7 +398,7 @@ impl<B: AutodiffBackend> TimesClipClassifier<B> {
     }
 }
 
-/// Makes every lazily initialised parameter draw its weights.
+/// Makes every lazily initialized parameter draw its weights.
 struct DrawWeights;
 
 impl<B: Backend> ModuleVisitor<B> for DrawWeights {

@@ -85,8 +85,10 @@ pub struct ReportPage {
     pub data: Option<DataSummary>,
     /// Scores from the first steps only.
     pub early: Option<EarlyRecognition>,
-    /// Other models on the same splits.
+    /// Models on the same splits.
     pub comparison: Vec<Contender>,
+    /// How their differences were measured, in a sentence.
+    pub comparison_method: String,
     /// Time and memory.
     pub cost: Cost,
     /// What is needed to repeat the run.

@@ -139,7 +139,7 @@ impl Rasterizer {
         Scratch::new(self)
     }
 
-    /// Draws one variate. A variate without two neighbouring values is an empty picture.
+    /// Draws one variate. A variate without two neighboring values is an empty picture.
     ///
     /// # Shapes
     ///
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn series_without_neighbouring_values_are_empty_pictures() {
+    fn series_without_neighboring_values_are_empty_pictures() {
         for values in [&[1.0][..], &[GAP; 4], &[1.0, GAP, 2.0, GAP], &[GAP, 5.0]] {
             assert!(
                 draw(&style(64), values).iter().all(|&a| a == 0),

@@ -1,11 +1,13 @@
 //! What a run found: `report.json` for machines, and the page for people.
 
+mod comparison;
 mod examples;
 mod leaks;
 mod page;
 
 use std::collections::BTreeMap;
 
+pub use comparison::comparison_page;
 pub use examples::explanation_page;
 pub use page::{FitSummary, FoldSummary, PageError, PageSources};
 

@@ -105,8 +105,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         }
     }
 
-    /// Spreads every batch over `devices`, one neighbouring part each; the first takes the place of
-    /// the device given before, holds the optimiser, and does what looks across samples.
+    /// Spreads every batch over `devices`, one neighboring part each; the first takes the place of
+    /// the device given before, holds the optimizer, and does what looks across samples.
     ///
     /// InfoNCE has the whole batch for negatives and batch norm the whole batch for statistics, so
     /// that any number of devices computes what one would, but for rounding and the random numbers
@@ -310,7 +310,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             let gradients = pass.backward(&run.replicas, model);
             let n = (epoch - 1) * n_steps + step;
             run.learner.step(sums.learning_rate, gradients, n);
-            run.replicas.follow(run.learner.model());
+            run.replicas.sync_from(run.learner.model());
             match observer.on_step(StepEvent {
                 epoch,
                 step,
@@ -328,14 +328,14 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         }
     }
 
-    /// The batch in the colours of its step, if they are to vary.
+    /// The batch in the colors of its step, if they are to vary.
     fn recolored(&self, batch: HostBatch, epoch: usize, step: usize) -> HostBatch {
         let Some(jitter) = &self.config.color_jitter else {
             return batch;
         };
         let source = self.data.source;
         let draw = [self.config.seed, epoch as u64, step as u64];
-        let n_variates = source.images().n_variates();
+        let n_variates = source.samples().n_variates();
         batch.with_colors(source.batcher().jittered_colors(n_variates, jitter, draw))
     }
 

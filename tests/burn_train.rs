@@ -17,7 +17,8 @@ use burn_train::renderer::{
     MetricsRendererTraining, ProgressType, TrainingProgress,
 };
 use burn_train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
-use timesclip::batch::{BatchViews, TimesClipBatch, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::{TimesClipBatch, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
@@ -69,7 +70,7 @@ fn loader() -> Loader {
     let images = InMemoryImages::build(set, &style, BuildOptions::new()).expect("pictures");
     Loader {
         images: Arc::new(images),
-        batcher: TimesClipBatcher::new(normalizer, BatchViews::ALL),
+        batcher: TimesClipBatcher::new(normalizer, Modalities::DUAL),
     }
 }
 

@@ -5,15 +5,17 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{DType, Distribution, FloatDType, Int, Tensor};
-use timesclip::batch::{BatchViews, HostBatch, TimesClipBatcher};
+use burn::tensor::{DType, Distribution, FloatDType, Int, Tensor, TensorData};
+use timesclip::Modalities;
+use timesclip::batch::{HostBatch, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
+use timesclip::data::Series;
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::model::{
-    ModelMode, TimesClipClassifierConfig, TransformerConfig, VisionEncoder, VisionEncoderConfig,
+    PatchTokens, TimesClipClassifierConfig, TransformerConfig, VisionEncoder, VisionEncoderConfig,
     VisionTower,
 };
-use timesclip::raster::PlotStyle;
+use timesclip::raster::{PlotStyle, Rasterizer};
 
 use crate::walks::{N_CLASSES, walks};
 
@@ -57,11 +59,13 @@ impl<B: AutodiffBackend> Cases<B> {
         match name {
             "forward/vit-b-32" => self.forward_pixels(&VisionEncoderConfig::clip_vit_b_32()),
             "forward/vit-b-16" => self.forward_pixels(&VisionEncoderConfig::clip_vit_b_16()),
+            "ink/vit-b-32" => self.forward_ink(&VisionEncoderConfig::clip_vit_b_32()),
+            "ink/vit-b-16" => self.forward_ink(&VisionEncoderConfig::clip_vit_b_16()),
             "products/vit-b-32" => self.products(&VisionEncoderConfig::clip_vit_b_32()),
             "products/vit-b-16" => self.products(&VisionEncoderConfig::clip_vit_b_16()),
             "step/vit-64px-16" => self.vit_step(16),
             "step/vit-64px-8" => self.vit_step(8),
-            "step/small-dual" => self.step(ModelMode::Dual),
+            "step/small-dual" => self.step(Modalities::DUAL),
             other => panic!("no case is called {other}"),
         }
     }
@@ -89,6 +93,28 @@ impl<B: AutodiffBackend> Cases<B> {
         let masks = Masks::<B::InnerBackend>::random(shape, levels, device);
         let normal = Distribution::Normal(0.0, 1.0);
         let colors = Tensor::random([self.pictures, 256, 3], normal, device);
+        Box::new(move || drop(tower.forward(masks.clone(), colors.clone()).into_data()))
+    }
+
+    /// A frozen encoder over the ink tokens of line plots, one variate a picture.
+    pub(crate) fn forward_ink(&self, config: &VisionEncoderConfig) -> Case {
+        let config = config.clone().with_tokens(PatchTokens::Ink);
+        let (tower, device) = (self.frozen(&config), &self.device);
+        let style = PlotStyle {
+            side_px: config.side_px,
+            ..PlotStyle::default()
+        };
+        let set = walks(self.pictures, 1, N_STEPS);
+        let area = config.side_px * config.side_px;
+        let mut masks = vec![0_u8; self.pictures * area];
+        let series: Vec<&Series> = set.samples().iter().map(|sample| &sample.series).collect();
+        let rasterizer = Rasterizer::new(style).expect("a sound style");
+        rasterizer.draw_all(&series, &mut masks);
+        let shape = [self.pictures, 1, config.side_px, config.side_px];
+        let masks = TensorData::new(masks, shape);
+        let masks = Tensor::<B::InnerBackend, 4, Int>::from_data(masks, device);
+        let normal = Distribution::Normal(0.0, 1.0);
+        let colors = Tensor::random([1, 2, 3], normal, device);
         Box::new(move || drop(tower.forward(masks.clone(), colors.clone()).into_data()))
     }
 
@@ -150,7 +176,7 @@ impl<B: AutodiffBackend> Cases<B> {
     }
 
     /// A training step of the small preset, from the host's batch on.
-    pub(crate) fn step(&self, mode: ModelMode) -> Case {
+    pub(crate) fn step(&self, mode: Modalities) -> Case {
         let device = self.device.clone();
         let (config, host) = small(mode);
         let mut model = Some(config.init::<B>(&device));
@@ -167,7 +193,7 @@ impl<B: AutodiffBackend> Cases<B> {
     }
 
     /// A prediction of the small preset, from the host's batch on.
-    pub(crate) fn predict(&self, mode: ModelMode) -> Case {
+    pub(crate) fn predict(&self, mode: Modalities) -> Case {
         let device = self.device.clone();
         let (config, host) = small(mode);
         let model = config.init::<B>(&device).valid();
@@ -191,8 +217,8 @@ struct Vit<B: Backend> {
 }
 
 /// The small preset and a batch of random walks in the shape of the reference's set.
-fn small(mode: ModelMode) -> (TimesClipClassifierConfig, HostBatch) {
-    let config = TimesClipClassifierConfig::new(N_VARIATES, N_CLASSES).with_mode(mode);
+fn small(mode: Modalities) -> (TimesClipClassifierConfig, HostBatch) {
+    let config = TimesClipClassifierConfig::new(N_VARIATES, N_CLASSES).with_modalities(mode);
     let side_px = config.vision.side_px;
     (config, batch(side_px))
 }
@@ -207,7 +233,7 @@ fn batch(side_px: usize) -> HostBatch {
     };
     let images = UncachedImages::new(set, &style).expect("a sound style");
     let indices: Vec<usize> = (0..BATCH).collect();
-    TimesClipBatcher::new(normalizer, BatchViews::ALL)
+    TimesClipBatcher::new(normalizer, Modalities::DUAL)
         .gather(&images, &indices)
         .expect("a batch")
 }

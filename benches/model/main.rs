@@ -20,9 +20,10 @@ use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
 use criterion::{BenchmarkId, Criterion, Throughput};
+use timesclip::Modalities;
 use timesclip::backend::{TrainingJob, train_on};
 use timesclip::cache::features::FeatureDtype;
-use timesclip::model::{ModelMode, VisionEncoderConfig};
+use timesclip::model::VisionEncoderConfig;
 
 use crate::cases::{Case, Cases};
 
@@ -41,9 +42,9 @@ fn time(criterion: &mut Criterion, id: BenchmarkId, elements: usize, mut case: C
 
 fn bench<B: AutodiffBackend>(cases: &Cases<B>, criterion: &mut Criterion) {
     for mode in [
-        ModelMode::Dual,
-        ModelMode::LanguageOnly,
-        ModelMode::VisionOnly,
+        Modalities::DUAL,
+        Modalities::LANGUAGE_ONLY,
+        Modalities::VISION_ONLY,
     ] {
         let parameter = format!("small/{mode:?}/batch={}", cases::BATCH);
         let id = |what: &str| BenchmarkId::new(what, &parameter);
@@ -64,6 +65,8 @@ fn bench<B: AutodiffBackend>(cases: &Cases<B>, criterion: &mut Criterion) {
         let (pixels, masks) = (cases.forward_pixels(&config), cases.forward_masks(&config));
         time(criterion, id("forward-pixels"), cases.pictures, pixels);
         time(criterion, id("forward-masks"), cases.pictures, masks);
+        let ink = cases.forward_ink(&config);
+        time(criterion, id("forward-ink"), cases.pictures, ink);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use timesclip::data::answers::AnswerFormat;
@@ -24,6 +24,10 @@ pub(crate) struct EmbedArgs {
 /// # Errors
 /// If model or series cannot be read, do not fit, or the embeddings cannot be written.
 pub(crate) fn run(args: &EmbedArgs) -> Result<()> {
+    ensure!(
+        args.output != AnswerFormat::Parquet,
+        "embeddings are written as csv, tsv or jsonl"
+    );
     args.rows.run(|model, rows, out| {
         let (mut writer, failed) = rows.answer(
             |set| Ok(model.embed(set)?),

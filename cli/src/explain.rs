@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, read_like};
+use timesclip::data::{Series, SeriesDataset};
+use timesclip::page::ReportPage;
 use timesclip::report::explanation_page;
-use timesclip::{ExplainOptions, Explanation, TimesClip};
+use timesclip::{ExplainOptions, Explanation, Faithfulness, FaithfulnessOptions, TimesClip};
 
 use crate::output::write_results;
 use crate::predict::DeviceFlags;
@@ -34,6 +35,10 @@ pub(crate) struct ExplainArgs {
     /// Time windows of each variate
     #[arg(long, value_name = "N", default_value_t = ExplainOptions::default().n_windows)]
     windows: usize,
+    /// Also measure how faithful the explanations are: deletion and insertion curves beside those of
+    /// random orders
+    #[arg(long)]
+    faithfulness: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,22 +65,79 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
         let series = &set.samples()[index].series;
         explained.push((index, model.explain(series, &ExplainOptions { n_windows })?));
     }
-    let json: Vec<Value> = explained
-        .iter()
-        .map(|(index, found)| to_json(&model, &set, (*index, found)))
-        .collect();
+    let found = Found {
+        faithfulness: args
+            .faithfulness
+            .then(|| faithfulness(&model, &set, &explained))
+            .transpose()?,
+        explained,
+    };
+    let json = found.to_json(&model, &set);
     if let Some(folder) = &args.out {
-        write_pages(folder, (&model, &set), &explained, &json)?;
+        write_pages(folder, (&model, &set), &found, &json)?;
     }
     write_results(None, |out| {
         if args.json {
             return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&json)?)?);
         }
-        for (index, found) in &explained {
+        for (index, found) in &found.explained {
             writeln!(out, "{}", summary(&set, (*index, found)))?;
+        }
+        if let Some(found) = &found.faithfulness {
+            for (what, curve) in [
+                ("deletion", &found.deletion),
+                ("insertion", &found.insertion),
+            ] {
+                writeln!(
+                    out,
+                    "{what:9} area {:.4}  in random order {:.4}  better for {:.0}% of {} samples",
+                    curve.area,
+                    curve.random_area,
+                    100.0 * curve.better,
+                    found.n_samples
+                )?;
+            }
         }
         Ok(())
     })
+}
+
+/// What was found: explanations of samples, and perhaps how faithful they are.
+struct Found {
+    explained: Vec<(usize, Explanation)>,
+    faithfulness: Option<Faithfulness>,
+}
+
+impl Found {
+    fn to_json(&self, model: &TimesClip, set: &SeriesDataset) -> Value {
+        let explained = self.explained.iter();
+        let samples = explained
+            .clone()
+            .map(|(i, found)| to_json(set, (*i, found)));
+        let samples: Vec<Value> = samples.collect();
+        let names: Vec<String> = (0..set.n_variates()).map(|of| variate(set, of)).collect();
+        json!({
+            "classes": model.class_names(),
+            "variates": names,
+            "method": Explanation::METHOD,
+            "samples": samples,
+            "class_means": Explanation::class_means(explained.map(|(_, found)| found)),
+            "faithfulness": self.faithfulness,
+        })
+    }
+}
+
+/// How faithful explanations are.
+fn faithfulness(
+    model: &TimesClip,
+    set: &SeriesDataset,
+    explained: &[(usize, Explanation)],
+) -> Result<Faithfulness> {
+    let pairs = explained.iter();
+    let pairs: Vec<(&Series, &Explanation)> = pairs
+        .map(|(index, found)| (&set.samples()[*index].series, found))
+        .collect();
+    Ok(model.faithfulness(&pairs, &FaithfulnessOptions::default())?)
 }
 
 /// The samples that were asked for.
@@ -119,18 +181,14 @@ fn summary(set: &SeriesDataset, (index, found): (usize, &Explanation)) -> String
     format!("sample {id}: {label} {:.3}{cells}", prediction.probability)
 }
 
-fn to_json(model: &TimesClip, set: &SeriesDataset, (index, found): (usize, &Explanation)) -> Value {
-    let names: Vec<String> = (0..set.n_variates()).map(|of| variate(set, of)).collect();
+fn to_json(set: &SeriesDataset, (index, found): (usize, &Explanation)) -> Value {
     let windows = found.windows.iter();
     let windows: Vec<[usize; 2]> = windows.map(|steps| [steps.start, steps.end]).collect();
     json!({
         "row": set.samples()[index].id,
-        "classes": model.class_names(),
-        "variates": names,
         "prediction": found.prediction,
         "windows": windows,
         "importance": found.importance,
-        "method": Explanation::METHOD,
     })
 }
 
@@ -138,20 +196,23 @@ fn to_json(model: &TimesClip, set: &SeriesDataset, (index, found): (usize, &Expl
 fn write_pages(
     folder: &Path,
     (model, set): (&TimesClip, &SeriesDataset),
-    explained: &[(usize, Explanation)],
-    json: &[Value],
+    found: &Found,
+    json: &Value,
 ) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    let page = |name: String, explained: &[(usize, Explanation)]| -> Result<()> {
-        let html = explanation_page(model, set, explained)?.to_html();
+    let page = |name: String, page: ReportPage| -> Result<()> {
         let path = folder.join(name);
+        let html = page.to_html();
         write_results(Some(&path), |out| Ok(out.write_all(html.as_bytes())?))
     };
-    for one in explained.chunks(1) {
-        page(format!("sample{:05}.html", set.samples()[one[0].0].id), one)?;
+    for one in found.explained.chunks(1) {
+        let name = format!("sample{:05}.html", set.samples()[one[0].0].id);
+        page(name, explanation_page((model, set), one, None)?)?;
     }
-    if explained.len() > 1 {
-        page("all.html".to_owned(), explained)?;
+    if found.explained.len() > 1 {
+        let faithfulness = found.faithfulness.as_ref();
+        let all = explanation_page((model, set), &found.explained, faithfulness)?;
+        page("all.html".to_owned(), all)?;
     }
     let path = folder.join("explanations.json");
     write_results(Some(&path), |out| {

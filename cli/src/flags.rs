@@ -12,7 +12,7 @@ use timesclip::backend::BackendChoice;
 use timesclip::cache::features::FeatureDtype;
 use timesclip::data::augment::AugmentConfig;
 use timesclip::data::normalize::Normalization;
-use timesclip::model::{Freeze, TokenPooling, VisionTap};
+use timesclip::model::{Freeze, PatchTokens, TokenPooling, VisionTap};
 use timesclip::options::{
     AugmentWhen, Augmentation, Axis, ClassWeights, ComputeOptions, EncoderOptions, EncoderWeights,
     KernelOptions, NetworkOptions, PictureCache, PictureOptions, Preset, Switch, Tokenizer,
@@ -55,6 +55,7 @@ impl FitFlags {
             folds: model.folds,
             valid_fraction: model.valid_fraction,
             class_weights: model.class_weights,
+            prefixes: model.prefixes,
             seed: model.seed,
             normalization: model.normalization,
             pictures: PictureOptions {
@@ -96,6 +97,10 @@ struct ModelFlags {
     /// none, or balanced: every class weighs the same, however many samples it has
     #[arg(long, value_name = "HOW", default_value = "none")]
     class_weights: ClassWeights,
+    /// Also train on beginnings of the series, so that a model that is to recognize series early is
+    /// not surprised by them
+    #[arg(long)]
+    prefixes: bool,
     /// Seed of folds, kernels, initial weights, order, augmentation and dropout
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -149,6 +154,10 @@ struct TrainingFlags {
     /// Epochs without a higher validation accuracy before a fold ends [default: never]
     #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<usize>,
+    /// Start the networks from those of a model file or a run directory, with its normalization and
+    /// its way of drawing
+    #[arg(long, value_name = "MODEL")]
+    init_from: Option<PathBuf>,
 }
 
 impl TrainingFlags {
@@ -163,6 +172,7 @@ impl TrainingFlags {
             weight_decay: self.weight_decay,
             average_decay: self.average_decay,
             early_stopping: self.early_stopping,
+            init_from: self.init_from.clone(),
         }
     }
 }
@@ -230,9 +240,14 @@ struct EncoderFlags {
     /// Block of the vision encoder whose tokens are taken, counted from 1 [default: the last]
     #[arg(long, value_name = "BLOCK")]
     tap_layer: Option<usize>,
-    /// Tokens of it that are taken: class, mean or both [default: class]
+    /// Tokens of it that are taken: class, mean, both, or grid:ROWSxCOLUMNS, the means of the cells
+    /// of a grid [default: class]
     #[arg(long, value_name = "TOKENS", value_parser = tap_tokens)]
     tap_tokens: Option<TokenPooling>,
+    /// Patches that become tokens of the network's vision encoder: all, or ink, without those of
+    /// blank paper
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    tokens: PatchTokens,
     /// Standardize the features of a frozen vision encoder by the training samples: auto, on, off
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     standardize: Switch,
@@ -264,6 +279,7 @@ impl EncoderFlags {
             freeze_vision: self.freeze.map(|freeze| freeze.vision),
             freeze_text: self.freeze.map(|freeze| freeze.text),
             tap: tapped.then_some(tap),
+            tokens: self.tokens,
             standardize: self.standardize,
             frozen_precision: self.frozen_precision,
         }
@@ -271,13 +287,19 @@ impl EncoderFlags {
 }
 
 fn tap_tokens(name: &str) -> Result<TokenPooling, String> {
+    let unknown = || format!("unknown tokens `{name}`: expected class, mean, both or grid:4x8");
     match name {
         "class" => Ok(TokenPooling::Class),
         "mean" => Ok(TokenPooling::Mean),
         "both" => Ok(TokenPooling::Both),
-        _ => Err(format!(
-            "unknown tokens `{name}`: expected class, mean or both"
-        )),
+        _ => {
+            let cells = name.strip_prefix("grid:").and_then(|n| n.split_once('x'));
+            let (rows, columns) = cells.ok_or_else(unknown)?;
+            Ok(TokenPooling::Grid {
+                rows: rows.parse().map_err(|_| unknown())?,
+                columns: columns.parse().map_err(|_| unknown())?,
+            })
+        }
     }
 }
 
@@ -371,6 +393,7 @@ impl AugmentationFlags {
                 crop: self.view_crop,
                 variate_drop: self.view_drop,
                 missing_block: self.view_gap,
+                ..AugmentConfig::OFF
             },
             color_jitter: (strength != 0.0).then_some(ColorJitter {
                 brightness: strength,
@@ -461,5 +484,23 @@ impl FromStr for CacheFlag {
                 "unknown cache `{name}`: expected memory, disk or none"
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        flags: FitFlags,
+    }
+
+    #[test]
+    fn without_flags_options_are_those_of_the_library() {
+        let command = Command::parse_from(["train_dual"]);
+        assert_eq!(command.flags.options(), FitOptions::default());
     }
 }

@@ -3,14 +3,18 @@
 //! Results go to stdout, all else to stderr. Exit codes: 0 done, 1 the work failed, 2 wrong usage.
 
 mod cache;
+mod closing;
+mod compare;
 mod draw;
 mod early;
 mod embed;
 mod evaluate;
 mod exit;
 mod explain;
+mod extend;
 pub mod flags;
 mod inspect;
+mod memory;
 mod output;
 mod page;
 mod predict;
@@ -60,6 +64,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Score a model on the first steps of labeled series
     Early(early::EarlyArgs),
+    /// Compare models on the same samples and seeds
+    Compare(compare::CompareArgs),
     /// Show what a model file holds
     Inspect(inspect::InspectArgs),
     /// Draw series as the vision encoder sees them
@@ -88,6 +94,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Early(args) => early::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Cache(command) => cache::run(command),

@@ -1,15 +1,22 @@
 //! What the command adds to the page of a run: date, command, time and memory.
 
-use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use timesclip::page::ReportPage;
 use timesclip::report::PageSources;
 
+use crate::memory::peak_memory_bytes;
+
 /// The page of what is known, made by this command now. Stages are names and their seconds.
 pub(crate) fn page(sources: &PageSources<'_>, stages: &[(&str, f64)]) -> Result<ReportPage> {
     let mut page = sources.page()?;
+    stamp(&mut page, stages);
+    Ok(page)
+}
+
+/// Adds what this command knows now: the date, itself, its stages, its memory.
+pub(crate) fn stamp(page: &mut ReportPage, stages: &[(&str, f64)]) {
     page.created = Some(now());
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     page.provenance.command = Some(command_line(words));
@@ -18,7 +25,6 @@ pub(crate) fn page(sources: &PageSources<'_>, stages: &[(&str, f64)]) -> Result<
         .map(|(name, seconds)| ((*name).to_owned(), *seconds));
     page.cost.stages = stages.collect();
     page.cost.peak_memory_bytes = peak_memory_bytes();
-    Ok(page)
 }
 
 /// Words as a shell takes them for these words.
@@ -34,16 +40,6 @@ fn quoted(word: String) -> String {
         return word;
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Memory that the process took at most, where the system tells.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// Date and time: `2026-02-28 17:05 UTC`.

@@ -35,7 +35,7 @@ impl DeviceFlags {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     rows: RowArgs,
-    /// csv, tsv or jsonl
+    /// csv, tsv, jsonl, or parquet (in a build with that feature)
     #[arg(long = "output-format", value_name = "FORMAT", default_value = "csv")]
     output: AnswerFormat,
 }

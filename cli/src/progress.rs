@@ -11,8 +11,11 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use timesclip::classifier::FoldReport;
 use timesclip::train::EpochRecord;
 use timesclip::{FitEvent, FitObserver, Phase};
+
+use crate::closing::curves;
 
 /// Where there is no terminal, a line at least this often.
 const LINE_EVERY: Duration = Duration::from_secs(15);
@@ -88,6 +91,15 @@ impl Progress {
     pub(crate) fn inform(&mut self, text: &str) {
         if !self.flags.quiet {
             self.say(text);
+        }
+    }
+
+    /// Draws the learning curves, if a person is watching a terminal.
+    pub(crate) fn draw_curves(&mut self, folds: &[FoldReport]) {
+        if self.terminal && self.flags.log_format == LogFormat::Text {
+            for line in curves(folds) {
+                self.inform(&line);
+            }
         }
     }
 

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, read_like};
+use timesclip::page::Fact;
 use timesclip::report::{FitSummary, PageSources};
 use timesclip::run::RunDirectory;
-use timesclip::{ExplainOptions, TimesClip};
+use timesclip::{ExplainOptions, StopRule, TimesClip};
 
-use crate::early::default_shares;
+use crate::early::{FOLDS, default_shares, out_of_folds, stop_facts as rule_facts};
 use crate::output::write_results;
 use crate::page::page;
 use crate::predict::DeviceFlags;
@@ -34,6 +36,9 @@ pub(crate) struct ReportArgs {
     /// Add scores from the first steps only
     #[arg(long)]
     early: bool,
+    /// Add a rule when to stop, fitted to --train-data as `timesclip early` fits it
+    #[arg(long, requires_all = ["early", "train_data"])]
+    stop_rule: bool,
     /// Time windows that the shown samples are explained by; 0 for plain plots
     #[arg(long, value_name = "N", default_value_t = ExplainOptions::default().n_windows)]
     windows: usize,
@@ -62,9 +67,22 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         true => model.early(&test, &default_shares())?,
         false => Vec::new(),
     };
+    let facts = match (&train, args.stop_rule) {
+        (Some(train), true) => stop_facts(&model, train, &test, args.device)?,
+        _ => Vec::new(),
+    };
     let directory = args.model.is_dir().then_some(&args.model);
-    let run = directory.map(RunDirectory::open).transpose()?;
-    let fit = run.as_ref().map(|(run, _)| summary(run)).transpose()?;
+    let run = directory.and_then(|path| match RunDirectory::open(path) {
+        Ok(run) => Some(run),
+        Err(error) => {
+            eprintln!("note: {error}; the page is made without the run's configuration");
+            None
+        }
+    });
+    let fit = match directory {
+        Some(directory) => summary(directory)?,
+        None => None,
+    };
     let sources = PageSources {
         model: &model,
         train: train.as_ref(),
@@ -72,6 +90,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
         fit: fit.as_ref(),
         config: run.as_ref().map(|(_, config)| config),
         early: &early,
+        early_facts: &facts,
         explain: (args.windows > 0).then_some(ExplainOptions {
             n_windows: args.windows,
         }),
@@ -88,10 +107,41 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     Ok(())
 }
 
-/// How the fit of a run went.
-fn summary(run: &RunDirectory) -> Result<FitSummary> {
-    let path = run.path().join("report.json");
+/// The figures of a rule when to stop.
+fn stop_facts(
+    model: &TimesClip,
+    train: &SeriesDataset,
+    test: &SeriesDataset,
+    device: DeviceFlags,
+) -> Result<Vec<Fact>> {
+    let shares = default_shares();
+    let held_out = out_of_folds(model, train, (&shares, FOLDS), device)?;
+    let Some(rule) = StopRule::fit(&held_out) else {
+        return Ok(Vec::new());
+    };
+    let stopped = rule.score(&model.prefix_answers_after(test, &rule.steps)?);
+    let facts = rule_facts(&rule, &stopped).into_iter();
+    Ok(facts.map(|(name, value)| Fact::new(name, value)).collect())
+}
+
+/// How the fit of a run went, if that was kept.
+fn summary(directory: &Path) -> Result<Option<FitSummary>> {
+    let path = directory.join("report.json");
+    if !path.exists() {
+        eprintln!(
+            "note: there is no `{}`; the page is made without learning curves and without the time \
+             of training",
+            path.display()
+        );
+        return Ok(None);
+    }
     let text = fs::read_to_string(&path);
     let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("`{}` is no report", path.display()))
+    let summary = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "`{}` is no report; without it, the page is made of the model and --data",
+            path.display()
+        )
+    })?;
+    Ok(Some(summary))
 }

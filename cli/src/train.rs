@@ -12,9 +12,13 @@ use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
 use timesclip::report::{FitSummary, PageSources, Report};
+#[cfg(feature = "tensorboard")]
+use timesclip::run::tensorboard::TensorBoard;
 use timesclip::run::{RunConfig, RunDirectory};
 use timesclip::{ExplainOptions, FitOptions, FitReport, TimesClip};
 
+use crate::closing::class_table;
+use crate::extend::{Earlier, Opened};
 use crate::flags::FitFlags;
 use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
@@ -52,7 +56,8 @@ pub struct TrainFlags {
     /// Directory of the run [default: the first free runs/NAME-TYPE-N]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Resume the interrupted run in --out; the other flags must be those it was started with
+    /// Resume the interrupted run in --out; the other flags must be those it was started with. With
+    /// more --epochs or --steps, train the networks of a complete run on
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Draw or encode the pictures of all sets into the files of --cache disk, and stop: the run
@@ -64,6 +69,10 @@ pub struct TrainFlags {
     /// `auto/N` takes I from Slurm or Kubernetes
     #[arg(long, value_name = "I/N", requires = "prepare_only", value_parser = shard::parse)]
     shard: Option<Shard>,
+    /// Also write the learning curves for TensorBoard, into the folder `tensorboard` of the run
+    #[cfg(feature = "tensorboard")]
+    #[arg(long)]
+    tensorboard: bool,
     #[command(flatten)]
     read: ReadFlags,
     #[command(flatten)]
@@ -76,6 +85,37 @@ impl TrainFlags {
     /// The options that the flags describe.
     pub fn options(&self) -> FitOptions {
         self.fit.options()
+    }
+
+    /// Fits, and writes for TensorBoard if that is wanted.
+    #[cfg_attr(
+        not(feature = "tensorboard"),
+        expect(
+            clippy::unused_self,
+            reason = "the flag is there with the feature alone"
+        )
+    )]
+    fn fit(
+        &self,
+        train: &SeriesDataset,
+        options: &FitOptions,
+        (run, progress): (&RunDirectory, &mut Progress),
+    ) -> Result<(TimesClip, FitReport)> {
+        #[cfg(feature = "tensorboard")]
+        if self.tensorboard {
+            let folder = run.path().join("tensorboard");
+            let mut board = TensorBoard::new(folder, progress);
+            let fitted = TimesClip::fit_observed(train, options, &mut board)?;
+            if let Err(error) = board.finish() {
+                progress.say(&format!(
+                    "warning: {error}; the learning curves are incomplete"
+                ));
+            }
+            return Ok(fitted);
+        }
+        #[cfg(not(feature = "tensorboard"))]
+        let _ = run;
+        Ok(TimesClip::fit_observed(train, options, progress)?)
     }
 }
 
@@ -154,30 +194,24 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         progress.say(&format!("warning: {error}"));
     }
     let config = RunConfig::new(&train, &options, device.kind);
-    let directory = directory(flags, &config)?;
+    let Opened { directory, earlier } = open(flags, &config)?;
     progress.inform(&format!(
         "{}: {} training, {} test samples; on {device}",
         train.name(),
         train.len(),
         test.as_ref().map_or(0, SeriesDataset::len),
     ));
-    options.compute.checkpoints = Some(directory.checkpoints());
-    let (model, fit) = TimesClip::fit_observed(&train, &options, &mut progress)?;
+    match &earlier {
+        None => options.compute.checkpoints = Some(directory.checkpoints()),
+        Some(earlier) => options.compute.extends = Some(earlier.extension(&directory)),
+    }
+    let (model, mut fit) = flags.fit(&train, &options, (&directory, &mut progress))?;
     let model = model.with_schema(schema);
     progress.finish();
-    model.save(directory.model())?;
-    if model.provenance().cancelled {
-        bail!(
-            "interrupted; {} holds what was fitted until then; to resume:\n{}",
-            directory.model().display(),
-            resume_command(std::env::args_os(), directory.path())
-        );
-    }
-    for score in &model.provenance().scores {
-        progress.inform(&format!(
-            "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
-            score.predictor, score.weight, score.accuracy, score.log_loss
-        ));
+    keep(&directory, &model, earlier.is_some())?;
+    if let Some(earlier) = earlier {
+        earlier.precede(&mut fit);
+        directory.write_json("config.json", &config)?;
     }
     let run = FittedRun {
         directory: &directory,
@@ -186,9 +220,29 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         test: test.as_ref(),
         model: &model,
     };
-    run.conclude(fit, started)?;
+    run.conclude(fit, started, &mut progress)?;
     let seconds = started.elapsed().as_secs_f64();
     progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
+    Ok(())
+}
+
+/// Saves the model; of an interrupted fit only what can be resumed from it.
+fn keep(directory: &RunDirectory, model: &TimesClip, extends: bool) -> Result<()> {
+    let cancelled = model.provenance().cancelled;
+    if cancelled && extends {
+        bail!(
+            "interrupted; {} is as it was before",
+            directory.path().display()
+        );
+    }
+    model.save(directory.model())?;
+    if cancelled {
+        bail!(
+            "interrupted; {} holds what was fitted until then; to resume:\n{}",
+            directory.model().display(),
+            resume_command(std::env::args_os(), directory.path())
+        );
+    }
     Ok(())
 }
 
@@ -203,13 +257,25 @@ struct FittedRun<'a> {
 
 impl FittedRun<'_> {
     /// Tests the model, once, and writes the reports.
-    fn conclude(&self, fit: FitReport, started: Instant) -> Result<()> {
+    fn conclude(&self, fit: FitReport, started: Instant, progress: &mut Progress) -> Result<()> {
         let Self {
             directory, model, ..
         } = self;
         let fitted = started.elapsed().as_secs_f64();
+        for score in &model.provenance().scores {
+            progress.inform(&format!(
+                "{:12} weight {:.2}  held-out accuracy {:.4}  log loss {:.4}",
+                score.predictor, score.weight, score.accuracy, score.log_loss
+            ));
+        }
         let evaluation = self.test.map(|test| model.evaluate(test)).transpose()?;
+        let folds = fit
+            .network
+            .as_ref()
+            .map_or(&[][..], |network| &network.folds);
+        progress.draw_curves(folds);
         if let Some(test) = &evaluation {
+            progress.inform(&class_table(test));
             println!("{}", crate::evaluate::summary(test));
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -223,6 +289,7 @@ impl FittedRun<'_> {
             fit: Some(&FitSummary::from(&report)),
             config: Some(self.config),
             early: &[],
+            early_facts: &[],
             explain: Some(ExplainOptions::default()),
         };
         let stages = [
@@ -234,14 +301,30 @@ impl FittedRun<'_> {
     }
 }
 
-/// The directory of a new run, or of the one that is resumed.
-fn directory(flags: &TrainFlags, config: &RunConfig) -> Result<RunDirectory> {
+/// The directory of a new run, or of the one that is resumed or extended.
+fn open(flags: &TrainFlags, config: &RunConfig) -> Result<Opened> {
     let path = flags.out.clone().unwrap_or_else(|| free_directory(config));
-    let directory = match flags.resume {
-        true => RunDirectory::resume(path, config),
-        false => RunDirectory::create(path, config),
+    let alone = |directory| Opened {
+        directory,
+        earlier: None,
     };
-    directory.context("the run cannot be kept")
+    if !flags.resume {
+        let directory = RunDirectory::create(path, config);
+        return directory.map(alone).context("the run cannot be kept");
+    }
+    let (run, kept) = RunDirectory::open(&path).context("there is no run to resume")?;
+    let [before, now] = [&kept.options.training, &config.options.training];
+    let longer = (before.steps, before.epochs) != (now.steps, now.epochs);
+    if !(longer && run.is_complete()) {
+        let directory = RunDirectory::resume(path, config);
+        return directory.map(alone).context("the run cannot be kept");
+    }
+    let directory = RunDirectory::extend(path, config).context("the run cannot be extended")?;
+    let earlier = Earlier::of(&directory, (before, now))?;
+    Ok(Opened {
+        directory,
+        earlier: Some(earlier),
+    })
 }
 
 /// The first of `runs/NAME-TYPE-1`, `-2`, … that is not there.

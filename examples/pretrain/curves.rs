@@ -6,7 +6,7 @@ use anyhow::Result;
 use rayon::prelude::*;
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey};
 use timesclip::curves::{Curve, CurveGenerator};
-use timesclip::data::{LabeledSeries, Series};
+use timesclip::data::{LabeledSeries, SampleError, SampleSource, Series};
 use timesclip::raster::{AxisReader, Palette, PlotStyle, Rasterizer, XSpan, YScale};
 
 /// Points at which a curve is read.
@@ -115,7 +115,7 @@ impl Pictures<'_> {
     }
 }
 
-impl CachedImageDataset for Pictures<'_> {
+impl SampleSource for Pictures<'_> {
     fn n_samples(&self) -> usize {
         self.samples.len()
     }
@@ -124,13 +124,15 @@ impl CachedImageDataset for Pictures<'_> {
         1
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        SampleError::check_index(index, self.n_samples())?;
+        Ok(Cow::Borrowed(&self.samples[index]))
+    }
+}
+
+impl CachedImageDataset for Pictures<'_> {
     fn side_px(&self) -> usize {
         self.side_px
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        CacheError::check_index(index, self.n_samples())?;
-        Ok(Cow::Borrowed(&self.samples[index]))
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burn::tensor::backend::Backend;
-use timesclip::batch::{BatchSource, BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::TimesClipBatcher;
 use timesclip::cache::BuildOptions;
 use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::data::normalize::{Normalization, Normalizer};
@@ -29,7 +30,7 @@ const STANDARD: usize = 512;
 /// The tokens of all curves.
 pub(crate) struct Teacher {
     store: FeatureStore,
-    /// Mean and deviation of each number.
+    /// Mean and standard deviation of each number.
     standard: Vec<[f32; 2]>,
 }
 
@@ -57,18 +58,13 @@ impl Teacher {
         let pictures = curves.pictures(config.side_px)?;
         // Nothing reads the values, but a batcher has something to normalize by.
         let unit = Normalizer::fit(Normalization::Dataset, [curves.first()])?;
-        let views = BatchViews {
-            series: false,
-            pictures: true,
-        };
         let statistics = PixelStatistics {
             mean: norm.mean,
             std: norm.std,
         };
-        let batcher =
-            TimesClipBatcher::new(unit, views).with_colors(Palette::new(vec![[0; 3]]), statistics);
-        let source = BatchSource::new(&pictures, &batcher);
-        let encoder = FeatureEncoder::new(&tower, source, FeatureDtype::F16, device)?;
+        let batcher = TimesClipBatcher::new(unit, Modalities::VISION_ONLY)
+            .with_colors(Palette::new(vec![[0; 3]]), statistics);
+        let encoder = FeatureEncoder::new(&tower, &pictures, &batcher, FeatureDtype::F16, device)?;
         let started = Instant::now();
         let options = BuildOptions::new().with_progress(|progress| {
             if progress.done % 1024 == 0 {
@@ -102,15 +98,15 @@ impl Teacher {
         let tokens = &mut tokens[start..];
         self.store.features_into(index, tokens)?;
         for token in tokens.chunks_exact_mut(self.width()) {
-            for (value, [mean, deviation]) in token.iter_mut().zip(&self.standard) {
-                *value = (*value - mean) / deviation;
+            for (value, [mean, std]) in token.iter_mut().zip(&self.standard) {
+                *value = (*value - mean) / std;
             }
         }
         Ok(())
     }
 }
 
-/// Mean and deviation of each of the numbers of a token.
+/// Mean and standard deviation of each of the numbers of a token.
 fn standard(store: &FeatureStore) -> Result<Vec<[f32; 2]>> {
     let width = store.width() / TOKENS;
     let mut sums = vec![[0.0_f64; 2]; width];

@@ -107,10 +107,10 @@ class Standardize(nn.Module):
     def __init__(self, d):
         super().__init__()
         self.register_buffer("mean", torch.zeros(d))
-        self.register_buffer("deviation", torch.ones(d))
+        self.register_buffer("std", torch.ones(d))
 
     def forward(self, x):
-        return (x - self.mean) / (self.deviation + 1e-6)
+        return (x - self.mean) / (self.std + 1e-6)
 
 
 class Projection(nn.Module):
@@ -132,7 +132,7 @@ class VisionBranch(nn.Module):
 
     def forward(self, masks, colors):
         b, v = masks.shape[:2]
-        # A pixel is the entry of its coverage in the colour table of its variate.
+        # A pixel is the entry of its coverage in the color table of its variate.
         pixels = colors[torch.arange(v)[:, None, None], masks.long()]
         features = self.vision_model(pixels.flatten(0, 1).permute(0, 3, 1, 2))
         return self.projection(self.standardize(features)).unflatten(0, (b, v))
@@ -250,7 +250,7 @@ class Head(nn.Module):
 class Classifier(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.concat, mode = c["pooling"] == "concat", c["mode"]
+        self.concat, mode = c["pooling"] == "concat", c["modalities"]
         if mode != "language_only":
             self.vision = VisionBranch(c)
         if mode != "vision_only":
@@ -287,7 +287,7 @@ def networks(path):
             sys.exit("the model has no network: its closed form is in docs/model-file.md")
         (recipe, count), names = model["network"], model["class_names"]
         config, prefix = recipe["model"], "network.{}."
-    if config["mode"] != "vision_only" and "patches" not in config["language"]["tokenizer"]:
+    if config["modalities"] != "vision_only" and "patches" not in config["language"]["tokenizer"]:
         sys.exit("the network reads by convolutions; fit it with --tokenizer patches")
     for number in range(count):
         start = prefix.format(number)

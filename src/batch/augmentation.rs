@@ -76,14 +76,18 @@ impl Augmentation {
             .collect()
     }
 
-    /// The masks of some samples.
+    /// Side and masks of the pictures of some samples.
     ///
     /// # Shapes
-    /// - output: `[samples, row_bytes]`, as they travel
+    /// - masks: `[samples, row_bytes]`, as they travel
     ///
     /// # Panics
     /// If it draws no pictures, or ranges of another number of variates.
-    pub(super) fn draw(&self, samples: &[Cow<'_, LabeledSeries>], buffers: &Buffers) -> Bytes {
+    pub(super) fn draw(
+        &self,
+        samples: &[Cow<'_, LabeledSeries>],
+        buffers: &Buffers,
+    ) -> (usize, Bytes) {
         let Some(Drawing {
             rasterizer,
             scratch,
@@ -107,6 +111,6 @@ impl Augmentation {
             });
             Ok::<(), std::convert::Infallible>(())
         });
-        drawn.unwrap_or_else(|never| match never {})
+        (side_px, drawn.unwrap_or_else(|never| match never {}))
     }
 }

@@ -10,8 +10,8 @@ use burn::tensor::{DType, Float, FloatDType, Int, Tensor, TensorData};
 use super::buffers::Buffers;
 use super::chunks::OnDevices;
 use super::{BatchError, BatchSource, DeviceCacheError, masks, read_features, read_masks};
-use crate::cache::ImageKey;
 use crate::cache::features::{FeatureDtype, FeatureKey, FeatureStore};
+use crate::cache::{CachedImageDataset, ImageKey};
 
 /// The pictures, or the features in their place, of all samples of a source on one or more devices.
 ///
@@ -29,7 +29,8 @@ use crate::cache::features::{FeatureDtype, FeatureKey, FeatureStore};
 /// # Examples
 /// ```
 /// # #[cfg(feature = "cpu")] {
-/// use timesclip::batch::{BatchSource, BatchViews, DeviceCache, TimesClipBatcher};
+/// use timesclip::Modalities;
+/// use timesclip::batch::{BatchSource, DeviceCache, TimesClipBatcher};
 /// use timesclip::cache::UncachedImages;
 /// # use timesclip::data::normalize::{Normalization, Normalizer};
 /// # use timesclip::raster::PlotStyle;
@@ -38,7 +39,7 @@ use crate::cache::features::{FeatureDtype, FeatureKey, FeatureStore};
 /// # let samples = vec![LabeledSeries { id: 7, series, label: 0 }];
 /// # let set = SeriesDataset::new("one", vec!["a".into(), "b".into()], samples)?;
 /// # let normalizer = Normalizer::fit(Normalization::Dataset, set.samples().iter().map(|s| &s.series))?;
-/// # let batcher = TimesClipBatcher::new(normalizer, BatchViews::ALL);
+/// # let batcher = TimesClipBatcher::new(normalizer, Modalities::DUAL);
 /// type Backend = burn_flex::Flex;
 ///
 /// let images = UncachedImages::new(set, &PlotStyle::default())?; // each picture is drawn once
@@ -54,7 +55,7 @@ use crate::cache::features::{FeatureDtype, FeatureKey, FeatureStore};
 pub struct DeviceCache(Arc<Shared>);
 
 struct Shared {
-    images: ImageKey,
+    images: Option<ImageKey>,
     features: Option<FeatureKey>,
     bytes: u64,
     /// A [`Kept`] of every backend that is served, and its name.
@@ -113,7 +114,7 @@ impl DeviceCache {
         kept: Vec<(&'static str, Box<dyn Any + Send + Sync>)>,
     ) -> Self {
         Self(Arc::new(Shared {
-            images: source.images().key(),
+            images: source.images().map(CachedImageDataset::key),
             features: source.features().map(FeatureStore::key),
             bytes,
             kept,
@@ -146,10 +147,10 @@ impl DeviceCache {
         let Shared {
             images, features, ..
         } = &*self.0;
-        let expected = source.images().key();
+        let expected = source.images().map(CachedImageDataset::key);
         if *images != expected {
-            let (found, expected) = (images.to_string(), expected.to_string());
-            return Err(differs("pictures", found, expected));
+            let name = |key: &Option<ImageKey>| key.map_or("none".to_owned(), |k| k.to_string());
+            return Err(differs("pictures", name(images), name(&expected)));
         }
         let expected = source.features().map(FeatureStore::key);
         if *features != expected {
@@ -238,11 +239,13 @@ impl<B: Backend> Kept<B> {
         budget: u64,
     ) -> Result<(Self, u64), DeviceCacheError> {
         assert!(!devices.is_empty(), "a cache on 0 devices");
-        if !source.batcher().views.pictures {
-            return Err(DeviceCacheError::NoPictures);
-        }
-        let n_samples = source.images().n_samples();
-        let rows = devices.iter().map(|device| row_bytes::<B>(source, device));
+        let images = source.images();
+        let images = images.filter(|_| source.batcher().modalities.has_vision());
+        let images = images.ok_or(DeviceCacheError::NoPictures)?;
+        let n_samples = images.n_samples();
+        let rows = devices
+            .iter()
+            .map(|device| row_bytes::<B>(source.features(), images, device));
         let row = rows.max().unwrap_or(0);
         let needed = n_samples as u64 * row as u64;
         if needed > budget {
@@ -262,7 +265,7 @@ impl<B: Backend> Kept<B> {
             None => {
                 // Chunks are larger than batches: no memory to be kept for these.
                 let buffers = Buffers::default();
-                let read = |indices: &[usize]| read_masks(source.images(), indices, &buffers);
+                let read = |indices: &[usize]| read_masks(images, indices, &buffers);
                 Self::Masks(OnDevices::fill(devices, size, read, masks::upload)?)
             }
         };
@@ -297,15 +300,16 @@ fn feature_dtype<B: Backend>(dtype: FeatureDtype, device: &B::Device) -> DType {
 }
 
 /// Bytes of a sample on a device.
-fn row_bytes<B: Backend>(source: BatchSource<'_>, device: &B::Device) -> usize {
-    match source.features() {
+fn row_bytes<B: Backend>(
+    features: Option<&FeatureStore>,
+    images: &dyn CachedImageDataset,
+    device: &B::Device,
+) -> usize {
+    match features {
         Some(store) => {
             let number = DeviceCache::number_bytes::<B>(store.key().dtype, device);
             store.n_variates() * store.width() * number
         }
-        None => {
-            let images = source.images();
-            masks::row_bytes(images.n_variates(), images.side_px())
-        }
+        None => masks::row_bytes(images.n_variates(), images.side_px()),
     }
 }

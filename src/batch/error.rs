@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::cache::CacheError;
 use crate::cache::features::FeatureError;
+use crate::data::SampleError;
 
 /// A batch cannot be gathered.
 #[derive(Debug, Error)]
@@ -15,8 +16,11 @@ pub enum BatchError {
         /// Position of the sample in its set.
         index: usize,
         /// What the set says.
-        source: CacheError,
+        source: SampleError,
     },
+    /// Batches are to carry pictures, but come from series alone.
+    #[error("batches are to carry pictures, but only the series are there")]
+    NoPictures,
     /// The pictures of a sample cannot be read.
     #[error("the pictures of sample {index} cannot be read")]
     Pictures {

@@ -6,11 +6,13 @@ use super::host::{HostFeatures, Rows};
 use super::{Augmentation, BatchError, DeviceCache, HostBatch, TimesClipBatcher, read_samples};
 use crate::cache::CachedImageDataset;
 use crate::cache::features::{FeatureKey, FeatureStore};
+use crate::data::SampleSource;
 
 /// Samples of one set and what makes batches of them.
 #[derive(Clone, Copy)]
 pub struct BatchSource<'a> {
-    images: &'a dyn CachedImageDataset,
+    samples: &'a dyn SampleSource,
+    images: Option<&'a dyn CachedImageDataset>,
     batcher: &'a TimesClipBatcher,
     features: Option<&'a FeatureStore>,
     device_cache: Option<&'a DeviceCache>,
@@ -21,7 +23,17 @@ impl<'a> BatchSource<'a> {
     /// Batches of values and pictures.
     pub fn new(images: &'a dyn CachedImageDataset, batcher: &'a TimesClipBatcher) -> Self {
         Self {
-            images,
+            images: Some(images),
+            ..Self::of_series(images, batcher)
+        }
+    }
+
+    /// Batches of values alone. The pictures of an [augmented](Self::augmented) view are drawn as
+    /// they are gathered, and need no cache either.
+    pub fn of_series(samples: &'a dyn SampleSource, batcher: &'a TimesClipBatcher) -> Self {
+        Self {
+            samples,
+            images: None,
             batcher,
             features: None,
             device_cache: None,
@@ -33,22 +45,23 @@ impl<'a> BatchSource<'a> {
     ///
     /// # Errors
     /// [`BatchError::ForeignFeatures`] if the store was made of other pictures, or of these in
-    /// other colors.
+    /// other colors; [`BatchError::NoPictures`] if this source has none.
     pub fn with_features(self, features: &'a FeatureStore) -> Result<Self, BatchError> {
         let key = features.key();
-        let pixels = FeatureKey::hash_pixels(&self.batcher.colors(self.images.n_variates()));
+        let images = self.images.ok_or(BatchError::NoPictures)?;
+        let pixels = FeatureKey::hash_pixels(&self.batcher.colors(images.n_variates()));
         let differs = |what, found: String, expected: String| BatchError::ForeignFeatures {
             what,
             found,
             expected,
         };
-        if key.images != self.images.key() {
-            let (found, expected) = (key.images.to_string(), self.images.key().to_string());
+        if key.images != images.key() {
+            let (found, expected) = (key.images.to_string(), images.key().to_string());
             return Err(differs("pictures", found, expected));
         }
         if key.pixels != pixels {
             let hex = |hash: u128| format!("{hash:032x}");
-            return Err(differs("colours", hex(key.pixels), hex(pixels)));
+            return Err(differs("colors", hex(key.pixels), hex(pixels)));
         }
         let source = Self {
             features: Some(features),
@@ -101,8 +114,13 @@ impl<'a> BatchSource<'a> {
         self.device_cache.map_or(Ok(()), check)
     }
 
-    /// The samples and their pictures.
-    pub fn images(&self) -> &'a dyn CachedImageDataset {
+    /// The samples.
+    pub fn samples(&self) -> &'a dyn SampleSource {
+        self.samples
+    }
+
+    /// The pictures of the samples, unless batches are of values alone.
+    pub fn images(&self) -> Option<&'a dyn CachedImageDataset> {
         self.images
     }
 
@@ -125,29 +143,36 @@ impl<'a> BatchSource<'a> {
     /// If `indices` is empty.
     pub fn gather(&self, indices: &[usize]) -> Result<HostBatch, BatchError> {
         let Self {
-            images, batcher, ..
+            samples, batcher, ..
         } = *self;
         if let Some(view) = self.view {
-            return batcher.gather_view(images, view, indices);
+            return batcher.gather_view(samples, view, indices);
         }
+        let Some(images) = self.images else {
+            return batcher.gather_series(samples, indices);
+        };
         match (self.device_cache, self.features) {
-            (Some(cache), _) => self.gather_kept(cache, indices),
-            (None, Some(features)) => batcher.gather_features(images, features, indices),
+            (Some(cache), _) => self.gather_kept(cache, images, indices),
+            (None, Some(features)) => batcher.gather_features(samples, features, indices),
             (None, None) => batcher.gather(images, indices),
         }
     }
 
-    fn gather_kept(&self, cache: &DeviceCache, indices: &[usize]) -> Result<HostBatch, BatchError> {
+    fn gather_kept(
+        &self,
+        cache: &DeviceCache,
+        images: &dyn CachedImageDataset,
+        indices: &[usize],
+    ) -> Result<HostBatch, BatchError> {
         // Refuses positions that are not there: a GPU would read past the end unseen.
-        let samples = read_samples(self.images, indices)?;
+        let samples = read_samples(self.samples, indices)?;
         let mut batch = self.batcher.gather_samples(&samples);
-        if self.batcher.views.pictures {
+        if self.batcher.modalities.has_vision() {
             let (cache, indices) = (cache.clone(), indices.to_vec());
+            let size = [images.n_variates(), images.side_px()];
             batch.vision = Some(match self.features {
                 Some(store) => HostFeatures::of(store, Rows::Kept(cache, indices)),
-                None => self
-                    .batcher
-                    .pictures(self.images, Rows::Kept(cache, indices)),
+                None => self.batcher.pictures(size, Rows::Kept(cache, indices)),
             });
         }
         Ok(batch)

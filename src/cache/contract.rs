@@ -99,7 +99,9 @@ impl Reference {
         let mut ids = HashSet::new();
         let mut violation = Ok(());
         let drawn = (0..images.n_samples()).map_while(|index| {
-            let sample = images.sample(index).map_err(|source| failed(index, source));
+            let sample = images
+                .sample(index)
+                .map_err(|source| failed(index, source.into()));
             let sample = sample.and_then(|sample| {
                 samples.push(pen.draw(images, index, &sample)?);
                 let id = sample.id;
@@ -124,7 +126,7 @@ impl Reference {
             let (id, expected_sample, expected_masks) = self.samples[index];
             let sample = images
                 .sample(index)
-                .map_err(|source| failed(index, source))?;
+                .map_err(|source| failed(index, source.into()))?;
             if fingerprint(&sample) != expected_sample {
                 return Err(ContractViolation::SampleChanged { index, order });
             }
@@ -234,7 +236,7 @@ fn check_refusals(images: &dyn CachedImageDataset) -> Result<(), ContractViolati
     let mut masks = vec![0; n_bytes(images)];
     for index in [n_samples, n_samples + 1, usize::MAX] {
         let expected = CacheError::IndexOutOfRange { index, n_samples };
-        let result = images.sample(index).map(drop);
+        let result = images.sample(index).map(drop).map_err(CacheError::from);
         check_refused(format!("sample({index})"), &expected, result)?;
         let result = images.masks_into(index, &mut masks);
         check_refused(format!("masks_into({index}, ..)"), &expected, result)?;

@@ -18,7 +18,7 @@ pub use crate::cache::store::{Section, StoreDefect};
 use super::build::PictureCoder;
 use super::{BuildOptions, CacheError, CacheStats, CachedImageDataset, ImageKey, codec};
 use crate::cache::store::{self, Builder, BuiltShard, Shard, ShardHeader};
-use crate::data::{LabeledSeries, SeriesDataset};
+use crate::data::{LabeledSeries, SampleError, SampleSource, SeriesDataset};
 use crate::raster::PlotStyle;
 
 /// A complete store of pictures, open for reading. Only its index is in memory.
@@ -160,7 +160,7 @@ impl OnDiskImages {
     }
 }
 
-impl CachedImageDataset for OnDiskImages {
+impl SampleSource for OnDiskImages {
     fn n_samples(&self) -> usize {
         self.dataset.len()
     }
@@ -169,13 +169,14 @@ impl CachedImageDataset for OnDiskImages {
         self.dataset.n_variates()
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.dataset.sample(index)
+    }
+}
+
+impl CachedImageDataset for OnDiskImages {
     fn side_px(&self) -> usize {
         self.store.header().side_px
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        CacheError::check_index(index, self.n_samples())?;
-        Ok(Cow::Borrowed(&self.dataset.samples()[index]))
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

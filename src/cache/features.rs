@@ -7,8 +7,8 @@
 
 use std::error::Error;
 
-use crate::cache::CacheError;
 use crate::cache::store::StoreError;
+use crate::data::SampleError;
 
 mod dtype;
 mod feature_store;
@@ -53,10 +53,10 @@ pub enum FeatureError {
     },
     /// The samples whose pictures are encoded cannot be read.
     #[error("the samples of the features cannot be read")]
-    Images {
+    Samples {
         /// What their data set says.
         #[source]
-        source: CacheError,
+        source: SampleError,
     },
     /// A sample that is not there was asked for.
     #[error("sample index {index} was asked for, expected one below the {n_samples} samples")]

@@ -10,7 +10,7 @@ use super::build::PictureCoder;
 use super::{
     BuildOptions, BuildPhase, CacheError, CacheStats, CachedImageDataset, ImageKey, codec,
 };
-use crate::data::{LabeledSeries, SeriesDataset};
+use crate::data::{LabeledSeries, SampleError, SampleSource, SeriesDataset};
 use crate::raster::PlotStyle;
 
 /// All pictures of a data set, coded and in memory: the fastest to read.
@@ -74,7 +74,7 @@ impl InMemoryImages {
     }
 }
 
-impl CachedImageDataset for InMemoryImages {
+impl SampleSource for InMemoryImages {
     fn n_samples(&self) -> usize {
         self.dataset.len()
     }
@@ -83,13 +83,14 @@ impl CachedImageDataset for InMemoryImages {
         self.dataset.n_variates()
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.dataset.sample(index)
+    }
+}
+
+impl CachedImageDataset for InMemoryImages {
     fn side_px(&self) -> usize {
         self.side_px
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        CacheError::check_index(index, self.n_samples())?;
-        Ok(Cow::Borrowed(&self.dataset.samples()[index]))
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

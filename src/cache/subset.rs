@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
-use crate::data::LabeledSeries;
+use crate::data::{LabeledSeries, SampleError, SampleSource};
 
 /// Some samples of an image data set, in an order of their own.
 ///
@@ -39,7 +39,7 @@ impl ImageSubset {
             .map_while(|&index| match whole.sample(index) {
                 Ok(sample) => Some(sample),
                 Err(error) => {
-                    key = Err(error);
+                    key = Err(CacheError::from(error));
                     None
                 }
             });
@@ -52,13 +52,13 @@ impl ImageSubset {
         })
     }
 
-    fn index(&self, index: usize) -> Result<usize, CacheError> {
-        CacheError::check_index(index, self.indices.len())?;
+    fn index(&self, index: usize) -> Result<usize, SampleError> {
+        SampleError::check_index(index, self.indices.len())?;
         Ok(self.indices[index])
     }
 }
 
-impl CachedImageDataset for ImageSubset {
+impl SampleSource for ImageSubset {
     fn n_samples(&self) -> usize {
         self.indices.len()
     }
@@ -67,12 +67,14 @@ impl CachedImageDataset for ImageSubset {
         self.whole.n_variates()
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.whole.sample(self.index(index)?)
+    }
+}
+
+impl CachedImageDataset for ImageSubset {
     fn side_px(&self) -> usize {
         self.whole.side_px()
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        self.whole.sample(self.index(index)?)
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

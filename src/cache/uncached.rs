@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::build::rasterizer;
 use super::{CacheError, CacheStats, CachedImageDataset, ImageKey};
 use crate::cache::store::Pool;
-use crate::data::{LabeledSeries, SeriesDataset};
+use crate::data::{LabeledSeries, SampleError, SampleSource, SeriesDataset};
 use crate::raster::{PlotStyle, Rasterizer, Scratch};
 
 /// The pictures of a data set, drawn again on every read.
@@ -43,7 +43,7 @@ impl UncachedImages {
     }
 }
 
-impl CachedImageDataset for UncachedImages {
+impl SampleSource for UncachedImages {
     fn n_samples(&self) -> usize {
         self.dataset.len()
     }
@@ -52,13 +52,14 @@ impl CachedImageDataset for UncachedImages {
         self.dataset.n_variates()
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.dataset.sample(index)
+    }
+}
+
+impl CachedImageDataset for UncachedImages {
     fn side_px(&self) -> usize {
         self.rasterizer.style().side_px
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        CacheError::check_index(index, self.n_samples())?;
-        Ok(Cow::Borrowed(&self.dataset.samples()[index]))
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

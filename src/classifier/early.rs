@@ -1,9 +1,16 @@
-//! Scores of a model that has seen the first steps only.
+//! Early recognition: what a model knows of series of which it has seen the first steps only.
+
+mod stop;
 
 use serde::Serialize;
 
-use super::{PredictError, TimesClip};
+pub use stop::{EarlyPrediction, StopRule, StopScore};
+
+use super::options::FitOptions;
+use super::{FitError, FitObserver, PredictError, TimesClip};
 use crate::data::SeriesDataset;
+use crate::data::split::Folds;
+use crate::metrics::ConfusionMatrix;
 
 /// Scores from the first steps of every series.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -16,6 +23,28 @@ pub struct EarlyScore {
     pub macro_f1: Option<f64>,
     /// Mean negative logarithm of the probability of the right class.
     pub log_loss: f64,
+}
+
+/// What a model says of growing prefixes of labeled series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrefixAnswers {
+    n_classes: usize,
+    /// Steps of every series.
+    lengths: Vec<usize>,
+    /// Class of every series among the model's; `None` where the model does not know it.
+    targets: Vec<Option<usize>>,
+    /// Steps that were seen, growing, and an answer for each series.
+    prefixes: Vec<(usize, Vec<PrefixAnswer>)>,
+}
+
+/// The answer to one prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct PrefixAnswer {
+    class: usize,
+    /// Probability of that class.
+    confidence: f32,
+    /// Probability of the right class, if the model knows it.
+    right: f32,
 }
 
 impl TimesClip {
@@ -31,25 +60,171 @@ impl TimesClip {
         set: &SeriesDataset,
         shares: &[f64],
     ) -> Result<Vec<EarlyScore>, PredictError> {
-        let longest = set.max_steps();
-        let mut steps: Vec<usize> = shares.iter().map(|share| prefix(longest, *share)).collect();
-        steps.sort_unstable();
-        steps.dedup();
-        let mut scores = Vec::new();
-        for n_steps in steps {
-            let evaluation = match self.evaluate(&set.truncated(n_steps)?) {
-                Err(PredictError::Steps(_)) if n_steps < longest => continue,
-                evaluation => evaluation?,
-            };
-            scores.push(EarlyScore {
-                n_steps,
-                accuracy: evaluation.accuracy,
-                macro_f1: evaluation.macro_f1,
-                log_loss: evaluation.log_loss,
-            });
-        }
-        Ok(scores)
+        Ok(self.prefix_answers(set, shares)?.scores())
     }
+
+    /// Answers to growing prefixes of all series, as [`early`](Self::early) scores them.
+    ///
+    /// # Errors
+    /// As [`early`](Self::early).
+    pub fn prefix_answers(
+        &self,
+        set: &SeriesDataset,
+        shares: &[f64],
+    ) -> Result<PrefixAnswers, PredictError> {
+        self.prefix_answers_after(set, &prefixes(set.max_steps(), shares))
+    }
+
+    /// Answers after these numbers of steps, growing; those of other answers, for instance, by which
+    /// a rule was chosen. Shorter series are seen whole.
+    ///
+    /// # Errors
+    /// As [`early`](Self::early).
+    pub fn prefix_answers_after(
+        &self,
+        set: &SeriesDataset,
+        steps: &[usize],
+    ) -> Result<PrefixAnswers, PredictError> {
+        let names = self.class_names();
+        let known = set.class_names().iter();
+        let known: Vec<Option<usize>> = known
+            .map(|name| names.iter().position(|known| known == name))
+            .collect();
+        let targets: Vec<Option<usize>> = set.labels().iter().map(|label| known[*label]).collect();
+        let mut answered = Vec::new();
+        for &n_steps in steps {
+            let predictions = match self.predict(&set.truncated(n_steps)?) {
+                Err(PredictError::Steps(_)) if n_steps < set.max_steps() => continue,
+                predictions => predictions?,
+            };
+            let answers = predictions.iter().zip(&targets).map(|(answer, target)| {
+                let right = target.map(|target| answer.probabilities[target]);
+                PrefixAnswer {
+                    class: answer.class,
+                    confidence: answer.probability,
+                    right: right.unwrap_or_default(),
+                }
+            });
+            answered.push((n_steps, answers.collect()));
+        }
+        let lengths = set.samples().iter().map(|sample| sample.series.n_steps());
+        Ok(PrefixAnswers {
+            n_classes: names.len(),
+            lengths: lengths.collect(),
+            targets,
+            prefixes: answered,
+        })
+    }
+}
+
+impl PrefixAnswers {
+    /// Answers to the training samples by models that were not fitted to them: as many are fitted as
+    /// there are folds, by the same options. What is chosen by these answers is chosen without a look
+    /// at any test sample, and by no model on its own training samples.
+    ///
+    /// # Errors
+    /// [`FitError`] if the set cannot be split, a model cannot be fitted, or it cannot answer; and
+    /// [`FitError::Cancelled`] if the observer broke.
+    pub fn out_of_folds(
+        train: &SeriesDataset,
+        options: &FitOptions,
+        (shares, n_folds): (&[f64], usize),
+        observer: &mut dyn FitObserver,
+    ) -> Result<Self, FitError> {
+        let mut options = options.clone();
+        // Networks that have seen the held-out samples would answer too well.
+        options.training.init_from = None;
+        (options.compute.extends, options.compute.checkpoints) = (None, None);
+        let steps = prefixes(train.max_steps(), shares);
+        let lengths = train.samples().iter().map(|sample| sample.series.n_steps());
+        let mut all = Self {
+            n_classes: train.n_classes(),
+            lengths: lengths.collect(),
+            targets: train.labels().into_iter().map(Some).collect(),
+            prefixes: steps
+                .iter()
+                .map(|n_steps| (*n_steps, vec![PrefixAnswer::default(); train.len()]))
+                .collect(),
+        };
+        for split in Folds::of(train, n_folds, options.seed)?.splits() {
+            let (model, _) =
+                TimesClip::fit_observed(&train.subset(&split.train)?, &options, observer)?;
+            if model.provenance().cancelled {
+                return Err(FitError::Cancelled);
+            }
+            let held_out = train.subset(&split.valid)?;
+            let answers = model.prefix_answers_after(&held_out, &steps)?.prefixes;
+            // A prefix that is too short for one of the models is none.
+            all.prefixes
+                .retain(|(n_steps, _)| answers.iter().any(|(answered, _)| answered == n_steps));
+            for (n_steps, place) in &mut all.prefixes {
+                let of = answers.iter().find(|(answered, _)| answered == n_steps);
+                let found = of.map_or(&[][..], |(_, answers)| answers);
+                for (index, answer) in split.valid.iter().zip(found) {
+                    place[*index] = *answer;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// After how many steps there are answers, growing.
+    pub fn steps(&self) -> Vec<usize> {
+        self.prefixes.iter().map(|(n_steps, _)| *n_steps).collect()
+    }
+
+    /// Scores after each number of steps.
+    pub fn scores(&self) -> Vec<EarlyScore> {
+        let prefixes = self.prefixes.iter();
+        let scores = prefixes.map(|(n_steps, answers)| self.score(*n_steps, answers));
+        scores.collect()
+    }
+
+    fn score(&self, n_steps: usize, answers: &[PrefixAnswer]) -> EarlyScore {
+        let known = || {
+            let pairs = self.targets.iter().zip(answers);
+            pairs.filter_map(|(target, answer)| Some(((*target)?, answer)))
+        };
+        let pairs = known().map(|(target, answer)| (target, answer.class));
+        let matrix = ConfusionMatrix::new(self.n_classes, pairs);
+        let right = known().filter(|(target, answer)| *target == answer.class);
+        let loss = known().map(|(_, answer)| answer.right.max(f32::MIN_POSITIVE));
+        let loss: f64 = loss.map(|right| -f64::from(right).ln()).sum();
+        EarlyScore {
+            n_steps,
+            accuracy: right.count() as f64 / answers.len() as f64,
+            macro_f1: matrix
+                .summary(&vec![String::new(); self.n_classes])
+                .macro_f1,
+            log_loss: loss / known().count().max(1) as f64,
+        }
+    }
+}
+
+impl EarlyScore {
+    /// The first of some scores whose accuracy is at least `accuracy`.
+    ///
+    /// # Examples
+    /// ```
+    /// use timesclip::EarlyScore;
+    ///
+    /// let score = |n_steps, accuracy| EarlyScore { n_steps, accuracy, macro_f1: None, log_loss: 0.0 };
+    /// let scores = [score(5, 0.6), score(10, 0.9), score(15, 0.8)];
+    /// assert_eq!(EarlyScore::reaching(0.75, &scores).map(|score| score.n_steps), Some(10));
+    /// assert_eq!(EarlyScore::reaching(0.95, &scores), None);
+    /// ```
+    pub fn reaching(accuracy: f64, scores: &[Self]) -> Option<Self> {
+        let mut scores = scores.iter().copied();
+        scores.find(|score| score.accuracy >= accuracy)
+    }
+}
+
+/// Steps of shares of the longest series, each once, growing.
+fn prefixes(longest: usize, shares: &[f64]) -> Vec<usize> {
+    let mut steps: Vec<usize> = shares.iter().map(|share| prefix(longest, *share)).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    steps
 }
 
 /// Steps of a share of the longest series, at least one.
@@ -58,7 +233,7 @@ impl TimesClip {
     clippy::cast_sign_loss,
     reason = "rounded up, and no more than the longest series"
 )]
-fn prefix(longest: usize, share: f64) -> usize {
+pub(super) fn prefix(longest: usize, share: f64) -> usize {
     let steps = (longest as f64 * share.clamp(0.0, 1.0)).ceil() as usize;
     steps.clamp(1, longest)
 }

@@ -65,6 +65,12 @@ pub enum FitError {
         /// What is wrong with them.
         source: WeightsError,
     },
+    /// The model that networks are to start from cannot be read.
+    #[error("the model to start from cannot be used")]
+    StartingModel {
+        /// What is wrong with it.
+        source: ModelFileError,
+    },
     /// Pretrained weights cannot be found.
     #[error(transparent)]
     Hub(#[from] HubError),

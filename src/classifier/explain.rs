@@ -1,11 +1,18 @@
 //! Explaining a prediction by occlusion: what changes if a part of the series is not seen?
 
+mod faithfulness;
+mod occlusion;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
 
+pub use faithfulness::{Faithfulness, FaithfulnessCurve, FaithfulnessOptions};
+
 use super::{BATCH, PredictError, Prediction, TimesClip};
-use crate::data::{Series, SeriesError};
+use crate::data::Series;
+use occlusion::occluded;
 
 /// How finely a prediction is explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +25,18 @@ impl Default for ExplainOptions {
     fn default() -> Self {
         Self { n_windows: 20 }
     }
+}
+
+/// What predictions of one class rest on, in the mean.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassExplanation {
+    /// The class that was predicted.
+    pub class: usize,
+    /// Number of predictions.
+    pub n_samples: usize,
+    /// Their mean importance, `[n_variates][n_windows]`; windows are matched by their place in the
+    /// series.
+    pub importance: Vec<Vec<f32>>,
 }
 
 /// What a prediction rests on: variates and time windows.
@@ -38,6 +57,31 @@ impl Explanation {
     pub const METHOD: &'static str = "Importance is the drop of the log-probability of the \
         predicted class when one variate in one time window is replaced by a straight line between \
         the values beside the window; all modalities see the same changed series.";
+
+    /// The mean importance for each class that was predicted. Explanations with fewer windows than
+    /// the most are left out: their series have fewer steps than there are windows.
+    pub fn class_means<'a>(
+        explanations: impl IntoIterator<Item = &'a Self> + Clone,
+    ) -> Vec<ClassExplanation> {
+        let n_windows = explanations.clone().into_iter().map(|e| e.windows.len());
+        let n_windows = n_windows.max();
+        let mut means: BTreeMap<usize, ClassExplanation> = BTreeMap::new();
+        let same = |e: &&Self| Some(e.windows.len()) == n_windows;
+        for explanation in explanations.into_iter().filter(same) {
+            let (class, found) = (explanation.prediction.class, &explanation.importance);
+            let mean = means.entry(class).or_insert_with(|| ClassExplanation {
+                class,
+                n_samples: 0,
+                importance: found.iter().map(|row| vec![0.0; row.len()]).collect(),
+            });
+            mean.n_samples += 1;
+            let share = 1.0 / mean.n_samples as f32;
+            let cells = mean.importance.iter_mut().flatten();
+            let cells = cells.zip(found.iter().flatten());
+            cells.for_each(|(mean, value)| *mean += share * (value - *mean));
+        }
+        means.into_values().collect()
+    }
 
     /// Variate and window of the highest importance.
     pub fn most_important(&self) -> (usize, usize) {
@@ -74,7 +118,7 @@ impl TimesClip {
         for cells in cells.chunks(BATCH) {
             let changed = cells
                 .iter()
-                .map(|&(variate, window)| occluded(series, variate, windows[window].clone()));
+                .map(|&(variate, window)| occluded(series, &[(variate, windows[window].clone())]));
             let changed: Vec<Series> = changed.collect::<Result<_, _>>()?;
             let answers = self.predict(&changed)?;
             for (&(variate, window), answer) in cells.iter().zip(answers) {
@@ -97,52 +141,6 @@ fn windows(n_steps: usize, n_windows: usize) -> Vec<Range<usize>> {
     (0..n).map(|i| edge(i)..edge(i + 1)).collect()
 }
 
-/// The series with a straight line in a window of a variate. A variate without values outside is
-/// constant there, at the mean of the window.
-fn occluded(series: &Series, variate: usize, window: Range<usize>) -> Result<Series, SeriesError> {
-    let value = |step: usize| Some((step, series.value(step, variate)));
-    let known = |step: usize| value(step).filter(|(_, value)| !value.is_nan());
-    let before = (0..window.start).rev().find_map(known);
-    let after = (window.end..series.n_steps()).find_map(known);
-    let times = series.times();
-    let time = |step: usize| times.map_or(step as f64, |times| times[step]);
-    let line = |step: usize| match (before, after) {
-        (Some((a, low)), Some((b, high))) => {
-            let span = time(b) - time(a);
-            let along = match span > 0.0 {
-                true => (time(step) - time(a)) / span,
-                false => 0.5,
-            };
-            f64::from(low) + along * (f64::from(high) - f64::from(low))
-        }
-        (Some((_, value)), None) | (None, Some((_, value))) => f64::from(value),
-        (None, None) => mean(window.clone().filter_map(known).map(|(_, value)| value)),
-    };
-    let (n_steps, n_variates) = (series.n_steps(), series.n_variates());
-    let mut values = series.values().to_vec();
-    for step in window.clone() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "between two values of single precision"
-        )]
-        let value = line(step) as f32;
-        values[step * n_variates + variate] = value;
-    }
-    let changed = Series::new(values, n_steps, n_variates)?;
-    match times {
-        Some(times) => changed.with_times(times.to_vec()),
-        None => Ok(changed),
-    }
-}
-
-/// The mean of values; NaN if there are none.
-fn mean(values: impl Iterator<Item = f32>) -> f64 {
-    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| {
-        (sum + f64::from(value), n + 1.0)
-    });
-    sum / n
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,33 +153,29 @@ mod tests {
     }
 
     #[test]
-    fn a_window_becomes_a_straight_line_between_its_neighbors() {
-        let values = vec![0.0, 9.0, f32::NAN, 3.0, 8.0];
-        let series = Series::new(values, 5, 1).unwrap();
-        let line = |window| occluded(&series, 0, window).unwrap().values().to_vec();
-        assert_eq!(line(1..3), [0.0, 1.0, 2.0, 3.0, 8.0]);
-        assert_eq!(line(0..1)[0], 9.0);
-        assert_eq!(line(3..5)[3..], [9.0, 9.0]);
-        assert_eq!(line(0..5), [5.0; 5]);
-    }
-
-    #[test]
-    fn a_line_follows_the_times_and_leaves_other_variates_alone() {
-        let values = vec![0.0, 1.0, 5.0, 2.0, 10.0, 3.0];
-        let series = Series::new(values, 3, 2).unwrap();
-        let series = series.with_times(vec![0.0, 1.0, 10.0]).unwrap();
-        let changed = occluded(&series, 0, 1..2).unwrap();
-        assert_eq!(changed.values(), [0.0, 1.0, 1.0, 2.0, 10.0, 3.0]);
-        assert_eq!(changed.times(), series.times());
-    }
-
-    #[test]
-    fn a_variate_without_values_stays_without() {
-        let series = Series::new(vec![f32::NAN; 4], 4, 1).unwrap();
-        let changed = occluded(&series, 0, 1..2).unwrap();
-        assert!(
-            changed.values().iter().all(|value| value.is_nan()),
-            "{changed:?}"
-        );
+    fn means_are_of_the_explanations_of_a_class_with_all_windows() {
+        let explanation = |class: usize, row: &[f32]| Explanation {
+            prediction: Prediction {
+                id: 0,
+                class,
+                label: String::new(),
+                probability: 1.0,
+                probabilities: Vec::new(),
+                variate_weights: None,
+            },
+            windows: windows(10, row.len()),
+            importance: vec![row.to_vec()],
+        };
+        let all = [
+            explanation(1, &[1.0, 2.0]),
+            explanation(0, &[5.0, 6.0]),
+            explanation(1, &[3.0, 0.0]),
+            explanation(1, &[9.0]),
+        ];
+        let means = Explanation::class_means(&all);
+        assert_eq!(means.len(), 2);
+        assert_eq!((means[0].class, means[0].n_samples), (0, 1));
+        assert_eq!(means[1].importance, [[2.0, 1.0]]);
+        assert_eq!(means[1].n_samples, 2);
     }
 }

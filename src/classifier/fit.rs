@@ -3,8 +3,7 @@
 #[cfg(feature = "train")]
 mod networks;
 
-use std::collections::BTreeSet;
-
+use super::early::prefix;
 use super::error::FitError;
 use super::features::{Features, TrainingRows};
 use super::network::Network;
@@ -47,12 +46,62 @@ pub(super) fn fit(
         options,
         labels,
         weights,
-        groups: groups(set),
+        groups: set.group_numbers(),
         watch: Watch::new(observer),
         report: FitReport::default(),
     };
     let model = fit.run()?;
     Ok((model, fit.report))
+}
+
+/// Shares of each training series that the closed form is fitted to beside the whole of it, if
+/// beginnings are trained on.
+const PREFIX_SHARES: [f64; 3] = [0.25, 0.5, 0.75];
+
+/// The rows that the closed form is fitted to: the training samples, then their beginnings.
+struct ClosedFormRows {
+    n_samples: usize,
+    beginnings: Vec<Series>,
+    labels: Vec<usize>,
+    weights: Option<Vec<f64>>,
+    groups: Option<Vec<usize>>,
+}
+
+impl ClosedFormRows {
+    fn of(fit: &Fit<'_, '_>) -> Result<Self, FitError> {
+        let (n_samples, shares) = match fit.options.prefixes {
+            true => (fit.set.len(), &PREFIX_SHARES[..]),
+            false => (fit.set.len(), &[][..]),
+        };
+        let samples = fit.set.samples();
+        let beginnings = shares.iter().flat_map(|share| {
+            samples.iter().map(|sample| {
+                let n_steps = prefix(sample.series.n_steps(), *share);
+                sample.series.truncated(n_steps)
+            })
+        });
+        // A beginning is left out together with its sample, or it would give the answer away.
+        let groups = fit.groups.clone();
+        let groups = groups.or_else(|| (!shares.is_empty()).then(|| (0..n_samples).collect()));
+        let times = 1 + shares.len();
+        Ok(Self {
+            n_samples,
+            beginnings: beginnings.collect::<Result<_, _>>()?,
+            labels: fit.labels.repeat(times),
+            weights: fit.weights.as_ref().map(|weights| weights.repeat(times)),
+            groups: groups.map(|groups| groups.repeat(times)),
+        })
+    }
+
+    fn series<'a>(&'a self, set: &'a SeriesDataset) -> Vec<&'a Series> {
+        let whole = set.samples().iter().map(|sample| &sample.series);
+        whole.chain(&self.beginnings).collect()
+    }
+
+    /// The answers to the whole samples.
+    fn whole<'a>(&self, probabilities: &'a [f32], n_classes: usize) -> &'a [f32] {
+        &probabilities[..self.n_samples * n_classes]
+    }
 }
 
 /// Networks, and what they are built of.
@@ -113,37 +162,40 @@ impl Fit<'_, '_> {
         device: &ChosenDevice,
         predictors: &mut Vec<Predictor>,
     ) -> Result<Option<(Features, ClosedFormFit)>, FitError> {
-        let samples = self.set.samples();
-        let series: Vec<&Series> = samples.iter().map(|sample| &sample.series).collect();
+        let rows = ClosedFormRows::of(self)?;
+        let series = rows.series(self.set);
+        let n_classes = self.set.n_classes();
         let _ = self.watch.start(Phase::Kernels, series.len());
         let Some(features) = Features::fit(&series, self.options, device)? else {
             return Ok(None);
         };
         let fitted = {
-            let rows = TrainingRows::new(&features, &series)?;
+            let table = TrainingRows::new(&features, &series)?;
             let _ = self
                 .watch
                 .progress(Phase::Kernels, series.len(), series.len());
             let _ = self.watch.start(Phase::ClosedForm, 1);
             let targets = Targets {
-                weights: self.weights.as_deref(),
-                groups: self.groups.as_deref(),
-                ..Targets::new(&self.labels, self.set.n_classes())
+                weights: rows.weights.as_deref(),
+                groups: rows.groups.as_deref(),
+                ..Targets::new(&rows.labels, n_classes)
             };
-            let fitted = ClosedForm::fit(&rows, &targets, &self.options.ridge)?;
+            let fitted = ClosedForm::fit(&table, &targets, &self.options.ridge)?;
             let modalities = features.modalities();
             if modalities.len() > 1 {
                 for (name, blocks) in modalities {
-                    if let Some(rows) = rows.only(&blocks)? {
-                        let alone = ClosedForm::fit(&rows, &targets, &self.options.ridge)?;
-                        self.report.alone(name, &alone.held_out);
+                    if let Some(table) = table.only(&blocks)? {
+                        let alone = ClosedForm::fit(&table, &targets, &self.options.ridge)?;
+                        let whole = rows.whole(&alone.held_out.probabilities, n_classes);
+                        self.report
+                            .alone(name, &score(name, 1.0, &self.labels, whole));
                     }
                 }
             }
             fitted
         };
-        let n_classes = self.set.n_classes();
-        let rows = fitted.held_out.probabilities.chunks(n_classes);
+        let held_out = rows.whole(&fitted.held_out.probabilities, n_classes);
+        let rows = held_out.chunks(n_classes);
         predictors.push(Predictor {
             name: CLOSED_FORM,
             held_out: rows.map(|row| Some(row.to_vec())).collect(),
@@ -166,7 +218,7 @@ impl Fit<'_, '_> {
         if effort == Effort::Fast {
             return false;
         }
-        if fit.held_out.accuracy == 1.0 {
+        if fit.held_out.accuracy == 1.0 && self.options.starting_model().is_none() {
             self.watch
                 .note("no network is trained: the closed form makes no leave-one-out error");
             return false;
@@ -260,14 +312,6 @@ fn weights(set: &SeriesDataset, labels: &[usize], classes: ClassWeights) -> Opti
             .for_each(|(weight, own)| *weight *= own);
     }
     Some(weights)
-}
-
-/// Groups as numbers, if there are at least two.
-fn groups(set: &SeriesDataset) -> Option<Vec<usize>> {
-    let names = set.groups()?;
-    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let number = |name: &String| distinct.range(..name.as_str()).count();
-    (distinct.len() > 1).then(|| names.iter().map(number).collect())
 }
 
 /// The device that the options name, or the best one.

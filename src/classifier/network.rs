@@ -8,7 +8,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::error::PredictError;
 use super::recipe::Recipe;
-use crate::batch::{BatchSource, TimesClipBatcher};
+use crate::batch::TimesClipBatcher;
 use crate::cache::UncachedImages;
 use crate::data::SeriesDataset;
 use crate::model::{ParameterCount, TimesClipClassifier, TimesClipOutput};
@@ -85,12 +85,14 @@ impl<B: Backend> Network for Ensemble<B> {
     fn forward(&self, batch: SeriesDataset) -> Result<Vec<NetworkOutput>, PredictError> {
         self.recipe.check_steps(&batch)?;
         let indices: Vec<usize> = (0..batch.len()).collect();
-        let images = UncachedImages::new(batch, &self.recipe.style)?;
-        let source = BatchSource::new(&images, &self.batcher);
-        let input = source
-            .gather(&indices)?
-            .into_tensors::<B>(&self.device)
-            .input;
+        let gathered = match self.batcher.modalities().has_vision() {
+            true => {
+                let images = UncachedImages::new(batch, &self.recipe.style)?;
+                self.batcher.gather(&images, &indices)?
+            }
+            false => self.batcher.gather_series(&batch, &indices)?,
+        };
+        let input = gathered.into_tensors::<B>(&self.device).input;
         let mut outputs: Vec<NetworkOutput> = Vec::new();
         for member in &self.members {
             let output = read_out(member.forward(input.clone()));

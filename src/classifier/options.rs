@@ -5,17 +5,20 @@ mod encoders;
 mod network;
 mod training;
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use compute::{ComputeOptions, PictureCache};
+pub use compute::{ComputeOptions, Extension, PictureCache, TrainingLeft};
 pub use encoders::{EncoderOptions, EncoderWeights, Switch};
 pub use network::{NetworkOptions, Preset, Tokenizer};
 pub use training::{AugmentWhen, Augmentation, TrainingOptions};
 
 use super::FitError;
 use crate::closed_form::RidgeConfig;
+#[cfg(feature = "train")]
+use crate::data::augment::AugmentConfig;
 use crate::data::normalize::Normalization;
 use crate::kernels::KernelConfig;
 use crate::modalities::Modalities;
@@ -49,6 +52,10 @@ pub struct FitOptions {
     pub valid_fraction: f64,
     /// Whether rare classes weigh more.
     pub class_weights: ClassWeights,
+    /// Whether beginnings of the training series are trained on as well, for early recognition: three
+    /// of each in the closed form, left out together with it; in the network, half of the augmented
+    /// views begin with the series and end anywhere.
+    pub prefixes: bool,
     /// Decides folds, kernels, initial weights, order, augmentation and dropout.
     pub seed: u64,
     /// Which statistics values are normalized by, for the language branch.
@@ -81,6 +88,7 @@ impl Default for FitOptions {
             folds: None,
             valid_fraction: 0.2,
             class_weights: ClassWeights::default(),
+            prefixes: false,
             seed: 42,
             normalization: Normalization::Dataset,
             pictures: PictureOptions::default(),
@@ -95,7 +103,33 @@ impl Default for FitOptions {
     }
 }
 
+/// Share of the views that are of a beginning, with [`FitOptions::prefixes`].
+#[cfg(feature = "train")]
+const PREFIX_VIEWS: f64 = 0.5;
+
 impl FitOptions {
+    /// How augmented views are made: as the options say, and of beginnings if those are wanted.
+    #[cfg(feature = "train")]
+    pub(super) fn transforms(&self) -> AugmentConfig {
+        let mut transforms = match self.augmentation.when {
+            AugmentWhen::Never => AugmentConfig::OFF,
+            _ => self.augmentation.transforms,
+        };
+        if self.prefixes {
+            transforms.prefix = PREFIX_VIEWS;
+        }
+        transforms
+    }
+
+    /// The model whose networks the networks start from, if there is one.
+    pub(super) fn starting_model(&self) -> Option<&Path> {
+        let extended = self.compute.extends.as_ref();
+        let extended = extended.map(|extension| &extension.model);
+        extended
+            .or(self.training.init_from.as_ref())
+            .map(PathBuf::as_path)
+    }
+
     /// Checks what can be checked without data.
     ///
     /// # Errors
@@ -109,6 +143,12 @@ impl FitOptions {
                 "a validation fraction of {} is outside 0..1",
                 self.valid_fraction
             ))
+        } else if self.starting_model().is_some() && !modalities.has_network() {
+            Some(format!(
+                "a model to start from: a model of type {modalities} has no network"
+            ))
+        } else if self.starting_model().is_some() && self.effort == Effort::Fast {
+            Some("a model to start from: the effort `fast` trains no network".to_owned())
         } else {
             self.encoders.problem(modalities)
         };

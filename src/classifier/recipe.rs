@@ -7,7 +7,7 @@ use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
 use super::PredictError;
-use crate::batch::{BatchViews, TimesClipBatcher};
+use crate::batch::TimesClipBatcher;
 use crate::cache::features::FeatureDtype;
 use crate::data::SeriesDataset;
 use crate::data::normalize::Normalizer;
@@ -34,11 +34,7 @@ pub(super) struct Recipe {
 impl Recipe {
     /// What makes batches for these networks.
     pub(super) fn batcher(&self) -> TimesClipBatcher {
-        let views = BatchViews {
-            series: self.model.mode.reads(),
-            pictures: self.model.mode.sees(),
-        };
-        TimesClipBatcher::new(self.normalizer.clone(), views)
+        TimesClipBatcher::new(self.normalizer.clone(), self.model.modalities)
             .with_colors(self.style.palette.clone(), self.pixels)
     }
 

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::record::HeldOutScore;
 #[cfg(feature = "train")]
 use super::train::NetworkReport;
-use crate::closed_form::HeldOut;
 
 /// What a fit took and gave, beside the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -28,7 +28,7 @@ pub struct ModalityScore {
 }
 
 impl FitReport {
-    pub(super) fn alone(&mut self, modality: &str, held_out: &HeldOut) {
+    pub(super) fn alone(&mut self, modality: &str, held_out: &HeldOutScore) {
         self.modalities.push(ModalityScore {
             modality: modality.to_owned(),
             accuracy: held_out.accuracy,

@@ -13,8 +13,8 @@ use crate::batch::{BatchSource, DeviceCache, TimesClipBatcher};
 use crate::cache::features::{FeatureError, FeatureHeader, FeatureStats, FeatureStore};
 use crate::cache::store::{Shard, StoreError, join};
 use crate::cache::{
-    BuildCost, BuildOptions, CachedImageDataset, InMemoryImages, OnDiskImages, UncachedImages,
-    available_memory,
+    BuildCost, BuildOptions, CacheStats, CachedImageDataset, InMemoryImages, OnDiskImages,
+    UncachedImages, available_memory,
 };
 use crate::data::SeriesDataset;
 use crate::data::augment::Augmenter;
@@ -33,9 +33,15 @@ pub(super) struct Builder<'a, B: Backend> {
 
 /// A set and its augmented views, ready to be gathered into batches.
 pub(super) struct Sets {
-    images: Vec<Box<dyn CachedImageDataset>>,
+    samples: Vec<Samples>,
     features: Vec<FeatureStore>,
     on_device: Vec<DeviceCache>,
+}
+
+/// The samples of a set, with pictures if the network looks at any.
+enum Samples {
+    Series(SeriesDataset),
+    Pictures(Box<dyn CachedImageDataset>),
 }
 
 impl Sets {
@@ -44,9 +50,12 @@ impl Sets {
         &'a self,
         batcher: &'a TimesClipBatcher,
     ) -> Result<Vec<BatchSource<'a>>, FitError> {
-        let images = self.images.iter().enumerate();
-        let sources = images.map(|(i, images)| {
-            let source = BatchSource::new(&**images, batcher);
+        let samples = self.samples.iter().enumerate();
+        let sources = samples.map(|(i, samples)| {
+            let source = match samples {
+                Samples::Series(series) => BatchSource::of_series(series, batcher),
+                Samples::Pictures(images) => BatchSource::new(&**images, batcher),
+            };
             let source = match self.features.get(i) {
                 Some(features) => source.with_features(features)?,
                 None => source,
@@ -59,9 +68,12 @@ impl Sets {
         sources.collect()
     }
 
-    /// The pictures of the set itself.
-    pub(super) fn images(&self) -> &dyn CachedImageDataset {
-        &*self.images[0]
+    /// What the picture cache of the set itself holds, if the network looks at pictures.
+    pub(super) fn image_stats(&self) -> Option<CacheStats> {
+        match &self.samples[0] {
+            Samples::Series(_) => None,
+            Samples::Pictures(images) => Some(images.stats()),
+        }
     }
 
     /// The features of the set itself, if they are cached.
@@ -79,23 +91,28 @@ impl<B: Backend> Builder<'_, B> {
         watch: &mut Watch<'_>,
     ) -> Result<Sets, FitError> {
         let mut sets = Sets {
-            images: Vec::new(),
+            samples: Vec::new(),
             features: Vec::new(),
             on_device: Vec::new(),
         };
         for series in self.views_of(dataset, n_views)? {
+            if !self.recipe.model.modalities.has_vision() {
+                sets.samples.push(Samples::Series(series));
+                continue;
+            }
             let Some(tower) = self.cached_tower() else {
-                sets.images.push(self.images(series, watch)?);
+                let images = self.images(series, watch)?;
+                sets.samples.push(Samples::Pictures(images));
                 continue;
             };
             // Every picture is drawn once, for the encoder: there is nothing to cache.
             let images = UncachedImages::new(series, &self.recipe.style)?;
-            let source = BatchSource::new(&images, self.batcher);
             let dtype = self.options.compute.feature_dtype;
-            let encoder = FeatureEncoder::new(tower, source, dtype, &self.devices[0])?;
+            let device = &self.devices[0];
+            let encoder = FeatureEncoder::new(tower, &images, self.batcher, dtype, device)?;
             let encoder = encoder.with_devices(self.devices);
             sets.features.push(self.features(&encoder, watch)?);
-            sets.images.push(Box::new(images));
+            sets.samples.push(Samples::Pictures(Box::new(images)));
         }
         Ok(sets)
     }
@@ -125,9 +142,9 @@ impl<B: Backend> Builder<'_, B> {
                 continue;
             };
             let images = UncachedImages::new(series, &self.recipe.style)?;
-            let source = BatchSource::new(&images, self.batcher);
             let dtype = self.options.compute.feature_dtype;
-            let encoder = FeatureEncoder::new(tower, source, dtype, &self.devices[0])?;
+            let device = &self.devices[0];
+            let encoder = FeatureEncoder::new(tower, &images, self.batcher, dtype, device)?;
             let encoder = encoder.with_devices(self.devices);
             encoder.build_shard(folder, shard, options)?;
         }
@@ -140,7 +157,7 @@ impl<B: Backend> Builder<'_, B> {
         dataset: &SeriesDataset,
         n_views: usize,
     ) -> Result<impl Iterator<Item = SeriesDataset>, FitError> {
-        let augmenter = Augmenter::new(self.options.augmentation.transforms, self.options.seed)?;
+        let augmenter = Augmenter::new(self.options.transforms(), self.options.seed)?;
         Ok((0..=n_views).map(move |view| augmenter.view_of(dataset, view)))
     }
 
@@ -150,17 +167,15 @@ impl<B: Backend> Builder<'_, B> {
         self.model.frozen_vision().filter(|_| caches)
     }
 
-    /// The pictures of a set, kept as the options say. A model without vision gets a cache that
-    /// draws on demand, which nobody demands.
+    /// The pictures of a set, kept as the options say.
     fn images(
         &self,
         dataset: SeriesDataset,
         watch: &mut Watch<'_>,
     ) -> Result<Box<dyn CachedImageDataset>, FitError> {
         let style = &self.recipe.style;
-        let sees = self.recipe.model.mode.sees();
         let cache = &self.options.compute.pictures;
-        if !sees || *cache == PictureCache::None {
+        if *cache == PictureCache::None {
             return Ok(Box::new(UncachedImages::new(dataset, style)?));
         }
         let cost = BuildCost::estimate(&dataset, style)?;
@@ -247,7 +262,7 @@ fn caches_features(options: &FitOptions, recipe: &Recipe) -> bool {
 
 /// Why the outputs of the vision encoder cannot be cached, if they cannot.
 fn feature_problem(options: &FitOptions, recipe: &Recipe) -> Option<&'static str> {
-    if !recipe.model.mode.sees() {
+    if !recipe.model.modalities.has_vision() {
         Some("the model has no vision encoder")
     } else if recipe.model.freeze_vision != Freeze::All {
         Some("the vision encoder is trained")
@@ -283,7 +298,7 @@ pub(super) fn check_caches<B: Backend>(
     let Some(budget) = compute.device_cache else {
         return Ok(());
     };
-    if !recipe.model.mode.sees() {
+    if !recipe.model.modalities.has_vision() {
         return refuse("a device cache: the model sees no pictures".to_owned());
     }
     let (n_variates, vision) = (recipe.model.n_variates, &recipe.model.vision);

@@ -1,5 +1,7 @@
 //! Training the networks of a model: one a fold, each judged on the samples it did not see.
 
+mod settings;
+
 use std::ops::ControlFlow;
 
 use burn::module::AutodiffModule;
@@ -8,21 +10,22 @@ use burn::tensor::backend::AutodiffBackend;
 use super::FitError;
 use super::network::{Ensemble, Network};
 use super::observer::{FitEvent, Phase, Watch};
-use super::options::{AugmentWhen, FitOptions, Preset};
+use super::options::FitOptions;
 use super::recipe::{Pretrained, Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
+use super::start::StartingModel;
 use crate::backend::TrainingJob;
 use crate::batch::{self, BatchSource};
+use crate::cache::CacheStats;
 use crate::cache::features::{FeatureDtype, FeatureStats};
-use crate::cache::{CacheError, CacheStats};
 use crate::data::SeriesDataset;
-use crate::data::augment::Augmenter;
 use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier};
 use crate::train::{
-    Checkpoints, EpochRecord, KeptEpoch, Schedule, StepEvent, Trained, Trainer, TrainingConfig,
-    TrainingData, TrainingObserver, predict,
+    Checkpoints, EpochRecord, StepEvent, Trained, Trainer, TrainingConfig, TrainingData,
+    TrainingObserver, predict,
 };
+use settings::{augmentation, training_config};
 
 /// Optimizer steps between two checkpoints of a fold.
 const CHECKPOINT_STEPS: usize = 100;
@@ -33,6 +36,8 @@ pub(super) struct TrainNetworks<'a, 'w> {
     pub(super) options: &'a FitOptions,
     pub(super) recipe: &'a Recipe,
     pub(super) pretrained: &'a Pretrained,
+    /// What the networks start from, in the place of random and pretrained weights.
+    pub(super) start: Option<&'a StartingModel>,
     pub(super) folds: &'a [Split],
     pub(super) watch: &'a mut Watch<'w>,
 }
@@ -60,7 +65,7 @@ pub struct NetworkReport {
 }
 
 /// How one fold went.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FoldReport {
     /// Number of training samples.
     pub n_train: usize,
@@ -74,6 +79,22 @@ pub struct FoldReport {
     pub epoch_seconds: Vec<f64>,
 }
 
+impl FoldReport {
+    /// The report of a fold that went on from an earlier one: the epochs of both, one after the
+    /// other.
+    #[must_use]
+    pub fn after(mut self, earlier: Self) -> Self {
+        let n = earlier.history.len();
+        for record in &mut self.history {
+            record.epoch += n;
+        }
+        self.best_epoch = self.best_epoch.map(|epoch| epoch + n);
+        self.history.splice(..0, earlier.history);
+        self.epoch_seconds.splice(..0, earlier.epoch_seconds);
+        self
+    }
+}
+
 impl TrainingJob for TrainNetworks<'_, '_> {
     type Output = Result<TrainedNetworks, FitError>;
 
@@ -83,12 +104,14 @@ impl TrainingJob for TrainNetworks<'_, '_> {
             options,
             recipe,
             pretrained,
+            start: from,
             folds,
             watch,
         } = self;
         check_caches::<B>(options, recipe, set.len(), devices)?;
         let batcher = recipe.batcher();
-        let model = start::<B>(options, recipe, pretrained, (options.seed, &devices[0]))?;
+        let first = (options.seed, &devices[0]);
+        let model = begin::<B>((from, 0), options, recipe, pretrained, first)?;
         let parameters = model.parameter_count();
         let plain = model.valid();
         let builder = Builder {
@@ -105,6 +128,7 @@ impl TrainingJob for TrainNetworks<'_, '_> {
             options,
             recipe,
             pretrained,
+            start: from,
             augmentation: augmentation(options, recipe, sets.feature_stats().is_some())?,
             sources: sets.sources(&batcher)?,
             devices,
@@ -126,7 +150,7 @@ impl TrainingJob for TrainNetworks<'_, '_> {
         let report = NetworkReport {
             parameters,
             folds: reports,
-            cache: recipe.model.mode.sees().then(|| sets.images().stats()),
+            cache: sets.image_stats(),
             features: sets.feature_stats(),
         };
         Ok(TrainedNetworks {
@@ -143,6 +167,7 @@ struct FoldRun<'a, B: AutodiffBackend> {
     options: &'a FitOptions,
     recipe: &'a Recipe,
     pretrained: &'a Pretrained,
+    start: Option<&'a StartingModel>,
     sources: Vec<BatchSource<'a>>,
     augmentation: Option<batch::Augmentation>,
     devices: &'a [B::Device],
@@ -195,7 +220,8 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
         progress: &mut FoldProgress<'_, '_>,
     ) -> Result<Trained<B>, FitError> {
         let device = &self.devices[0];
-        let model = start::<B>(
+        let model = begin::<B>(
+            (self.start, number),
             self.options,
             self.recipe,
             self.pretrained,
@@ -248,6 +274,22 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
     }
 }
 
+/// The classifier of a fold at its start: that of a model to start from, or a new one.
+fn begin<B: AutodiffBackend>(
+    (from, fold): (Option<&StartingModel>, usize),
+    options: &FitOptions,
+    recipe: &Recipe,
+    pretrained: &Pretrained,
+    (seed, device): (u64, &B::Device),
+) -> Result<TimesClipClassifier<B>, FitError> {
+    let Some(from) = from else {
+        return start::<B>(options, recipe, pretrained, (seed, device));
+    };
+    B::seed(device, seed);
+    let member = from.member::<B>(fold, &recipe.model, device)?;
+    with_precision(member, options, device)
+}
+
 /// A classifier at its start: weights drawn from the seed, pretrained ones read.
 pub(super) fn start<B: AutodiffBackend>(
     options: &FitOptions,
@@ -260,14 +302,31 @@ pub(super) fn start<B: AutodiffBackend>(
         move |source| FitError::Weights { option, source }
     });
     let mut model = config.init::<B>(device);
-    if let Some(checkpoint) = pretrained.vision.as_ref().filter(|_| config.mode.sees()) {
+    if let Some(checkpoint) = pretrained
+        .vision
+        .as_ref()
+        .filter(|_| config.modalities.has_vision())
+    {
         let encoder = checkpoint.load_vision(&config.vision, device);
         model = model.with_vision_encoder(encoder.map_err(weights("the vision weights"))?);
     }
-    if let Some(checkpoint) = pretrained.text.as_ref().filter(|_| config.mode.reads()) {
+    if let Some(checkpoint) = pretrained
+        .text
+        .as_ref()
+        .filter(|_| config.modalities.has_language())
+    {
         let encoder = checkpoint.load_text(&config.language, device);
         model = model.with_text_encoder(encoder.map_err(weights("the text weights"))?);
     }
+    with_precision(model, options, device)
+}
+
+/// The classifier, whose frozen encoders compute in the precision of the options.
+fn with_precision<B: AutodiffBackend>(
+    model: TimesClipClassifier<B>,
+    options: &FitOptions,
+    device: &B::Device,
+) -> Result<TimesClipClassifier<B>, FitError> {
     let precision = options.encoders.frozen_precision;
     if precision == FeatureDtype::F32 {
         return Ok(model);
@@ -278,56 +337,6 @@ pub(super) fn start<B: AutodiffBackend>(
         return Err(FitError::Options { problem });
     }
     Ok(model.with_frozen_precision(dtype))
-}
-
-/// Hyperparameters for a fold of `n_train` samples, counted from 0.
-fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingConfig {
-    let training = &options.training;
-    let mut config = match options.network.preset {
-        Preset::Small | Preset::VitS14 => TrainingConfig::for_samples(n_train),
-        Preset::ClipVitB32 | Preset::ClipVitB16 => TrainingConfig::new()
-            .with_max_grad_norm(Some(1.0))
-            .with_schedule(Schedule::Cosine { warmup_epochs: 5 }),
-    };
-    config.batch_size = training.batch_size.unwrap_or(config.batch_size);
-    config.learning_rate = training.learning_rate.unwrap_or(config.learning_rate);
-    config.steps = training.steps.or(config.steps);
-    if let Some(epochs) = training.epochs {
-        (config.epochs, config.steps) = (epochs, None);
-    }
-    if let Some(decay) = training.average_decay {
-        config.average_decay = (decay > 0.0).then_some(decay);
-    }
-    config
-        .with_weight_decay(training.weight_decay)
-        .with_early_stopping(training.early_stopping)
-        .with_keep(match training.early_stopping {
-            Some(_) => KeptEpoch::Best,
-            None => KeptEpoch::Last,
-        })
-        .with_color_jitter(options.augmentation.color_jitter)
-        .with_seed(options.seed.wrapping_add(fold))
-}
-
-/// Augmentation in every step, unless embeddings or pictures are made beforehand.
-fn augmentation(
-    options: &FitOptions,
-    recipe: &Recipe,
-    cached: bool,
-) -> Result<Option<batch::Augmentation>, FitError> {
-    let device = options.compute.device_cache.is_some();
-    let preset = matches!(options.network.preset, Preset::Small | Preset::VitS14);
-    if options.augmentation.when != AugmentWhen::EveryStep || cached || device || !preset {
-        return Ok(None);
-    }
-    let augmenter = Augmenter::new(options.augmentation.transforms, options.seed)?;
-    let augmentation = batch::Augmentation::new(augmenter);
-    Ok(Some(match recipe.model.mode.sees() {
-        true => augmentation
-            .with_pictures(&recipe.style)
-            .map_err(|source| CacheError::Raster { source })?,
-        false => augmentation,
-    }))
 }
 
 /// Passes what a fold's training says on to the observer of the fit.

@@ -10,7 +10,7 @@ use super::rows::Block;
 const PANEL: usize = 128;
 /// Terms that are summed in 32 bits before they go into a 64-bit sum.
 const TERMS: usize = 1024;
-/// A feature whose deviation is below this share of its size is constant up to rounding.
+/// A feature whose standard deviation is below this share of its size is constant up to rounding.
 const CONSTANT: f64 = 1e-6;
 
 /// Row-major values as a matrix.
@@ -84,7 +84,7 @@ fn add(sum: &mut Mat<f64>, part: &Mat<f32>) {
 #[derive(Clone, Debug)]
 pub(super) struct Standard {
     pub(super) means: Vec<f64>,
-    /// The block's share per varying feature, over the feature's deviation; 0 for constants.
+    /// The block's share per varying feature, over the feature's standard deviation; 0 for constants.
     pub(super) factors: Vec<f64>,
 }
 
@@ -92,8 +92,8 @@ impl Standard {
     /// From the means and variances of the features of some blocks.
     pub(super) fn new(means: Vec<f64>, variances: &[f64], blocks: &[Block]) -> Self {
         let varies = |feature: usize| {
-            let deviation = variances[feature].max(0.0).sqrt();
-            deviation > CONSTANT * means[feature].abs() && deviation > 0.0
+            let std = variances[feature].max(0.0).sqrt();
+            std > CONSTANT * means[feature].abs() && std > 0.0
         };
         let mut factors = vec![0.0; means.len()];
         let mut first = 0;

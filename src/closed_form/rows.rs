@@ -5,7 +5,7 @@ use super::{ClosedFormError, is_positive};
 /// Why a row could not be made.
 pub type RowsError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Neighbouring features that are scaled together.
+/// Neighboring features that are scaled together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {
     /// Number of features.

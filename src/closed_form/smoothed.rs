@@ -4,8 +4,10 @@ use super::targets::Prepared;
 
 /// Targets that leave each sample a small chance of another class.
 ///
-/// Among `n` samples, one is of its class with `n / (n + 1)`; the rest is shared by the others.
-/// Source: Platt, *Probabilistic outputs for support vector machines* (1999).
+/// Among `n` samples, one is of another class with `0.5 / (n + 1)`, which the other classes share:
+/// half a count is what log loss asks for where no error was seen in `n`. Source: Krichevsky and
+/// Trofimov, *The performance of universal encoding* (1981); Platt, *Probabilistic outputs for
+/// support vector machines* (1999), smooths by a whole count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Smoothing {
     /// Target of the sample's class.
@@ -22,7 +24,7 @@ impl Smoothing {
                 other: 0.0,
             };
         }
-        let chance = 1.0 / (n_samples + 1) as f64;
+        let chance = 0.5 / (n_samples + 1) as f64;
         Self {
             own: 1.0 - chance,
             other: chance / (n_classes - 1) as f64,

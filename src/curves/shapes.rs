@@ -98,7 +98,7 @@ fn steps(random: &mut Random, n: usize) -> Vec<f64> {
     along(n, |u| levels[starts.partition_point(|start| *start <= u)])
 }
 
-/// Random values at random places, and what `between` makes of two neighbours.
+/// Random values at random places, and what `between` makes of two neighbors.
 fn knotted(random: &mut Random, n: usize, between: impl Fn(f64, f64, f64) -> f64) -> Vec<f64> {
     let n_knots = 3 + random.below(9);
     let mut places: Vec<f64> = (2..n_knots).map(|_| random.unit()).collect();

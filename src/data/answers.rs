@@ -1,8 +1,11 @@
 //! Writing what a model answers: tables of predictions, and result files for benchmarks.
 
+#[cfg(feature = "parquet")]
+mod parquet;
 mod tsml;
 
 use std::io::{self, Write};
+use std::iter;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,8 @@ pub enum AnswerFormat {
     Tsv,
     /// A JSON object in each line.
     Jsonl,
+    /// A Parquet file; needs the feature `parquet`.
+    Parquet,
 }
 
 impl FromStr for AnswerFormat {
@@ -32,7 +37,16 @@ impl FromStr for AnswerFormat {
             "csv" => Ok(Self::Csv),
             "tsv" => Ok(Self::Tsv),
             "jsonl" => Ok(Self::Jsonl),
-            _ => Err(ReadError::option("--format", name, "csv, tsv or jsonl")),
+            "parquet" if cfg!(feature = "parquet") => Ok(Self::Parquet),
+            "parquet" => {
+                let expected =
+                    "csv, tsv or jsonl; parquet needs a build with the feature `parquet`";
+                Err(ReadError::option("--output-format", name, expected))
+            }
+            _ => {
+                let expected = "csv, tsv, jsonl or parquet";
+                Err(ReadError::option("--output-format", name, expected))
+            }
         }
     }
 }
@@ -63,6 +77,8 @@ pub struct AnswerWriter<W> {
     format: AnswerFormat,
     id_names: Vec<String>,
     class_names: Vec<String>,
+    #[cfg(feature = "parquet")]
+    parquet: Option<parquet::ParquetAnswers>,
 }
 
 impl<W: Write> AnswerWriter<W> {
@@ -70,29 +86,36 @@ impl<W: Write> AnswerWriter<W> {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// What the system says; [`io::ErrorKind::Unsupported`] for Parquet without the feature.
     pub fn new(
         out: W,
         format: AnswerFormat,
         id_names: &[String],
         class_names: &[String],
     ) -> io::Result<Self> {
+        let label = || ["label".to_owned()];
+        let classes = class_names.iter().map(|name| format!("probability_{name}"));
+        let numbers: Vec<String> = iter::once("probability".to_owned())
+            .chain(classes)
+            .collect();
+        let text: Vec<String> = id_names.iter().cloned().chain(label()).collect();
+        #[cfg(not(feature = "parquet"))]
+        if format == AnswerFormat::Parquet {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let mut writer = Self {
             out,
             format,
             id_names: id_names.to_vec(),
             class_names: class_names.to_vec(),
+            #[cfg(feature = "parquet")]
+            parquet: match format {
+                AnswerFormat::Parquet => Some(parquet::ParquetAnswers::new(&text, &numbers)?),
+                _ => None,
+            },
         };
-        if format != AnswerFormat::Jsonl {
-            let fixed = ["label".to_owned(), "probability".to_owned()];
-            let classes = class_names.iter().map(|name| format!("probability_{name}"));
-            let header: Vec<String> = id_names
-                .iter()
-                .cloned()
-                .chain(fixed)
-                .chain(classes)
-                .collect();
-            writer.write_row(&header)?;
+        if matches!(format, AnswerFormat::Csv | AnswerFormat::Tsv) {
+            writer.write_row(&[text, numbers].concat())?;
         }
         Ok(writer)
     }
@@ -129,6 +152,19 @@ impl<W: Write> AnswerWriter<W> {
         });
         if self.format == AnswerFormat::Jsonl {
             return self.write_object(ids, probabilities, best);
+        }
+        #[cfg(feature = "parquet")]
+        if let Some(parquet) = &mut self.parquet {
+            use parquet::Cell;
+            let id = |column: usize| Cell::Text(ids.get(column).copied());
+            let label = best.map(|class| self.class_names[class].as_str());
+            let number = |class: usize| Cell::Number(probabilities.map(|all| all[class]));
+            let most = Cell::Number(best.and_then(|class| Some(probabilities?[class])));
+            let cells = (0..self.id_names.len())
+                .map(id)
+                .chain([Cell::Text(label), most])
+                .chain((0..n_classes).map(number));
+            return parquet.write(&mut self.out, cells);
         }
         let text = |class: usize| probabilities.map_or(String::new(), |all| all[class].to_string());
         let id = |column: usize| ids.get(column).copied().unwrap_or_default().to_owned();
@@ -191,6 +227,10 @@ impl<W: Write> AnswerWriter<W> {
     ///
     /// What the system says.
     pub fn finish(mut self) -> io::Result<W> {
+        #[cfg(feature = "parquet")]
+        if let Some(parquet) = self.parquet.take() {
+            parquet.finish(&mut self.out)?;
+        }
         self.out.flush()?;
         Ok(self.out)
     }
@@ -223,6 +263,60 @@ mod tests {
             written(AnswerFormat::Tsv, &["id"]).lines().nth(1),
             Some("\"x\ty\"\ta,b\t0.5\t0.5\t0.5")
         );
+    }
+
+    #[test]
+    #[cfg(feature = "parquet")]
+    fn a_parquet_file_is_read_back_with_its_names_and_numbers() {
+        use ::parquet::file::reader::{FileReader, SerializedFileReader};
+        use ::parquet::record::Field;
+
+        // More rows than a group has.
+        const ROWS: usize = 70_000;
+        let (ids, classes) = (owned(&["id"]), owned(&["a,b", "c"]));
+        let format = AnswerFormat::Parquet;
+        let mut answers = AnswerWriter::new(Vec::new(), format, &ids, &classes).unwrap();
+        for row in 0..ROWS {
+            let share = row as f32 / ROWS as f32;
+            let probabilities = [share, 1.0 - share];
+            let readable = (row != 3).then_some(&probabilities[..]);
+            answers.write(&[&format!("s{row}")], readable).unwrap();
+        }
+        let bytes = bytes::Bytes::from(answers.finish().unwrap());
+        let reader = SerializedFileReader::new(bytes).unwrap();
+        assert_eq!(reader.num_row_groups(), 2);
+        let rows: Vec<_> = reader
+            .get_row_iter(None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(rows.len(), ROWS);
+        let cells = |row: usize| -> Vec<(String, Field)> {
+            let cells = rows[row].get_column_iter();
+            cells
+                .map(|(name, field)| (name.clone(), field.clone()))
+                .collect()
+        };
+        let names: Vec<String> = cells(0).into_iter().map(|(name, _)| name).collect();
+        let expected = [
+            "id",
+            "label",
+            "probability",
+            "probability_a,b",
+            "probability_c",
+        ];
+        assert_eq!(names, expected);
+        let fields: Vec<Field> = cells(69_999).into_iter().map(|(_, field)| field).collect();
+        let share = 69_999.0 / 70_000.0_f32;
+        assert_eq!(fields[0], Field::Str("s69999".to_owned()));
+        assert_eq!(fields[1], Field::Str("a,b".to_owned()));
+        assert_eq!(fields[2..], [share, share, 1.0 - share].map(Field::Float));
+        let empty: Vec<Field> = cells(3)
+            .into_iter()
+            .skip(1)
+            .map(|(_, field)| field)
+            .collect();
+        assert!(empty.iter().all(|field| *field == Field::Null), "{empty:?}");
     }
 
     #[test]

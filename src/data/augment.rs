@@ -112,10 +112,12 @@ impl Augmenter {
             crop,
             variate_drop,
             missing_block,
+            prefix,
         } = self.config;
         // Every transform has numbers of its own: a setting changes nothing but its own transform.
         let random = |purpose| Random::new([self.seed, id, view as u64], purpose);
         let mut table = Table::of(series);
+        time::prefix(&mut table, prefix, random(Purpose::Prefix));
         time::crop(&mut table, crop, random(Purpose::Crop));
         time::warp(&mut table, warp, random(Purpose::Warp));
         let changes = values::Changes {
@@ -168,6 +170,7 @@ mod tests {
         crop: 0.8,
         variate_drop: 0.6,
         missing_block: 0.8,
+        prefix: 0.5,
     };
 
     fn sample(id: u64, values: Vec<f32>, n_variates: usize) -> LabeledSeries {
@@ -206,6 +209,7 @@ mod tests {
             ("shift", AugmentConfig { shift: 0.1, ..off }),
             ("warp", AugmentConfig { warp: 0.3, ..off }),
             ("crop", AugmentConfig { crop: 0.3, ..off }),
+            ("prefix", AugmentConfig { prefix: 0.9, ..off }),
             (
                 "drop",
                 AugmentConfig {
@@ -300,6 +304,7 @@ mod tests {
             crop: 0.1,
             variate_drop: 0.05,
             missing_block: 0.1,
+            prefix: 0.0,
         };
 
         let view = augmenter(config).view(&walk(3), 1);

@@ -1,11 +1,11 @@
-//! `SeriesDataset`: labelled series with their class names, checked when it is made.
+//! `SeriesDataset`: labeled series with their class names, checked when it is made.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::classes::find_class;
 use super::{LabeledSeries, Metadata, SeriesError};
 
-/// Labelled series that share their variates and their classes.
+/// Labeled series that share their variates and their classes.
 ///
 /// Checked on construction: at least one sample, one number of variates throughout, every label
 /// below the number of classes, every id and every class name once. Lengths may differ.
@@ -97,6 +97,14 @@ impl SeriesDataset {
             .groups
             .as_ref()
             .map(|column| column.values.as_slice())
+    }
+
+    /// The group of each sample as a number, if there are at least two groups.
+    pub fn group_numbers(&self) -> Option<Vec<usize>> {
+        let names = self.groups()?;
+        let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let number = |name: &String| distinct.range(..name.as_str()).count();
+        (distinct.len() > 1).then(|| names.iter().map(number).collect())
     }
 
     /// Whether the sample at an index has a label; those without have a class without a name.

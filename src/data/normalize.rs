@@ -1,4 +1,4 @@
-//! Normalisation of the values that the language branch reads, fitted on training samples only.
+//! Normalization of the values that the language branch reads, fitted on training samples only.
 //!
 //! Pictures need none: the axes of a plot have a scale of their own. Statistics are taken in
 //! 64 bits and see valid steps only, so that neither padding nor gaps shift a mean.
@@ -10,24 +10,24 @@ use serde::{Deserialize, Serialize};
 use self::moments::Moments;
 use crate::data::Series;
 
-/// Added to the deviation of a series before dividing by it, as the reference does.
+/// Added to the standard deviation of a series before dividing by it, as the reference does.
 const EPSILON: f64 = 1e-8;
 
-/// Spread of a statistic over the training samples, relative to the deviation within them, up to
+/// Spread of a statistic over the training samples, relative to the standard deviation within them, up to
 /// which it is rounding and no knowledge. Means of series that were z-scored before they were
-/// written to a file differ by about 1e-8 of it; standardising those would make noise large.
+/// written to a file differ by about 1e-8 of it; standardizing those would make noise large.
 const STATISTIC_RESOLUTION: f64 = 1e-5;
 
 /// What the values of a series are measured against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalization {
-    /// The mean and deviation of the same variate of the same series, as the reference does.
+    /// The mean and standard deviation of the same variate of the same series, as the reference does.
     /// Level and scale are lost.
     Instance,
-    /// The mean and deviation of the variate over the training samples. Level and scale stay.
+    /// The mean and standard deviation of the variate over the training samples. Level and scale stay.
     Dataset,
-    /// As `Instance`, with the mean and deviation kept beside the values, each standardised over
+    /// As `Instance`, with the mean and standard deviation kept beside the values, each standardized over
     /// the training samples.
     InstanceWithStatistics,
 }
@@ -48,15 +48,15 @@ impl std::str::FromStr for Normalization {
     }
 }
 
-/// A fitted normalisation; it travels with the model that was trained on its values.
+/// A fitted normalization; it travels with the model that was trained on its values.
 ///
 /// # Formula
 ///
 /// ```text
-/// Instance                  (x - mean of the series) / (deviation of the series + 1e-8)
-/// Dataset                   (x - mean of training) / deviation of training
-/// InstanceWithStatistics    as Instance, and for s = mean of the series, s = its deviation:
-///                           (s - mean of s over training) / deviation of s over training
+/// Instance                  (x - mean of the series) / (standard deviation of the series + 1e-8)
+/// Dataset                   (x - mean of training) / standard deviation of training
+/// InstanceWithStatistics    as Instance, and for s = mean of the series, s = its standard deviation:
+///                           (s - mean of s over training) / standard deviation of s over training
 /// ```
 ///
 /// each for one variate. Deviations are unbiased (divided by `n - 1`), and 0 of a single value.
@@ -81,7 +81,7 @@ pub struct Normalizer {
     fitted: Fitted,
 }
 
-/// What each normalisation knows from training.
+/// What each normalization knows from training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "normalization", rename_all = "snake_case")]
 enum Fitted {
@@ -94,23 +94,23 @@ enum Fitted {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct StatisticsMoments {
     mean: Moments,
-    deviation: Moments,
+    std: Moments,
 }
 
-/// The values of a series, normalised, and what is known beside them.
+/// The values of a series, normalized, and what is known beside them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormalizedSeries {
     /// Time-major `[n_steps, n_variates]`; missing steps are 0.
     pub values: Vec<f32>,
     /// `[n_steps, n_variates]`, false where a step is missing.
     pub valid: Vec<bool>,
-    /// `[n_variates, 2]`, mean and deviation of each variate, where the normalisation keeps them;
+    /// `[n_variates, 2]`, mean and standard deviation of each variate, where the normalization keeps them;
     /// zeros for a variate without valid steps.
     pub statistics: Option<Vec<f32>>,
 }
 
 impl Normalizer {
-    /// Fits a normalisation to training samples: all of a set, or those of a split.
+    /// Fits a normalization to training samples: all of a set, or those of a split.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ impl Normalizer {
         Ok(Self { fitted })
     }
 
-    /// Which normalisation it is.
+    /// Which normalization it is.
     pub fn kind(&self) -> Normalization {
         match self.fitted {
             Fitted::Instance { .. } => Normalization::Instance,
@@ -179,7 +179,7 @@ impl Normalizer {
         }
     }
 
-    /// Normalises a series.
+    /// Normalizes a series.
     ///
     /// # Panics
     ///
@@ -188,21 +188,21 @@ impl Normalizer {
         let (found, expected) = (series.n_variates(), self.n_variates());
         assert_eq!(
             found, expected,
-            "{found} variates, but the normalisation was fitted to {expected}"
+            "{found} variates, but the normalization was fitted to {expected}"
         );
         let own = || (0..found).map(|variate| Moments::of(values(series, variate)));
         match &self.fitted {
-            Fitted::Instance { .. } => standardised(series, own(), EPSILON),
+            Fitted::Instance { .. } => standardized(series, own(), EPSILON),
             Fitted::Dataset { variates } => {
-                standardised(series, variates.iter().copied().map(Some), 0.0)
+                standardized(series, variates.iter().copied().map(Some), 0.0)
             }
             Fitted::InstanceWithStatistics { variates } => {
                 let statistics = own()
                     .zip(variates)
-                    .flat_map(|(own, seen)| seen.standardise(own));
+                    .flat_map(|(own, seen)| seen.standardize(own));
                 NormalizedSeries {
                     statistics: Some(statistics.collect()),
-                    ..standardised(series, own(), EPSILON)
+                    ..standardized(series, own(), EPSILON)
                 }
             }
         }
@@ -210,11 +210,11 @@ impl Normalizer {
 }
 
 impl StatisticsMoments {
-    fn standardise(&self, own: Option<Moments>) -> [f32; 2] {
+    fn standardize(&self, own: Option<Moments>) -> [f32; 2] {
         own.map_or([0.0; 2], |own| {
             [
-                self.mean.standardise(own.mean, 0.0),
-                self.deviation.standardise(own.deviation, 0.0),
+                self.mean.standardize(own.mean, 0.0),
+                self.std.standardize(own.std, 0.0),
             ]
         })
     }
@@ -235,24 +235,24 @@ fn value_moments(training: &[&Series], variate: usize) -> Moments {
     moments.resolved(moments.mean.abs() * f64::from(f32::EPSILON))
 }
 
-/// Moments of the mean and of the deviation of a variate, over the samples that have values of it.
+/// Moments of the mean and of the standard deviation of a variate, over the samples that have values of it.
 fn statistics_moments(training: &[&Series], variate: usize) -> StatisticsMoments {
     let own = training
         .iter()
         .filter_map(|series| Moments::of(values(series, variate)));
-    let (means, deviations): (Vec<f64>, Vec<f64>) =
-        own.map(|moments| (moments.mean, moments.deviation)).unzip();
+    let (means, stds): (Vec<f64>, Vec<f64>) =
+        own.map(|moments| (moments.mean, moments.std)).unzip();
     let mean = Moments::of(means.into_iter()).unwrap_or_default();
-    let deviation = Moments::of(deviations.into_iter()).unwrap_or_default();
-    let resolution = deviation.mean * STATISTIC_RESOLUTION;
+    let std = Moments::of(stds.into_iter()).unwrap_or_default();
+    let resolution = std.mean * STATISTIC_RESOLUTION;
     StatisticsMoments {
         mean: mean.resolved(resolution),
-        deviation: deviation.resolved(resolution),
+        std: std.resolved(resolution),
     }
 }
 
 /// The values measured against the moments of each variate `[n_variates]`.
-fn standardised(
+fn standardized(
     series: &Series,
     moments: impl Iterator<Item = Option<Moments>>,
     epsilon: f64,
@@ -263,7 +263,7 @@ fn standardised(
         if value.is_nan() {
             0.0
         } else {
-            moments.standardise(f64::from(*value), epsilon)
+            moments.standardize(f64::from(*value), epsilon)
         }
     };
     NormalizedSeries {
@@ -277,12 +277,12 @@ fn standardised(
     }
 }
 
-/// Why a normalisation cannot be fitted.
+/// Why a normalization cannot be fitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NormalizeError {
     /// There are no training samples.
-    #[error("there are no training samples to fit a normalisation to, expected at least one")]
+    #[error("there are no training samples to fit a normalization to, expected at least one")]
     NoSamples,
     /// The samples do not have the same variates.
     #[error("a training sample has {found} variates, expected {expected} as in the first sample")]
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn instance_uses_the_unbiased_deviation_of_valid_steps() {
-        // Mean 4, deviation 2; the missing step neither counts nor shifts.
+        // Mean 4, standard deviation 2; the missing step neither counts nor shifts.
         let one = series(&[2.0, 4.0, NAN, 6.0], 1);
 
         let normalized = fit(Normalization::Instance, [&one]).apply(&one);
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn instance_dampens_deviations_near_zero() {
-        // Mean 0, deviation 1e-8: the reference's constant halves the values.
+        // Mean 0, standard deviation 1e-8: the reference's constant halves the values.
         let tiny = series(&[-1e-8, 0.0, 1e-8], 1);
 
         let normalized = fit(Normalization::Instance, [&tiny]).apply(&tiny);
@@ -372,7 +372,7 @@ mod tests {
 
         let fitted = fit(Normalization::Dataset, [&low, &high]);
 
-        // Mean 3, deviation sqrt(20 / 3) = 2.581989.
+        // Mean 3, standard deviation sqrt(20 / 3) = 2.581989.
         assert_close(&fitted.apply(&low).values, &[-1.161_895, -0.387_298_33]);
         assert_close(&fitted.apply(&high).values, &[0.387_298_33, 1.161_895, 0.0]);
         assert_eq!(fitted.apply(&high).valid, [true, true, false]);
@@ -381,8 +381,8 @@ mod tests {
     }
 
     #[test]
-    fn statistics_are_standardised_over_the_training_samples() {
-        // Means 1, 14 and 3; deviations sqrt(2), sqrt(32) and 0.
+    fn statistics_are_standardized_over_the_training_samples() {
+        // Means 1, 14 and 3; standard deviations sqrt(2), sqrt(32) and 0.
         let training = [
             series(&[0.0, 2.0], 1),
             series(&[10.0, 18.0], 1),
@@ -391,7 +391,7 @@ mod tests {
 
         let fitted = fit(Normalization::InstanceWithStatistics, &training);
 
-        // Over these: mean 6 and deviation 7; mean sqrt(2) * 5 / 3, deviation sqrt(2) * 2.081666.
+        // Over these: mean 6 and standard deviation 7; mean sqrt(2) * 5 / 3, standard deviation sqrt(2) * 2.081666.
         let expected = [
             [-5.0 / 7.0, -0.320_256_3],
             [8.0 / 7.0, 1.120_897],
@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "2 variates, but the normalisation was fitted to 1")]
+    #[should_panic(expected = "2 variates, but the normalization was fitted to 1")]
     fn a_series_of_other_variates_panics() {
         fit(Normalization::Instance, [&series(&[1.0, 2.0], 1)]).apply(&series(&[1.0, 2.0], 2));
     }
@@ -542,7 +542,7 @@ mod tests {
             let fitted = fit(Normalization::Instance, [&one]);
 
             let (a, b) = (fitted.apply(&one), fitted.apply(&series(&moved, 1)));
-            // The moved values are rounded to 32 bits before they are normalised.
+            // The moved values are rounded to 32 bits before they are normalized.
             for (a, b) in a.values.iter().zip(&b.values) {
                 prop_assert!((a - b).abs() < 1e-3, "{a} and {b}");
             }

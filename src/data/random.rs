@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     MiniRocketExamples,
     HydraWeights,
     HydraVariates,
+    Prefix,
 }
 
 /// A generator for one purpose.
@@ -66,7 +67,7 @@ impl Random {
         self.unit() < probability
     }
 
-    /// A number that is nearly normal, of mean 0 and deviation 1, at most 3.5 in size: the sum of
+    /// A number that is nearly normal, of mean 0 and standard deviation 1, at most 3.5 in size: the sum of
     /// four. Exact methods need logarithms, which differ from machine to machine.
     pub(crate) fn normal(&mut self) -> f64 {
         let bits = self.0.next_u64();
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     const DRAWS: usize = 100_000;
-    /// Five standard errors of the mean of that many numbers of deviation 1, and a bit more for
+    /// Five standard errors of the mean of that many numbers of standard deviation 1, and a bit more for
     /// their variance.
     const TOLERANCE: f64 = 0.02;
 

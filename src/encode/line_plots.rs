@@ -16,8 +16,7 @@ const STROKE_WIDTH: f64 = 2.0 / 112.0;
 const MARGIN: f64 = 0.03;
 /// Variates that are drawn and seen, or read, at a time: memory does not grow with the set.
 const AT_ONCE: usize = 1024;
-/// Variates of one pass of the reading encoder. It is always the same, filled up with blank ones:
-/// the numbers of a series do not depend on those beside it.
+/// Variates of one pass of the reading encoder.
 const READ_AT_ONCE: usize = 256;
 
 /// The axes that all series of a data set are drawn and read on. Fitted on training samples, and
@@ -199,15 +198,14 @@ impl<B: Backend> PlotReader<B> {
             .collect();
         let mut features = Vec::with_capacity(variates.len() * self.width());
         for variates in variates.chunks(READ_AT_ONCE) {
-            let mut points = vec![0.0; READ_AT_ONCE * reader.width()];
+            let mut points = vec![0.0; variates.len() * reader.width()];
             points
                 .par_chunks_exact_mut(reader.width())
                 .zip(variates)
                 .for_each(|(points, (series, variate))| reader.read(series, *variate, points));
-            let shape = [READ_AT_ONCE, n_points, reader.width() / n_points];
+            let shape = [variates.len(), n_points, reader.width() / n_points];
             let points = Tensor::from_data(TensorData::new(points, shape), &self.device);
             let tokens = self.encoder.forward(points);
-            let tokens = tokens.narrow(0, 0, variates.len());
             features.extend(tokens.into_data().iter::<f32>());
         }
         Ok(features)
@@ -260,15 +258,20 @@ mod tests {
 
         type Cpu = burn_flex::Flex;
 
-        /// Features of all samples, and of each alone.
-        fn together_and_alone(
+        /// Features of all samples at once, and of some at a time.
+        fn together_and_apart(
             features: impl Fn(&PlotAxes, &[&Series]) -> Vec<f32>,
         ) -> [Vec<f32>; 2] {
-            let set = CurveGenerator::new(3).labeled_set(5, 3).unwrap();
+            let set = CurveGenerator::new(3).labeled_set(23, 3).unwrap();
             let series: Vec<&Series> = set.samples().iter().map(|s| &s.series).collect();
             let axes = PlotAxes::fit(&series);
-            let alone = series.iter().flat_map(|series| features(&axes, &[series]));
-            [features(&axes, &series), alone.collect()]
+            // Alone, in pairs, ... and the rest together.
+            let parts = [1, 1, 2, 3, 5, 11].into_iter().scan(0, |start, n| {
+                *start += n;
+                Some(&series[*start - n..*start])
+            });
+            let apart = parts.flat_map(|series| features(&axes, series));
+            [features(&axes, &series), apart.collect()]
         }
 
         #[test]
@@ -277,12 +280,12 @@ mod tests {
             let seer =
                 PlotSeer::<Cpu>::new(VisionEncoderConfig::line_plots().init(&device), &device);
             let reader = PlotReader::<Cpu>::new(ReadingEncoderConfig::new().init(&device), &device);
-            let [together, alone] = together_and_alone(|a, s| seer.features(a, s).unwrap());
-            assert_eq!(together, alone);
-            assert_eq!(together.len(), 5 * 3 * seer.width());
-            let [together, alone] = together_and_alone(|a, s| reader.features(a, s).unwrap());
-            assert_eq!(together, alone);
-            assert_eq!(together.len(), 5 * 3 * reader.width());
+            let [together, apart] = together_and_apart(|a, s| seer.features(a, s).unwrap());
+            assert_eq!(together, apart);
+            assert_eq!(together.len(), 23 * 3 * seer.width());
+            let [together, apart] = together_and_apart(|a, s| reader.features(a, s).unwrap());
+            assert_eq!(together, apart);
+            assert_eq!(together.len(), 23 * 3 * reader.width());
         }
     }
 }

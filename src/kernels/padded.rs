@@ -41,7 +41,7 @@ impl Padded {
         }
     }
 
-    /// The differences of neighbouring steps, one fewer than there are values.
+    /// The differences of neighboring steps, one fewer than there are values.
     pub(super) fn differences(&self) -> Self {
         let mut differences = Self::zeros(self.n_rows(), self.n_steps - 1, self.margin);
         for row in 0..self.n_rows() {
@@ -86,7 +86,7 @@ impl Padded {
     }
 }
 
-/// Fills missing values on a line between their known neighbours, with the nearest known value
+/// Fills missing values on a line between their known neighbors, with the nearest known value
 /// outside of these, with zeros where nothing is known.
 fn interpolate(values: &mut [f32]) {
     let mut known: Option<usize> = None;

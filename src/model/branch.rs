@@ -41,7 +41,7 @@ impl<B: Backend> Projection<B> {
 pub struct VisionBranch<B: Backend> {
     /// CLIP's vision transformer.
     pub vision_model: VisionTower<B>,
-    /// Standardises what a frozen encoder gives.
+    /// Standardizes what a frozen encoder gives.
     pub standardize: Option<Standardize<B>>,
     /// Into the shared space.
     pub projection: Projection<B>,
@@ -142,7 +142,7 @@ impl LanguageConfig {
         }
     }
 
-    /// Creates the text encoder alone, with CLIP's initialisation.
+    /// Creates the text encoder alone, with CLIP's initialization.
     pub(crate) fn init_text<B: Backend>(&self, device: &B::Device) -> TextEncoder<B> {
         let norm = LayerNormConfig::new(self.transformer.d_model);
         let norm = norm.with_epsilon(self.transformer.layer_norm_eps);
@@ -191,7 +191,7 @@ impl<B: Backend> TextEncoder<B> {
     /// # Shapes
     /// - tokens, masked: as for [`forward`](Self::forward)
     /// - output: `[batch, 1, d_model]`
-    pub(super) fn class_token(
+    pub(super) fn forward_class_token(
         &self,
         tokens: Tensor<B, 3>,
         masked: Option<Tensor<B, 2, Bool>>,
@@ -199,7 +199,10 @@ impl<B: Backend> TextEncoder<B> {
         let masked = self.mask(&tokens, masked);
         let n_layers = self.encoder.layers.len();
         self.final_layer_norm
-            .forward(self.encoder.class_token(n_layers, tokens, masked.as_ref()))
+            .forward(
+                self.encoder
+                    .forward_class_token(n_layers, tokens, masked.as_ref()),
+            )
     }
 
     /// The tokens in front of the first block and behind every block, before the last norm.
@@ -288,7 +291,9 @@ impl<B: Backend> LanguageBranch<B> {
     ) -> Tensor<B, 3> {
         let [batch, _, n_variates] = input.values.dims();
         let tokens = tokenizer.forward(input);
-        let x = self.text_model.class_token(tokens.tokens, tokens.masked);
+        let x = self
+            .text_model
+            .forward_class_token(tokens.tokens, tokens.masked);
         let width = x.dims()[2];
         x.reshape([batch, n_variates, width])
     }

@@ -1,7 +1,6 @@
 //! Sizes and choices of a classifier, and its presets.
 
 use burn::config::Config;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::branch::LanguageConfig;
@@ -11,32 +10,9 @@ use super::selection::VariateSelectionConfig;
 use super::tokenizer::{ConvolutionTokenizerConfig, SeriesTokenizerConfig, TokenizerConfig};
 use super::transformer::TransformerConfig;
 use super::vision::VisionEncoderConfig;
+use crate::modalities::Modalities;
 use crate::model::fused::Activation;
 use crate::model::loss::TimesClipLoss;
-
-/// Which views of a series a classifier has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelMode {
-    /// Sees the pictures and reads the values.
-    Dual,
-    /// Only reads the values.
-    LanguageOnly,
-    /// Only sees the pictures.
-    VisionOnly,
-}
-
-impl ModelMode {
-    /// Whether pictures are needed.
-    pub fn sees(self) -> bool {
-        self != Self::LanguageOnly
-    }
-
-    /// Whether values are needed.
-    pub fn reads(self) -> bool {
-        self != Self::VisionOnly
-    }
-}
 
 /// Sizes and choices of a [`TimesClipClassifier`](super::TimesClipClassifier).
 ///
@@ -44,9 +20,10 @@ impl ModelMode {
 ///
 /// # Examples
 /// ```
-/// use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+/// use timesclip::Modalities;
+/// use timesclip::model::TimesClipClassifierConfig;
 ///
-/// let config = TimesClipClassifierConfig::new(12, 9).with_mode(ModelMode::LanguageOnly);
+/// let config = TimesClipClassifierConfig::new(12, 9).with_modalities(Modalities::LANGUAGE_ONLY);
 /// config.validate()?;
 /// # Ok::<(), timesclip::model::ConfigError>(())
 /// ```
@@ -56,9 +33,9 @@ pub struct TimesClipClassifierConfig {
     pub n_variates: usize,
     /// Number of classes.
     pub n_classes: usize,
-    /// Views.
-    #[config(default = "ModelMode::Dual")]
-    pub mode: ModelMode,
+    /// Vision, language, or both; kernels are no part of a network.
+    #[config(default = "Modalities::DUAL")]
+    pub modalities: Modalities,
     /// Width of the space that both views share.
     #[config(default = 64)]
     pub d_model: usize,
@@ -68,13 +45,13 @@ pub struct TimesClipClassifierConfig {
     /// The language encoder.
     #[config(default = "small_language()")]
     pub language: LanguageConfig,
-    /// Which weights of the vision encoder are held as they are.
+    /// Which weights of the vision encoder are frozen.
     #[config(default = "Freeze::None")]
     pub freeze_vision: Freeze,
-    /// Which weights of the text encoder are held as they are; tokens in front of it still learn.
+    /// Which weights of the text encoder are frozen; tokens in front of it still learn.
     #[config(default = "Freeze::None")]
     pub freeze_text: Freeze,
-    /// Whether the features of a wholly frozen vision encoder are standardised by the training
+    /// Whether the features of a wholly frozen vision encoder are standardized by the training
     /// samples.
     #[config(default = false)]
     pub standardize_features: bool,
@@ -87,7 +64,7 @@ pub struct TimesClipClassifierConfig {
     /// The classifier head.
     #[config(default = "small_head()")]
     pub head: ClassifierHeadConfig,
-    /// What is minimised.
+    /// What is minimized.
     #[config(default = "TimesClipLoss::new()")]
     pub loss: TimesClipLoss,
 }
@@ -114,7 +91,7 @@ impl TimesClipClassifierConfig {
     ///
     /// # Source
     /// The research code this crate replaces: no padding of the last patch, positions of
-    /// deviation 1, variates told apart by colour alone, means over the variates, batch norm.
+    /// standard deviation 1, variates told apart by color alone, means over the variates, batch norm.
     pub fn reference_vit_b_16(n_variates: usize, n_classes: usize) -> Self {
         let tokenizer = SeriesTokenizerConfig::new()
             .with_pad_end(false)
@@ -172,16 +149,27 @@ impl TimesClipClassifierConfig {
             Some(format!(
                 "{n_variates} variates, {n_classes} classes, a width of {d_model}"
             ))
+        } else if self.modalities != self.modalities.of_network() {
+            let modalities = self.modalities;
+            Some(format!(
+                "the modalities {modalities}: a network has vision, language or both, no kernels"
+            ))
         } else {
             self.head
                 .problem()
                 .or_else(|| self.loss.problem(self.n_classes))
         };
         let problem = problem
-            .or_else(|| self.vision_problem().filter(|_| self.mode.sees()))
-            .or_else(|| self.language_problem().filter(|_| self.mode.reads()))
             .or_else(|| {
-                let dual = self.mode == ModelMode::Dual;
+                self.vision_problem()
+                    .filter(|_| self.modalities.has_vision())
+            })
+            .or_else(|| {
+                self.language_problem()
+                    .filter(|_| self.modalities.has_language())
+            })
+            .or_else(|| {
+                let dual = self.modalities == Modalities::DUAL;
                 self.selection.problem(self.d_model).filter(|_| dual)
             });
         problem.map_or(Ok(()), |problem| Err(ConfigError::Invalid { problem }))
@@ -194,7 +182,7 @@ impl TimesClipClassifierConfig {
             .or_else(|| self.freeze_vision.problem(self.vision.transformer.n_layers))
             .or_else(|| {
                 loose.then(|| {
-                    "features are standardised only if the whole vision encoder is frozen".into()
+                    "features are standardized only if the whole vision encoder is frozen".into()
                 })
             })
     }
@@ -212,7 +200,7 @@ impl TimesClipClassifierConfig {
     /// [`ConfigError::TooShort`] where a series would not fill a patch, [`ConfigError::TooLong`]
     /// where one makes more tokens than there are positions.
     pub fn check_steps(&self, shortest: usize, longest: usize) -> Result<(), ConfigError> {
-        if !self.mode.reads() {
+        if !self.modalities.has_language() {
             return Ok(());
         }
         let TokenizerConfig::Patches(tokenizer) = &self.language.tokenizer else {
@@ -320,7 +308,7 @@ mod tests {
             patch_len: 4,
         };
         assert_eq!(reference.check_steps(3, 37), Err(too_short));
-        let unread = reference.clone().with_mode(ModelMode::VisionOnly);
+        let unread = reference.clone().with_modalities(Modalities::VISION_ONLY);
         assert_eq!(unread.check_steps(3, 37), Ok(()));
         let too_long = ConfigError::TooLong {
             n_steps: 5000,
@@ -360,7 +348,10 @@ mod tests {
             );
         }
         // A branch that is not there may be configured anyhow.
-        assert_eq!(heads.with_mode(ModelMode::LanguageOnly).validate(), Ok(()));
+        assert_eq!(
+            heads.with_modalities(Modalities::LANGUAGE_ONLY).validate(),
+            Ok(())
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use super::TimesClipClassifier;
 
 /// Fields that hold statistics of the training samples: state, neither trained nor frozen.
-const STATISTICS: [&str; 4] = ["running_mean", "running_var", "mean", "deviation"];
+const STATISTICS: [&str; 4] = ["running_mean", "running_var", "mean", "std"];
 
 /// Number of weights of a classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -16,7 +16,7 @@ pub struct ParameterCount {
     pub total: usize,
     /// Those that take a gradient; zero on a backend without autodiff.
     pub trainable: usize,
-    /// Those that are held as they are; on a backend without autodiff, all.
+    /// Those that are frozen; on a backend without autodiff, all.
     pub frozen: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Which weights of an encoder are held as they are.
+//! Which weights of an encoder are frozen.
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;
@@ -9,9 +9,9 @@ use super::frozen::VisionTower;
 use super::transformer::Transformer;
 use super::vision::VisionEncoder;
 
-/// Which weights of an encoder are held as they are.
+/// Which weights of an encoder are frozen.
 ///
-/// Held weights take no gradient and no optimiser state. Gradients still pass through held text
+/// Frozen weights take no gradient and no optimizer state. Gradients still pass through frozen text
 /// blocks to the tokens in front of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,30 +37,30 @@ impl Freeze {
         }
     }
 
-    pub(super) fn hold_vision<B: Backend>(self, mut encoder: VisionEncoder<B>) -> VisionTower<B> {
+    pub(super) fn freeze_vision<B: Backend>(self, mut encoder: VisionEncoder<B>) -> VisionTower<B> {
         match self {
             Self::None => {}
             Self::Layers(n) => {
                 encoder.embeddings = encoder.embeddings.no_grad();
                 encoder.pre_layrnorm = encoder.pre_layrnorm.map(Module::no_grad);
-                encoder.encoder = hold_layers(encoder.encoder, n);
+                encoder.encoder = freeze_layers(encoder.encoder, n);
             }
             Self::All => return VisionTower::frozen(encoder),
         }
         VisionTower::trained(encoder)
     }
 
-    pub(super) fn hold_text<B: Backend>(self, mut text: TextEncoder<B>) -> TextEncoder<B> {
+    pub(super) fn freeze_text<B: Backend>(self, mut text: TextEncoder<B>) -> TextEncoder<B> {
         match self {
             Self::None => {}
-            Self::Layers(n) => text.encoder = hold_layers(text.encoder, n),
+            Self::Layers(n) => text.encoder = freeze_layers(text.encoder, n),
             Self::All => text = text.no_grad(),
         }
         text
     }
 }
 
-fn hold_layers<B: Backend>(transformer: Transformer<B>, n: usize) -> Transformer<B> {
+fn freeze_layers<B: Backend>(transformer: Transformer<B>, n: usize) -> Transformer<B> {
     let layers = transformer.layers.into_iter().enumerate();
     let layers = layers.map(|(i, layer)| if i < n { layer.no_grad() } else { layer });
     Transformer {

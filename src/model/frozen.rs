@@ -1,7 +1,7 @@
 //! The vision encoder of a classifier: trained like the rest of it, or frozen.
 //!
 //! A frozen encoder runs on the backend without autodiff, whatever backend its classifier is on:
-//! no graph, no gradients, no optimiser state, and the same kernels, so the same numbers, as when
+//! no graph, no gradients, no optimizer state, and the same kernels, so the same numbers, as when
 //! its outputs are computed beforehand.
 
 use std::any::Any;
@@ -82,7 +82,7 @@ impl<B: Backend> VisionTower<B> {
     }
 
     /// The same encoder computing in another precision; a trained one stays in single precision,
-    /// in which optimisers work.
+    /// in which optimizers work.
     #[must_use]
     pub fn with_frozen_precision(self, dtype: FloatDType) -> Self {
         match &self.0 {
@@ -93,9 +93,9 @@ impl<B: Backend> VisionTower<B> {
 
     /// Encodes coverage masks; shapes as for [`VisionEncoder::forward`].
     ///
-    /// A frozen encoder works in passes: memory does not grow with the batch. On the CPU they are of
-    /// one size, padded with empty pictures, so that the numbers of a picture do not depend, not
-    /// even in the last bit, on the batch it came in.
+    /// A frozen encoder works in passes: memory does not grow with the batch. On the CPU the numbers
+    /// of a picture do not depend, not even in the last bit, on the batch it came in: the sums of a
+    /// matrix product are ordered by its inner dimension alone.
     ///
     /// # Panics
     /// As [`VisionEncoder::forward`].

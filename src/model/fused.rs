@@ -1,12 +1,12 @@
-//! Operations of a transformer that a backend may do at once, or plainly from Burn's own.
+//! Fused transformer operations, with a fallback composed of Burn operations.
 //!
 //! Burn's CPU backend runs element-wise operations one by one, most of them on one thread, with
 //! scalar transcendental functions. There these operations, and their gradients, are single
-//! passes over vectorised loops; on every other backend they are what they say, in Burn's terms.
+//! passes over vectorized loops; on every other backend they are what they say, in Burn's terms.
 
 mod convolutions;
-mod halves;
 mod pictures;
+mod sublayers;
 #[cfg(test)]
 #[cfg(all(feature = "cpu", feature = "train"))]
 mod tests;
@@ -31,8 +31,8 @@ use burn::tensor::{TensorPrimitive, ops::FloatTensor};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use convolutions::{Affine, windows};
-pub(crate) use halves::{AttentionHalf, FeedForwardHalf, attend, attention_weights};
 pub(crate) use pictures::{embed_masks, embed_pixels};
+pub(crate) use sublayers::{AttentionSublayer, FeedForwardSublayer, attend, attention_weights};
 
 /// What Burn's layer norms add to the variance, unless said otherwise.
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
@@ -85,14 +85,14 @@ fn exact_gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
         reason = "without the CPU backend, none is it"
     )
 )]
-pub(crate) fn on_processor<B: Backend>() -> bool {
+pub(crate) fn is_cpu<B: Backend>() -> bool {
     #[cfg(feature = "cpu")]
     return cpu::is::<B>();
     #[cfg(not(feature = "cpu"))]
     false
 }
 
-/// What a parameter or a tensor holds, for [`at_once`].
+/// What a parameter or a tensor holds, for [`try_fused`].
 #[cfg(feature = "cpu")]
 fn float<B: Backend, const D: usize>(x: Tensor<B, D>) -> FloatTensor<B> {
     x.into_primitive().tensor()
@@ -100,7 +100,7 @@ fn float<B: Backend, const D: usize>(x: Tensor<B, D>) -> FloatTensor<B> {
 
 /// Runs an operation if the backend is the CPU's and computes in single precision.
 #[cfg(feature = "cpu")]
-fn at_once<B: Backend, F: cpu::Fused<N>, const N: usize, const D: usize>(
+fn try_fused<B: Backend, F: cpu::Fused<N>, const N: usize, const D: usize>(
     operation: &F,
     inputs: &[FloatTensor<B>; N],
 ) -> Option<Tensor<B, D>> {
@@ -121,7 +121,7 @@ pub(crate) fn linear<B: Backend>(layer: &nn::Linear<B>, x: Tensor<B, 3>) -> Tens
     if let Some(bias) = &layer.bias {
         let weights = [float(layer.weight.val()), float(bias.val())];
         let [weight, bias] = weights;
-        if let Some(y) = at_once(&cpu::Linear, &[float(x.clone()), weight, bias]) {
+        if let Some(y) = try_fused(&cpu::Linear, &[float(x.clone()), weight, bias]) {
             return y;
         }
     }
@@ -144,7 +144,7 @@ pub(crate) fn layer_norm<B: Backend, const D: usize>(
     #[cfg(feature = "cpu")]
     if let Some(beta) = &norm.beta {
         let inputs = [float(x.clone()), float(norm.gamma.val()), float(beta.val())];
-        if let Some(y) = at_once(&cpu::LayerNorm { epsilon }, &inputs) {
+        if let Some(y) = try_fused(&cpu::LayerNorm { epsilon }, &inputs) {
             return y;
         }
     }
@@ -158,7 +158,7 @@ pub(crate) fn dropout<B: Backend, const D: usize>(
 ) -> Tensor<B, D> {
     #[cfg(feature = "cpu")]
     if let Some(mask) = cpu::mask::<B>(dropout, &x.device())
-        && let Some(y) = at_once(&cpu::Drop(mask), &[float(x.clone())])
+        && let Some(y) = try_fused(&cpu::Drop(mask), &[float(x.clone())])
     {
         return y;
     }
@@ -173,7 +173,7 @@ pub(crate) fn drop_gelu<B: Backend, const D: usize>(
     #[cfg(feature = "cpu")]
     {
         let operation = cpu::DropGelu(cpu::mask::<B>(dropout, &x.device()));
-        if let Some(y) = at_once(&operation, &[float(x.clone())]) {
+        if let Some(y) = try_fused(&operation, &[float(x.clone())]) {
             return y;
         }
     }
@@ -183,7 +183,7 @@ pub(crate) fn drop_gelu<B: Backend, const D: usize>(
 /// The exact GELU.
 pub(crate) fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     #[cfg(feature = "cpu")]
-    if let Some(y) = at_once(&cpu::DropGelu(None), &[float(x.clone())]) {
+    if let Some(y) = try_fused(&cpu::DropGelu(None), &[float(x.clone())]) {
         return y;
     }
     exact_gelu(x)
@@ -214,7 +214,7 @@ pub(crate) fn sequences<B: Backend>(
             float(positions.clone()),
             float(variates.clone().unwrap_or_else(none)),
         ];
-        if let Some(y) = at_once(&cpu::Sequences, &inputs) {
+        if let Some(y) = try_fused(&cpu::Sequences, &inputs) {
             return y;
         }
     }

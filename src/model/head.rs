@@ -17,7 +17,7 @@ use crate::model::fused;
 #[serde(rename_all = "snake_case")]
 pub enum HeadNorm {
     /// Over the batch, as the reference does: what a sample gives in training depends on its
-    /// neighbours.
+    /// neighbors.
     Batch,
     /// Over the width.
     Layer,

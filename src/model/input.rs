@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
 
-/// The values of a batch of series, normalised.
+/// The values of a batch of series, normalized.
 #[derive(Clone, Debug)]
 pub struct SeriesInput<B: Backend> {
     /// `[batch, n_steps, n_variates]`, missing and padded steps are 0
@@ -11,7 +11,7 @@ pub struct SeriesInput<B: Backend> {
     /// `[batch, n_steps, n_variates]`, false where a step is missing or past the end of its
     /// series; `None` if every step is valid
     pub valid: Option<Tensor<B, 3, Bool>>,
-    /// `[batch, n_variates, 2]`, standardised mean and deviation of each variate, for models that
+    /// `[batch, n_variates, 2]`, standardized mean and standard deviation of each variate, for models that
     /// read them
     pub statistics: Option<Tensor<B, 3>>,
 }
@@ -23,7 +23,7 @@ pub enum VisionInput<B: Backend> {
     Masks {
         /// `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
         masks: Tensor<B, 4, Int>,
-        /// `[n_variates, 256, 3]`, the normalised pixel of every level of coverage; or
+        /// `[n_variates, 256, 3]`, the normalized pixel of every level of coverage; or
         /// `[n_variates, 2, 3]`, blank paper and full ink with a linear blend between them
         colors: Tensor<B, 3>,
     },

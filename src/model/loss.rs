@@ -194,7 +194,7 @@ impl TimesClipLoss {
 /// The loss of a batch, whole and in parts; each `[1]`.
 #[derive(Clone, Debug)]
 pub struct LossParts<B: Backend> {
-    /// What is minimised.
+    /// What is minimized.
     pub total: Tensor<B, 1>,
     /// Cross-entropy.
     pub classification: Tensor<B, 1>,
@@ -271,6 +271,26 @@ mod tests {
                 .contrastive
                 .is_none()
         );
+    }
+
+    #[test]
+    fn class_weights_weigh_the_samples_of_their_class() {
+        let device = Default::default();
+        let logits = || Tensor::<Cpu, 2>::from_floats([[0.0, 1.0], [2.0, 0.0]], &device);
+        let targets = || Tensor::<Cpu, 1, Int>::from_ints([0, 1], &device);
+        let loss = |weights: Option<Vec<f32>>| {
+            let loss = TimesClipLoss::new().with_class_weights(weights);
+            let total = loss.forward(logits(), targets(), None).total;
+            f64::from(total.into_scalar())
+        };
+        // Cross-entropies by hand: log(1 + e) and log(1 + e^2).
+        let [first, second] = [1f64.exp().ln_1p(), 2f64.exp().ln_1p()];
+        let close = |found: f64, expected: f64| {
+            assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
+        };
+        close(loss(None), (first + second) / 2.0);
+        close(loss(Some(vec![3.0, 1.0])), (3.0 * first + second) / 4.0);
+        close(loss(Some(vec![1.0, 3.0])), (first + 3.0 * second) / 4.0);
     }
 
     #[test]

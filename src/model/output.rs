@@ -23,7 +23,7 @@ pub struct TimesClipOutput<B: Backend> {
 /// Loss and output of one forward pass.
 #[derive(Clone, Debug)]
 pub struct TimesClipStep<B: Backend> {
-    /// What is minimised, and its parts.
+    /// What is minimized, and its parts.
     pub loss: LossParts<B>,
     /// What the metrics need; computing them costs no second pass.
     pub output: TimesClipOutput<B>,

@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::model::fused;
 
-/// Number of levels of a coverage mask, and of entries in a colour table.
+/// Number of levels of a coverage mask, and of entries in a color table.
 const N_LEVELS: usize = 256;
 
 /// Weights of the patch embedding, in the layout of a convolution without bias.
@@ -18,7 +18,7 @@ pub struct PatchEmbedding<B: Backend> {
 
 impl<B: Backend> PatchEmbedding<B> {
     /// Embeds the patches of masks: painted, or folded if blank paper and full ink say all about
-    /// the colours.
+    /// the colors.
     ///
     /// # Shapes
     /// - masks: `[batch, n_variates, side, side]`
@@ -33,13 +33,13 @@ impl<B: Backend> PatchEmbedding<B> {
         let [n_colors, n_levels, _] = colors.dims();
         assert_eq!(
             n_variates, n_colors,
-            "{n_variates} variates, but colours of {n_colors}"
+            "{n_variates} variates, but colors of {n_colors}"
         );
         match n_levels {
             2 => self.fold(masks, colors),
             // The table makes a painted picture exact by definition, whatever computed it.
             N_LEVELS => fused::embed_masks(masks, colors, self.weight.val()),
-            _ => panic!("{n_levels} levels in the colour table, not {N_LEVELS} or 2"),
+            _ => panic!("{n_levels} levels in the color table, not {N_LEVELS} or 2"),
         }
     }
 

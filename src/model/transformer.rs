@@ -9,7 +9,7 @@ use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
-use crate::model::fused::{Activation, AttentionHalf, FeedForwardHalf};
+use crate::model::fused::{Activation, AttentionSublayer, FeedForwardSublayer};
 
 /// Sizes of a stack of CLIP blocks.
 #[derive(Config, Debug)]
@@ -59,7 +59,7 @@ impl TransformerConfig {
         None
     }
 
-    /// Creates the blocks with CLIP's initialisation.
+    /// Creates the blocks with CLIP's initialization.
     ///
     /// # Panics
     /// If `n_heads` does not divide `d_model`.
@@ -144,7 +144,7 @@ impl<B: Backend> Transformer<B> {
     /// # Shapes
     /// - x, masked: as for [`forward`](Self::forward)
     /// - output: `[batch, 1, d_model]`
-    pub(super) fn class_token(
+    pub(super) fn forward_class_token(
         &self,
         n_layers: usize,
         x: Tensor<B, 3>,
@@ -203,7 +203,7 @@ impl<B: Backend> Block<B> {
         queries: usize,
     ) -> Tensor<B, 3> {
         let attention = &self.self_attn;
-        let x = AttentionHalf {
+        let x = AttentionSublayer {
             norm: (&self.layer_norm1, self.layer_norm_eps),
             projections: [
                 &attention.q_proj,
@@ -215,7 +215,7 @@ impl<B: Backend> Block<B> {
             dropout: &self.dropout,
         }
         .forward(x, masked, queries);
-        FeedForwardHalf {
+        FeedForwardSublayer {
             norm: (&self.layer_norm2, self.layer_norm_eps),
             layers: [&self.mlp.fc1, &self.mlp.fc2],
             activation: self.mlp.activation,

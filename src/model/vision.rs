@@ -1,15 +1,18 @@
 //! The CLIP vision encoder: a line plot as a coverage mask in, one vector out.
 
+use std::fmt;
 use std::iter::repeat_n;
+use std::str::FromStr;
 
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::backend::Backend;
-use burn::tensor::{FloatDType, Int, Tensor};
+use burn::tensor::{Bool, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::halving;
+use super::ink::{InkPatches, in_order};
 use super::patches::PatchEmbedding;
 use super::tap::{TokenPooling, VisionTap};
 use super::transformer::{Transformer, TransformerConfig, normal};
@@ -40,6 +43,46 @@ impl VisionStem {
     }
 }
 
+/// Which patches of a picture become tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatchTokens {
+    /// All, as encoders of photographs have it.
+    #[default]
+    All,
+    /// Those with ink: of a line plot, a tenth to a half. The others are dropped before the first
+    /// block; means are over the tokens that are left, and zero where there are none.
+    Ink,
+}
+
+impl PatchTokens {
+    /// The name that [`FromStr`] takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ink => "ink",
+        }
+    }
+}
+
+impl fmt::Display for PatchTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PatchTokens {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "all" => Ok(Self::All),
+            "ink" => Ok(Self::Ink),
+            _ => Err(format!("unknown tokens `{name}`: expected ink or all")),
+        }
+    }
+}
+
 /// Sizes of a [`VisionEncoder`].
 #[derive(Config, Debug)]
 pub struct VisionEncoderConfig {
@@ -59,6 +102,9 @@ pub struct VisionEncoderConfig {
     /// Whether a class token precedes the tokens of the picture.
     #[config(default = true)]
     pub class_token: bool,
+    /// Which patches become tokens.
+    #[config(default = "PatchTokens::All")]
+    pub tokens: PatchTokens,
     /// What is taken out of the encoder: its last class token, as CLIP does, unless said otherwise.
     #[config(default = "VisionTap::default()")]
     pub tap: VisionTap,
@@ -118,7 +164,8 @@ impl VisionEncoderConfig {
         let layer = layer.unwrap_or(n_layers);
         format!(
             "ViT of {n_layers} blocks of {d_model}, patches of {patch} px of {side}; \
-             {pooling:?} tokens of block {layer}"
+             {pooling:?} tokens of block {layer}, of {} patches",
+            self.tokens
         )
     }
 
@@ -147,7 +194,7 @@ impl VisionEncoderConfig {
         })
     }
 
-    /// Creates the encoder with CLIP's initialisation.
+    /// Creates the encoder with CLIP's initialization.
     ///
     /// # Panics
     /// If `image_patch_size` does not divide `side_px`, or `n_heads` does not divide `d_model`.
@@ -241,31 +288,37 @@ pub struct PositionEmbedding<B: Backend> {
 }
 
 impl<B: Backend> VisionEncoder<B> {
-    /// Encodes coverage masks, painted by a colour table, or folded into the patch embedding if the
-    /// blend of paper and ink is linear. Convolutions look at the ink itself, whatever its colour.
+    /// Encodes coverage masks, painted by a color table, or folded into the patch embedding if the
+    /// blend of paper and ink is linear. Convolutions look at the ink itself, whatever its color.
     ///
     /// # Shapes
     /// - masks: `[batch, n_variates, side, side]`, coverage `0..=255`, any integer type
-    /// - colors: `[n_variates, 256, 3]`, the normalised pixel of every level of coverage; or
+    /// - colors: `[n_variates, 256, 3]`, the normalized pixel of every level of coverage; or
     ///   `[n_variates, 2, 3]`, blank paper and full ink with a linear blend between them
     /// - output: `[batch, n_variates, d_output]`, what the [tap](VisionEncoderConfig::tap) takes
     ///
     /// # Panics
-    /// If the masks are not of the configured side, the variates of masks and colours differ, or
-    /// the colours are of another shape.
+    /// If the masks are not of the configured side, the variates of masks and colors differ, or
+    /// the colors are of another shape.
     pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, n_variates, ..] = masks.dims();
         let n = batch * n_variates;
+        let ink = (self.config.tokens == PatchTokens::Ink)
+            .then(|| InkPatches::find(&masks, self.config.image_patch_size));
         let patches = match &self.embeddings.patch_embedding {
             Some(embedding) => embedding.forward_masks(masks, colors),
             None => self.convolve(masks),
         };
-        let taken = self.tap(self.embed(patches, n));
+        let tokens = self.embed(patches, n);
+        let taken = match ink {
+            Some(ink) => self.tap_ink(&ink, &tokens),
+            None => self.tap(tokens),
+        };
         let d_output = taken.dims()[1];
         taken.reshape([batch, n_variates, d_output])
     }
 
-    /// Encodes normalised RGB pictures, as CLIP's own interface takes them.
+    /// Encodes normalized RGB pictures, as CLIP's own interface takes them.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, side, side]`
@@ -278,7 +331,7 @@ impl<B: Backend> VisionEncoder<B> {
         self.tap(self.embed_pixels(pixels))
     }
 
-    /// The tokens of normalised RGB pictures in front of the first block and behind every block.
+    /// The tokens of normalized RGB pictures in front of the first block and behind every block.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, side, side]`
@@ -363,20 +416,47 @@ impl<B: Backend> VisionEncoder<B> {
 
     /// `[n, seq, d_model]` -> `[n, d_output]`: runs the blocks up to the tap, and takes
     fn tap(&self, x: Tensor<B, 3>) -> Tensor<B, 2> {
+        let grid = self.config.side_px / self.config.image_patch_size;
+        let x = self.run_blocks(x, None);
+        self.config.tap.pooling.forward(x, grid, |x| self.norm(x))
+    }
+
+    /// As [`tap`](Self::tap), on the tokens of ink alone.
+    fn tap_ink(&self, ink: &InkPatches, x: &Tensor<B, 3>) -> Tensor<B, 2> {
+        let mut pictures = Vec::with_capacity(ink.n_pictures());
+        let mut taken = Vec::new();
+        for group in ink.groups(self.config.class_token) {
+            let (tokens, masked) = group.take(x);
+            let tokens = self.run_blocks(tokens, masked.as_ref());
+            let pooling = self.config.tap.pooling;
+            taken.push(group.pool(pooling, tokens, |x| self.norm(x)));
+            pictures.extend(group.pictures);
+        }
+        in_order(Tensor::cat(taken, 0), &pictures)
+    }
+
+    /// Runs the blocks up to the tap, the last of them for no more tokens than are taken.
+    fn run_blocks(&self, x: Tensor<B, 3>, masked: Option<&Tensor<B, 4, Bool>>) -> Tensor<B, 3> {
+        let depth = self.depth();
+        match self.config.tap.pooling {
+            TokenPooling::Class => self.encoder.forward_class_token(depth, x, masked),
+            _ => self.encoder.forward_first(depth, x, masked),
+        }
+    }
+
+    /// Number of blocks up to the tap.
+    fn depth(&self) -> usize {
         let n_layers = self.encoder.layers.len();
-        let VisionTap { layer, pooling } = self.config.tap;
-        let depth = layer.unwrap_or(n_layers);
-        let x = match pooling {
-            TokenPooling::Class => self.encoder.class_token(depth, x, None),
-            _ => self.encoder.forward_first(depth, x, None),
-        };
-        // The norm was trained on what leaves the last block, and fits nothing else.
-        let norm = |x| match depth == n_layers {
+        self.config.tap.layer.unwrap_or(n_layers)
+    }
+
+    /// The last norm, of tokens that leave the last block: it was trained on them, and fits nothing
+    /// else.
+    fn norm(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        match self.depth() == self.encoder.layers.len() {
             true => fused::layer_norm(&self.post_layernorm, self.layer_norm_eps(), x),
             false => x,
-        };
-        let grid = self.config.side_px / self.config.image_patch_size;
-        pooling.forward(x, grid, norm)
+        }
     }
 }
 

@@ -56,8 +56,13 @@ pub(super) fn all(page: &ReportPage) -> Vec<Section> {
         cost::section,
         provenance::section,
     ];
-    sections
+    let mut sections: Vec<Section> = sections
         .into_iter()
         .filter_map(|section| section(page))
-        .collect()
+        .collect();
+    // A page that is about the comparison begins with it.
+    if page.evaluation.is_none() {
+        sections.sort_by_key(|section| section.id != "comparison");
+    }
+    sections
 }

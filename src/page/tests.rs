@@ -144,6 +144,16 @@ fn sets_of_all_sizes_make_sound_pages() {
 }
 
 #[test]
+fn a_page_about_a_comparison_begins_with_it() {
+    let mut set = samples::vowels();
+    set.evaluation = None;
+    let html = page("comparison", &set);
+    check(&html);
+    let first = html.split("<section id=\"").nth(1).unwrap();
+    assert!(first.starts_with("comparison\""), "{}", &first[..40]);
+}
+
+#[test]
 fn a_page_of_nothing_is_a_sound_page() {
     let html = page("nothing", &ReportPage::default());
     check(&html);

@@ -193,7 +193,7 @@ mod tests {
         );
         assert!(
             (contrast(rgb(0x767676), rgb(0xffffff)) - 4.54).abs() < 0.01,
-            "a known grey"
+            "a known gray"
         );
     }
 

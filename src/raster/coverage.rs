@@ -13,7 +13,7 @@
 //! one column to the next, where a ramp ends in one column and starts in the other.
 //!
 //! **Filtered rows.** What picture row `Y` gets of a ramp that starts at `y` is 0 for rows above
-//! `y`, a straight line in the row's centre of gravity for rows below, and bent in the one or two
+//! `y`, a straight line in the row's center of gravity for rows below, and bent in the one or two
 //! rows between. Its second differences down the rows are four numbers or fewer
 //! ([`RowTaps`](super::filter::RowTaps)), quadratic in the position of `y` within its pixel. They
 //! are all that is added for a knot; two running sums down each picture column at the end restore

@@ -97,7 +97,7 @@ impl Triangle {
         start..end
     }
 
-    /// Centre of gravity of a picture pixel in canvas pixels.
+    /// Center of gravity of a picture pixel in canvas pixels.
     fn mean(&self, pixel: usize) -> f64 {
         let (first, weights) = self.of(pixel);
         let moment = |(i, &weight): (usize, &f32)| f64::from(weight) * ((first + i) as f64 + 0.5);
@@ -140,7 +140,7 @@ pub(super) struct Filter {
     pub(super) columns: Vec<ColumnTaps>,
     /// For a knot on the left boundary of each canvas column.
     pub(super) boundaries: Vec<ColumnTaps>,
-    /// How far the centre of gravity of each picture row lies below that of the row above.
+    /// How far the center of gravity of each picture row lies below that of the row above.
     pub(super) spacing: Vec<f32>,
 }
 

@@ -1,16 +1,16 @@
 //! Where the values of a series lie on the canvas, and the line through them.
 //!
 //! Follows what matplotlib does for `ax.plot(values)` with its default margins and the axes off;
-//! the behaviour was measured, the code is our own.
+//! the behavior was measured, the code is our own.
 
 use tiny_skia::PathBuilder;
 
 use super::style::{PlotStyle, XSpan, YScale};
 use crate::data::Series;
 
-/// Longer series are never moved to pixel centres.
+/// Longer series are never moved to pixel centers.
 const MAX_SNAPPED_STEPS: usize = 1024;
-/// Neighbours closer than this (canvas pixels, vertically) are level when that is decided.
+/// Neighbors closer than this (canvas pixels, vertically) are level when that is decided.
 const LEVEL_PX: f64 = 1e-4;
 /// Canvas pixels per unit where the lower and the upper end of the scale are one value: far
 /// enough to take every other value out of the picture.
@@ -102,7 +102,7 @@ impl Layout {
         })
     }
 
-    /// Agg moves all points to pixel centres (for strokes of an even width: to corners) if every
+    /// Agg moves all points to pixel centers (for strokes of an even width: to corners) if every
     /// segment is level, so that such lines are crisp.
     fn snap(&self, series: &Series, variate: usize, per_unit: f64) -> Option<f64> {
         if series.n_steps() > MAX_SNAPPED_STEPS {

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_repeat_after_twenty_variates() {
+    fn colors_repeat_after_twenty_variates() {
         let palette = Palette::default();
 
         assert_eq!(palette.color(0), [0x1f, 0x77, 0xb4]);

@@ -47,11 +47,11 @@ pub struct PlotStyle {
 #[serde(rename_all = "snake_case")]
 pub enum YScale {
     /// The smallest and the largest value of the variate in this very series, as the reference
-    /// does: shape only, neither level nor amplitude can be seen. A constant is centred.
+    /// does: shape only, neither level nor amplitude can be seen. A constant is centered.
     #[default]
     Series,
     /// One `[low, high]` for each variate, so that level and amplitude stay visible. Values
-    /// outside leave the picture. If `low == high`, the line is centred where the value equals it.
+    /// outside leave the picture. If `low == high`, the line is centered where the value equals it.
     Fixed(Vec<[f32; 2]>),
 }
 

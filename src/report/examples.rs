@@ -1,12 +1,12 @@
 //! The samples of a page: the most confident mistakes and the least sure hits, drawn and explained.
 
-use std::collections::BTreeMap;
-
 use super::page::{PageError, PageSources, mean_weights, variate_names};
-use crate::classifier::{Evaluation, ExplainOptions, Explanation, TimesClip};
+use crate::classifier::{
+    Evaluation, ExplainOptions, Explanation, Faithfulness, FaithfulnessCurve, TimesClip,
+};
 use crate::data::{Series, SeriesDataset};
 use crate::page::{
-    ClassImportance, DataSummary, Example, HeatWindow, Importance, Plot, ReportPage,
+    ClassImportance, DataSummary, Example, Fact, HeatWindow, Importance, Plot, ReportPage,
 };
 use crate::raster::{PlotStyle, Rasterizer, XSpan, YScale};
 
@@ -139,14 +139,14 @@ impl Drawer<'_> {
 }
 
 /// The page of some explained samples of a set, which need not be labeled: their indices, and what
-/// was found.
+/// was found; and how faithful that is, if it was measured.
 ///
 /// # Errors
 /// [`PageError::Raster`] if they cannot be drawn.
 pub fn explanation_page(
-    model: &TimesClip,
-    set: &SeriesDataset,
+    (model, set): (&TimesClip, &SeriesDataset),
     explained: &[(usize, Explanation)],
+    faithful: Option<&Faithfulness>,
 ) -> Result<ReportPage, PageError> {
     let rasterizer = Rasterizer::new(style(model, None, set))?;
     let names = variate_names(set, model);
@@ -170,6 +170,11 @@ pub fn explanation_page(
             plots: plots(&rasterizer, series, &names, Some(explanation)),
         }
     });
+    let means = Explanation::class_means(explained.iter().map(|(_, explanation)| explanation));
+    let means = means.into_iter().map(|mean| ClassImportance {
+        class: mean.class,
+        windows: mean.importance,
+    });
     Ok(ReportPage {
         name: set.name().to_owned(),
         model: model.modalities().to_string(),
@@ -178,8 +183,8 @@ pub fn explanation_page(
         importance: Some(Importance {
             method: Explanation::METHOD.to_owned(),
             variate_weights: mean_weights(explained.iter().map(|(_, e)| &e.prediction)),
-            classes: class_means(explained),
-            ..Importance::default()
+            classes: means.collect(),
+            faithfulness: faithful.map_or_else(Vec::new, faithfulness),
         }),
         data: Some(DataSummary {
             variate_names: names,
@@ -189,26 +194,27 @@ pub fn explanation_page(
     })
 }
 
-/// Mean importance over the samples that were predicted as a class, for each such class; windows
-/// are matched by their place in the series.
-fn class_means(explained: &[(usize, Explanation)]) -> Vec<ClassImportance> {
-    let n_windows = explained.iter().map(|(_, e)| e.windows.len()).max();
-    let mut sums: BTreeMap<usize, (f32, Vec<Vec<f32>>)> = BTreeMap::new();
-    let same = |(_, e): &&(usize, Explanation)| Some(e.windows.len()) == n_windows;
-    for (_, explanation) in explained.iter().filter(same) {
-        let found = &explanation.importance;
-        let (n, sum) = sums
-            .entry(explanation.prediction.class)
-            .or_insert_with(|| (0.0, found.iter().map(|row| vec![0.0; row.len()]).collect()));
-        *n += 1.0;
-        let cells = sum.iter_mut().flatten().zip(found.iter().flatten());
-        cells.for_each(|(sum, value)| *sum += value);
-    }
-    let means = sums.into_iter().map(|(class, (n, mut windows))| {
-        windows.iter_mut().flatten().for_each(|sum| *sum /= n);
-        ClassImportance { class, windows }
-    });
-    means.collect()
+/// Figures of how faithful explanations are.
+fn faithfulness(found: &Faithfulness) -> Vec<Fact> {
+    let figures = |curve: &FaithfulnessCurve| {
+        format!(
+            "{:.3}, in random order {:.3}; better for {:.0}% of {} samples",
+            curve.area,
+            curve.random_area,
+            100.0 * curve.better,
+            found.n_samples
+        )
+    };
+    vec![
+        Fact::new(
+            "Deletion area (the most important hidden first, lower is better)",
+            figures(&found.deletion),
+        ),
+        Fact::new(
+            "Insertion area (the most important shown first, higher is better)",
+            figures(&found.insertion),
+        ),
+    ]
 }
 
 /// What a sample is called: its ids in the data, or its row.

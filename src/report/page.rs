@@ -33,6 +33,8 @@ pub struct PageSources<'a> {
     pub config: Option<&'a RunConfig>,
     /// Scores from the first steps only; empty if they were not asked for.
     pub early: &'a [EarlyScore],
+    /// Figures of a rule when to stop, and such.
+    pub early_facts: &'a [Fact],
     /// How the samples that are shown are explained; `None` to show plain plots.
     pub explain: Option<ExplainOptions>,
 }
@@ -109,7 +111,7 @@ impl PageSources<'_> {
             mistakes: examples.mistakes,
             unsure_hits: examples.unsure_hits,
             data: Some(self.data()),
-            early: early(self.early),
+            early: early(self.early, self.early_facts),
             cost: self.cost(),
             provenance: self.provenance(),
             ..ReportPage::default()
@@ -295,7 +297,7 @@ fn learning(fit: &FitSummary) -> Vec<LearningCurve> {
     folds.collect()
 }
 
-fn early(scores: &[EarlyScore]) -> Option<EarlyRecognition> {
+fn early(scores: &[EarlyScore], facts: &[Fact]) -> Option<EarlyRecognition> {
     let points = scores.iter().map(|score| EarlyPoint {
         n_steps: score.n_steps,
         accuracy: score.accuracy,
@@ -304,7 +306,7 @@ fn early(scores: &[EarlyScore]) -> Option<EarlyRecognition> {
     });
     (!scores.is_empty()).then(|| EarlyRecognition {
         points: points.collect(),
-        facts: Vec::new(),
+        facts: facts.to_vec(),
     })
 }
 
@@ -321,7 +323,8 @@ pub(super) fn mean_weights<'a>(predictions: impl IntoIterator<Item = &'a Predict
     sum.into_iter().map(|sum| sum / total).collect()
 }
 
-fn split(name: &str, set: &SeriesDataset, classes: &[String]) -> SplitSummary {
+/// Sizes of one part of the data, with counts of these classes.
+pub(super) fn split(name: &str, set: &SeriesDataset, classes: &[String]) -> SplitSummary {
     let counts = set.class_counts();
     let count = |class: &String| {
         let at = set.class_names().iter().position(|name| name == class);

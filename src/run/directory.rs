@@ -103,6 +103,36 @@ impl RunDirectory {
         Ok(run)
     }
 
+    /// Opens the directory of a complete run to train its networks on, for more epochs or steps than
+    /// it was started with; all else must be as it was. The configuration stays as it is until it is
+    /// written anew.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume), and [`RunError::Incomplete`] if the run is not complete.
+    pub fn extend(path: impl Into<PathBuf>, config: &RunConfig) -> Result<Self, RunError> {
+        let (mut run, kept) = Self::open(path)?;
+        run._lock = Some(RunLock::take(&run.path)?);
+        if kept.data.fingerprint != config.data.fingerprint {
+            return Err(RunError::OtherData {
+                path: run.config_path(),
+            });
+        }
+        let mut options = config.options.clone();
+        options.training.steps = kept.options.training.steps;
+        options.training.epochs = kept.options.training.epochs;
+        run.check_same(&kept.options, &options)?;
+        if !run.is_complete() {
+            return Err(RunError::Incomplete { path: run.path });
+        }
+        Ok(run)
+    }
+
+    /// Whether all that a run was to do is done.
+    pub fn is_complete(&self) -> bool {
+        let is_there = |name: &str| self.path.join(name).is_file();
+        is_there("report.json") && self.model().is_file() && !self.checkpoints().exists()
+    }
+
     /// Opens the directory of a run and reads its configuration.
     ///
     /// # Errors

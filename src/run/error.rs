@@ -52,6 +52,15 @@ pub enum RunError {
         /// The configuration file.
         path: PathBuf,
     },
+    /// The run is not complete, so that it cannot be extended.
+    #[error(
+        "{} is not complete: resume it with the options it was started with, then extend it",
+        path.display()
+    )]
+    Incomplete {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process writes into the directory.
     #[error("another process is training in {}", path.display())]
     InUse {

@@ -73,7 +73,8 @@ mod tests {
     use burn::backend::Autodiff;
 
     use super::*;
-    use crate::model::{ModelMode, TimesClipClassifierConfig};
+    use crate::modalities::Modalities;
+    use crate::model::TimesClipClassifierConfig;
 
     type Cpu = Autodiff<burn_flex::Flex>;
 
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn an_average_trails_by_its_decay_and_its_snapshots_stay() {
         let config = TimesClipClassifierConfig::convolutional(2, 3, 20);
-        let config = config.with_mode(ModelMode::LanguageOnly);
+        let config = config.with_modalities(Modalities::LANGUAGE_ONLY);
         let start = config.init::<Cpu>(&Default::default());
         let mut average = Average::of(&start, 0.9);
         let before = average.snapshot();

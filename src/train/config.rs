@@ -1,4 +1,4 @@
-//! The numbers of a training.
+//! Training hyperparameters.
 
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Training ends when the validation accuracy has not risen for this many epochs.
     pub early_stopping: Option<usize>,
-    /// How the colours of pictures vary from step to step, in training only; not at all by default.
+    /// How the colors of pictures vary from step to step, in training only; not at all by default.
     pub color_jitter: Option<ColorJitter>,
     /// Decay of an exponential moving average of the weights. It is the average that is validated
     /// and returned, not the weights of a step.

@@ -1,6 +1,7 @@
 //! What a run learns from, and what it is judged by.
 
 use crate::batch::{Augmentation, BatchSource, HostBatch};
+use crate::cache::CachedImageDataset;
 use crate::data::augment::view_of_epoch;
 use crate::model::TimesClipClassifier;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -62,17 +63,17 @@ impl<'a> TrainingData<'a> {
         }
     }
 
-    /// Refuses views of other samples, features beside pictures, and features where colours are to
+    /// Refuses views of other samples, features beside pictures, and features where colors are to
     /// vary.
     pub(super) fn check(&self, color_jitter: bool) -> Result<(), TrainError> {
         let size = |source: &BatchSource<'_>| {
-            let images = source.images();
-            (images.n_samples(), images.n_variates())
+            let samples = source.samples();
+            (samples.n_samples(), samples.n_variates())
         };
         let expected = size(&self.source);
         let cached = self.source.features().is_some();
         if cached && color_jitter {
-            let problem = "colours are to vary, but the data come as features, which have one";
+            let problem = "colors are to vary, but the data come as features, which have one";
             return Err(TrainError::Data {
                 problem: problem.to_owned(),
             });
@@ -105,20 +106,21 @@ impl<'a> TrainingData<'a> {
         let Some(augmentation) = self.augmentation else {
             return Ok(());
         };
-        let images = self.source.images();
         let problem = if !self.views.is_empty() {
             "views are cached, and yet every epoch is to have new ones".to_owned()
         } else if self.source.features().is_some() {
             "every epoch is to have new views, but the data come as features, which are of one"
                 .to_owned()
         } else {
-            let (drawn, side_px) = (augmentation.side_px(), images.side_px());
-            if !self.source.batcher().views().pictures || drawn == Some(side_px) {
-                return Ok(());
-            }
-            match drawn {
-                Some(drawn) => format!("views are drawn at {drawn} px, the set at {side_px} px"),
-                None => "batches bring pictures, but new views are not drawn".to_owned(),
+            let drawn = augmentation.side_px();
+            let cached = self.source.images().map(CachedImageDataset::side_px);
+            match (drawn, cached) {
+                _ if !self.source.batcher().modalities().has_vision() => return Ok(()),
+                (Some(drawn), Some(cached)) if drawn != cached => {
+                    format!("views are drawn at {drawn} px, the set at {cached} px")
+                }
+                (Some(_), _) => return Ok(()),
+                (None, _) => "batches bring pictures, but new views are not drawn".to_owned(),
             }
         };
         Err(TrainError::Data { problem })
@@ -162,8 +164,7 @@ pub(super) fn check_sizes<B: Backend>(
     source: &BatchSource<'_>,
     model: &TimesClipClassifier<B>,
 ) -> Result<(), TrainError> {
-    let images = source.images();
-    let (found, expected) = (images.n_variates(), model.n_variates());
+    let (found, expected) = (source.samples().n_variates(), model.n_variates());
     if found != expected {
         let problem = format!("samples of {found} variates for a classifier of {expected}");
         return Err(TrainError::Data { problem });
@@ -172,11 +173,11 @@ pub(super) fn check_sizes<B: Backend>(
         return Ok(());
     };
     let expected = branch.vision_model.encoder().config().side_px;
-    match images.side_px() {
-        found if found == expected => Ok(()),
-        found => Err(TrainError::Data {
+    match source.images().map(CachedImageDataset::side_px) {
+        Some(found) if found != expected => Err(TrainError::Data {
             problem: format!("pictures of {found} px for an encoder of {expected} px"),
         }),
+        _ => Ok(()),
     }
 }
 

@@ -52,9 +52,9 @@ impl EpochSums {
     }
 }
 
-/// A seed for one epoch of a run; neighbouring seeds and epochs give unrelated values.
+/// A seed for one epoch of a run; neighboring seeds and epochs give unrelated values.
 pub(super) fn epoch_seed(seed: u64, epoch: usize) -> u64 {
-    // SplitMix64's increment and finaliser (Steele, Lea, Flood 2014).
+    // SplitMix64's increment and finalizer (Steele, Lea, Flood 2014).
     let mut z = seed.wrapping_add((epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -10,7 +10,7 @@ use crate::batch::BatchError;
 #[non_exhaustive]
 pub enum TrainError {
     /// A number of the configuration cannot be.
-    #[error("training cannot be configured like this: {problem}")]
+    #[error("invalid training configuration: {problem}")]
     Config {
         /// Which, with its value.
         problem: String,

@@ -100,11 +100,11 @@ impl<'a, B: Backend> Replicas<'a, B> {
 
 impl<'a, B: AutodiffBackend> Replicas<'a, B> {
     /// Brings the copies to what `model` has learnt. What is frozen is not sent again.
-    pub(super) fn follow(&mut self, model: &TimesClipClassifier<B>) {
+    pub(super) fn sync_from(&mut self, model: &TimesClipClassifier<B>) {
         if self.copies.is_empty() {
             return;
         }
-        let mut learnt = Learnt(TensorContainer::new());
+        let mut learnt = TrainableParams(TensorContainer::new());
         model.separable_branches().visit(&mut learnt);
         let copies = std::mem::take(&mut self.copies).into_iter();
         self.copies = copies.map(|copy| copy.map(&mut learnt)).collect();
@@ -139,9 +139,9 @@ impl<'a, B: AutodiffBackend> Replicas<'a, B> {
 }
 
 /// Parameters that learn, taken from one module and put into others like it, wherever these are.
-struct Learnt(TensorContainer<ParamId>);
+struct TrainableParams(TensorContainer<ParamId>);
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Learnt {
+impl<B: AutodiffBackend> ModuleVisitor<B> for TrainableParams {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if param.is_require_grad() {
             let tensor = param.val().inner().into_primitive();
@@ -150,7 +150,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Learnt {
     }
 }
 
-impl<B: AutodiffBackend> ModuleMapper<B> for Learnt {
+impl<B: AutodiffBackend> ModuleMapper<B> for TrainableParams {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         match self.0.get::<B::InnerBackend>(&param.id) {
             None => param,
@@ -172,7 +172,7 @@ pub(super) struct Pass<B: AutodiffBackend> {
 }
 
 impl<B: AutodiffBackend> Pass<B> {
-    /// The loss that is minimised.
+    /// The loss that is minimized.
     pub(super) fn loss(&self) -> f64 {
         self.step.loss.total.clone().into_scalar().elem()
     }
@@ -202,7 +202,7 @@ impl<B: AutodiffBackend> Pass<B> {
             let made = [part.vision, part.language];
             let n = made.iter().flatten().next().map_or(0, |x| x.dims()[0]);
             let sums = made.into_iter().zip(&views).filter_map(|(made, gradient)| {
-                Some(leads_to(made?, gradient.clone()?.narrow(0, start, n)))
+                Some(surrogate_loss(made?, gradient.clone()?.narrow(0, start, n)))
             });
             let sum = sums.reduce(|a, b| a + b);
             start += n;
@@ -226,8 +226,8 @@ impl<B: AutodiffBackend> Pass<B> {
     }
 }
 
-/// A number whose gradient by `x` is `gradient`.
-fn leads_to<B: AutodiffBackend>(
+/// A surrogate loss: a scalar whose gradient with respect to `x` is `gradient`.
+fn surrogate_loss<B: AutodiffBackend>(
     x: Tensor<B, 3>,
     gradient: Tensor<B::InnerBackend, 3>,
 ) -> Tensor<B, 1> {

@@ -1,4 +1,4 @@
-//! Fitting what standardises the features of a frozen encoder, before training starts.
+//! Fitting what standardizes the features of a frozen encoder, before training starts.
 
 use burn::tensor::backend::AutodiffBackend;
 
@@ -7,7 +7,7 @@ use super::{TrainError, Trainer};
 use crate::model::TimesClipClassifier;
 
 impl<B: AutodiffBackend> Trainer<'_, B> {
-    /// The model, standardising by the features of all training samples if it standardises.
+    /// The model, standardizing by the features of all training samples if it standardizes.
     ///
     /// Every variate of every sample counts as one. Sums are of doubles and in the order of the
     /// samples, so that features that were cached and features that were not give the same.
@@ -34,8 +34,8 @@ impl<B: AutodiffBackend> Trainer<'_, B> {
             }
             Ok::<(), TrainError>(())
         })?;
-        let (mean, deviation) = moments.finish();
-        Ok(Box::new(model.with_standardized(&mean, &deviation)))
+        let (mean, std) = moments.finish();
+        Ok(Box::new(model.with_standardized(&mean, &std)))
     }
 }
 
@@ -64,7 +64,7 @@ impl Moments {
         }
     }
 
-    /// Mean and (biased) deviation of every feature.
+    /// Mean and (biased) standard deviation of every feature.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "features are of single precision"
@@ -91,8 +91,8 @@ mod tests {
         for row in [[1e4, 1.0], [1e4, 3.0], [1e4, 2.0], [1e4, 2.0]] {
             moments.add(&row);
         }
-        let (mean, deviation) = moments.finish();
+        let (mean, std) = moments.finish();
         assert_eq!(mean, [1e4, 2.0]);
-        assert_eq!(deviation, [0.0, 0.5_f32.sqrt()]);
+        assert_eq!(std, [0.0, 0.5_f32.sqrt()]);
     }
 }

@@ -41,19 +41,20 @@ impl Stated<'_> {
         own: &TimesClipClassifierConfig,
         asked: &TimesClipClassifierConfig,
     ) -> Result<(), WeightsError> {
-        self.same_debug("the views", own.mode, asked.mode)?;
+        self.same_debug("the modalities", own.modalities, asked.modalities)?;
         self.same_debug("the pooling of the variates", own.pooling, asked.pooling)?;
-        if own.mode.sees() {
+        if own.modalities.has_vision() {
             self.same_vision(&own.vision, &asked.vision)?;
             self.same_debug("the tap", own.vision.tap, asked.vision.tap)?;
+            self.same_debug("the tokens", own.vision.tokens, asked.vision.tokens)?;
         }
-        if own.mode.reads() {
+        if own.modalities.has_language() {
             let (own, asked) = (&own.language, &asked.language);
             self.same_blocks(&own.transformer, &asked.transformer)?;
             self.same("causality", own.causal, asked.causal)?;
             self.same_tokenizer(&own.tokenizer, &asked.tokenizer)?;
         }
-        if own.mode.sees() && own.mode.reads() {
+        if own.modalities.has_vision() && own.modalities.has_language() {
             let (own, asked) = (own.selection.n_heads, asked.selection.n_heads);
             self.same("the number of selection heads", own, asked)?;
         }

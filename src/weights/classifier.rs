@@ -95,7 +95,7 @@ impl Checkpoint {
             resize: None,
         };
         let model = config.init_undrawn::<B>(device);
-        Ok(assign::load(source, model)?.hold())
+        Ok(assign::load(source, model)?.freeze())
     }
 
     /// What the file says of itself, if it does and can be believed.
@@ -128,15 +128,15 @@ impl Checkpoint {
             vision,
             language,
             head,
-            mode,
+            modalities,
             ..
         } = config;
-        let seeing = if mode.sees() {
+        let seeing = if modalities.has_vision() {
             [vision.transformer.n_layers, vision.d_output()]
         } else {
             [0; 2]
         };
-        let reading = if mode.reads() {
+        let reading = if modalities.has_language() {
             language.transformer.n_layers
         } else {
             0

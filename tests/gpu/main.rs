@@ -8,6 +8,7 @@
 
 mod agreement;
 mod choosing;
+mod files;
 mod masks;
 mod memory;
 mod models;
@@ -59,6 +60,7 @@ on_every_gpu!(
     agreement::logits_agree,
     agreement::every_gradient_agrees,
     agreement::losses_of_a_training_agree,
+    files::a_model_saved_on_the_cpu_answers_alike,
     masks::masks_of_all_levels_become_the_same_pixels,
     memory::memory_stays_flat_over_epochs,
     precision::features_in_half_precision_are_near,

@@ -7,7 +7,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use timesclip::backend::BackendKind;
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey, UncachedImages};
-use timesclip::data::LabeledSeries;
+use timesclip::data::{LabeledSeries, SampleError, SampleSource};
 use timesclip::model::{
     PatchEmbedding, TokenPooling, TransformerConfig, VisionEncoder, VisionEncoderConfig,
     VisionInput, VisionTap,
@@ -51,7 +51,7 @@ impl AllLevels {
     }
 }
 
-impl CachedImageDataset for AllLevels {
+impl SampleSource for AllLevels {
     fn n_samples(&self) -> usize {
         self.0.n_samples()
     }
@@ -60,12 +60,14 @@ impl CachedImageDataset for AllLevels {
         self.0.n_variates()
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.0.sample(index)
+    }
+}
+
+impl CachedImageDataset for AllLevels {
     fn side_px(&self) -> usize {
         self.0.side_px()
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        self.0.sample(index)
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

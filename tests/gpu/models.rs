@@ -4,16 +4,17 @@ use burn::module::Module;
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Recorder};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use timesclip::Modalities;
 use timesclip::backend::BackendKind;
 use timesclip::batch::HostBatch;
 use timesclip::cache::{BuildOptions, InMemoryImages};
-use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::model::TimesClipClassifierConfig;
 
 use crate::support::{batcher, sines, tiny_model, tiny_style};
 
 /// The tiny dual classifier without dropout: the backends draw other random numbers.
 pub(crate) fn steady_model() -> TimesClipClassifierConfig {
-    let mut config = tiny_model(ModelMode::Dual);
+    let mut config = tiny_model(Modalities::DUAL);
     config.vision.transformer.dropout = 0.0;
     config.language.transformer.dropout = 0.0;
     let patches = config.language.tokenizer.patches_mut();

@@ -19,6 +19,7 @@ fn augmenter() -> Augmenter {
     let everything = AugmentConfig {
         variate_drop: 0.2,
         missing_block: 0.3,
+        prefix: 0.3,
         ..AugmentConfig::default()
     };
     Augmenter::new(everything, 7).expect("a sound configuration")

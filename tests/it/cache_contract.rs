@@ -9,7 +9,7 @@ use timesclip::cache::{
     BuildCost, BuildOptions, CacheError, CacheStats, CachedImageDataset, ContractViolation,
     ImageKey, ImageSubset, InMemoryImages, OnDiskImages, UncachedImages, check_contract,
 };
-use timesclip::data::{LabeledSeries, SeriesDataset};
+use timesclip::data::{LabeledSeries, SampleError, SampleSource, SeriesDataset};
 use timesclip::raster::{PlotStyle, XSpan, YScale};
 
 use crate::pictures::{Random, all_masks, small_style, walks};
@@ -313,7 +313,7 @@ impl Faulty {
     }
 }
 
-impl CachedImageDataset for Faulty {
+impl SampleSource for Faulty {
     fn n_samples(&self) -> usize {
         self.cut.n_samples()
     }
@@ -322,12 +322,14 @@ impl CachedImageDataset for Faulty {
         self.cut.n_variates()
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.cut.sample(index)
+    }
+}
+
+impl CachedImageDataset for Faulty {
     fn side_px(&self) -> usize {
         self.cut.side_px()
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        self.cut.sample(index)
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {

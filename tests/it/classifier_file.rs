@@ -13,11 +13,11 @@ use burn::tensor::{FloatDType, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
 use tempfile::TempDir;
+use timesclip::Modalities;
 use timesclip::batch::{BatchSource, TimesClipBatch};
 use timesclip::cache::UncachedImages;
 use timesclip::model::{
-    Freeze, HeadNorm, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling,
-    VariatePooling,
+    Freeze, HeadNorm, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VariatePooling,
 };
 use timesclip::weights::{Checkpoint, WeightsError, save_classifier};
 
@@ -36,7 +36,7 @@ fn logits<B: Backend>(model: &TimesClipClassifier<B>) -> TensorData {
 }
 
 pub(crate) fn frozen() -> TimesClipClassifierConfig {
-    let mut config = tiny_model(ModelMode::Dual)
+    let mut config = tiny_model(Modalities::DUAL)
         .with_freeze_vision(Freeze::All)
         .with_freeze_text(Freeze::Layers(1))
         .with_standardize_features(true);
@@ -46,7 +46,7 @@ pub(crate) fn frozen() -> TimesClipClassifierConfig {
 
 /// Batch norm, another width for the values, what the variates say averaged.
 fn reference_like() -> TimesClipClassifierConfig {
-    let mut config = tiny_model(ModelMode::Dual).with_pooling(VariatePooling::Mean);
+    let mut config = tiny_model(Modalities::DUAL).with_pooling(VariatePooling::Mean);
     config.head.norm = HeadNorm::Batch;
     config.head.hidden = vec![16, 8];
     config.language.transformer.d_model = 24;
@@ -55,8 +55,8 @@ fn reference_like() -> TimesClipClassifierConfig {
 }
 
 fn configs() -> Vec<TimesClipClassifierConfig> {
-    let single = [ModelMode::LanguageOnly, ModelMode::VisionOnly].map(tiny_model);
-    let trained = tiny_model(ModelMode::Dual);
+    let single = [Modalities::LANGUAGE_ONLY, Modalities::VISION_ONLY].map(tiny_model);
+    let trained = tiny_model(Modalities::DUAL);
     [[trained, frozen(), reference_like()].as_slice(), &single].concat()
 }
 
@@ -148,7 +148,7 @@ fn what_training_changed_is_saved_and_what_is_held_stays_held() {
 }
 
 #[test]
-fn standardisation_and_halves_are_saved_exactly() {
+fn standardization_and_halves_are_saved_exactly() {
     let _turn = lock_generator();
     let config = frozen();
     let values: Vec<f32> = (1..=32_u8).map(|i| f32::from(i) / 7.0).collect();
@@ -165,7 +165,7 @@ fn standardisation_and_halves_are_saved_exactly() {
     };
     assert_eq!(fingerprint(&again), fingerprint(&model));
     let branch = again.vision.expect("it sees");
-    let found = branch.standardize.expect("it standardises").deviation;
+    let found = branch.standardize.expect("it standardizes").std;
     assert_eq!(found.val().into_data(), TensorData::from(values.as_slice()));
 }
 
@@ -196,7 +196,11 @@ fn symbols(config: &TimesClipClassifierConfig) -> HashMap<&'static str, usize> {
 
 /// The widths of the head: of the pooled views, then of the hidden layers.
 fn widths(config: &TimesClipClassifierConfig) -> Vec<usize> {
-    let views = if config.mode == ModelMode::Dual { 3 } else { 1 };
+    let views = if config.modalities == Modalities::DUAL {
+        3
+    } else {
+        1
+    };
     let variates = match config.pooling {
         VariatePooling::Mean => 1,
         VariatePooling::Concat => config.n_variates,
@@ -237,7 +241,7 @@ fn files_have_the_tensors_of_the_document() {
     let _turn = lock_generator();
     let documented: HashMap<_, _> = documented().iter().flat_map(tensors).collect();
     let mut unused: BTreeSet<_> = documented.keys().cloned().collect();
-    let mut statistics = tiny_model(ModelMode::LanguageOnly);
+    let mut statistics = tiny_model(Modalities::LANGUAGE_ONLY);
     patches(&mut statistics).statistics = true;
     for config in configs().into_iter().chain([statistics]) {
         let (symbols, widths) = (symbols(&config), widths(&config));

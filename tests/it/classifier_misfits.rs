@@ -5,7 +5,8 @@ use std::fs;
 use allocation_counter::measure;
 use safetensors::Dtype;
 use serde_json::{Value, json};
-use timesclip::model::{Freeze, ModelMode, TimesClipClassifierConfig, TokenPooling};
+use timesclip::Modalities;
+use timesclip::model::{Freeze, TimesClipClassifierConfig, TokenPooling};
 use timesclip::weights::{Checkpoint, TensorProblem, WeightsError, save_classifier};
 
 use crate::classifier_file::{Saved, frozen};
@@ -67,7 +68,7 @@ fn all_tensors_that_do_not_fit_are_named_and_nothing_is_loaded() {
 #[test]
 fn a_configuration_of_other_numbers_with_the_same_shapes_is_named() {
     let _turn = lock_generator();
-    let saved = Saved::random(&tiny_model(ModelMode::Dual));
+    let saved = Saved::random(&tiny_model(Modalities::DUAL));
     let edits: [fn(&mut TimesClipClassifierConfig); 8] = [
         |config| config.vision.transformer.n_heads = 4,
         |config| config.vision.transformer.layer_norm_eps = 1e-6,
@@ -120,10 +121,10 @@ fn metadata_that_lie_are_refused_within_a_little_memory() {
         ("/language/transformer/n_layers", json!(1000)),
         ("/head/hidden", json!(vec![1; 5000])),
         ("/head/hidden", json!([1 << 20])),
-        ("/mode", json!("sideways")),
+        ("/modalities", json!("sideways")),
     ];
     for (place, lie) in lies {
-        let saved = Saved::random(&tiny_model(ModelMode::Dual));
+        let saved = Saved::random(&tiny_model(Modalities::DUAL));
         saved.edit(|_, notes| {
             let note = notes.get_mut("timesclip").expect("what the file says");
             let mut said: Value = serde_json::from_str(note).expect("JSON");
@@ -152,10 +153,10 @@ fn metadata_that_lie_are_refused_within_a_little_memory() {
 #[test]
 fn metadata_with_any_byte_changed_do_no_harm() {
     let _turn = lock_generator();
-    let sound = Saved::random(&tiny_model(ModelMode::Dual));
+    let sound = Saved::random(&tiny_model(Modalities::DUAL));
     let mut random = Random(11);
     for _ in 0..200 {
-        let mut saved = Saved::random(&tiny_model(ModelMode::LanguageOnly));
+        let mut saved = Saved::random(&tiny_model(Modalities::LANGUAGE_ONLY));
         fs::copy(sound.path(), saved.path()).expect("a copy");
         saved.edit(|_, notes| {
             let note = notes.get_mut("timesclip").expect("what the file says");
@@ -173,7 +174,7 @@ fn metadata_with_any_byte_changed_do_no_harm() {
 #[test]
 #[should_panic(expected = "head.output.bias [4]")]
 fn a_configuration_of_another_classifier_cannot_be_saved_with_it() {
-    let config = tiny_model(ModelMode::LanguageOnly);
+    let config = tiny_model(Modalities::LANGUAGE_ONLY);
     let model = {
         let _turn = lock_generator();
         config.init::<Cpu>(&Default::default())
@@ -203,7 +204,7 @@ fn a_frozen_encoder_that_is_not_there_is_refused_within_a_little_memory() {
 #[test]
 fn a_file_cut_off_anywhere_is_refused() {
     let _turn = lock_generator();
-    let saved = Saved::random(&tiny_model(ModelMode::LanguageOnly));
+    let saved = Saved::random(&tiny_model(Modalities::LANGUAGE_ONLY));
     let bytes = fs::read(saved.path()).expect("the file");
     for len in (0..bytes.len()).step_by(997) {
         fs::write(saved.path(), &bytes[..len]).expect("a file");
@@ -218,7 +219,7 @@ fn a_file_cut_off_anywhere_is_refused() {
 #[test]
 fn what_cannot_be_written_is_named_and_leaves_no_half_file() {
     let _turn = lock_generator();
-    let config = tiny_model(ModelMode::LanguageOnly);
+    let config = tiny_model(Modalities::LANGUAGE_ONLY);
     let model = config.init::<Cpu>(&Default::default());
     let folder = tempfile::tempdir().expect("a folder");
     let absent = folder.path().join("absent/model.safetensors");

@@ -3,7 +3,7 @@
 //! `tests/fixtures/classifier` holds script, data and note. What a wrong implementation would
 //! trip over there: quick GELU for GELU, a transposed linear layer, q, k and v in another order,
 //! a missing norm, the class token not first, padded steps attended to, biased for unbiased batch
-//! statistics, colours before rounding, a loss weight twice.
+//! statistics, colors before rounding, a loss weight twice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

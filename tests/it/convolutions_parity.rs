@@ -11,10 +11,11 @@ use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_store::{ModuleStore, SafetensorsStore};
+use timesclip::Modalities;
 use timesclip::model::loss::TimesClipLoss;
 use timesclip::model::{
-    Activation, ClassifierHeadConfig, ConvolutionTokenizerConfig, LanguageConfig, ModelMode,
-    SeriesInput, TimesClipClassifier, TimesClipClassifierConfig, TimesClipInput, TransformerConfig,
+    Activation, ClassifierHeadConfig, ConvolutionTokenizerConfig, LanguageConfig, SeriesInput,
+    TimesClipClassifier, TimesClipClassifierConfig, TimesClipInput, TransformerConfig,
 };
 use timesclip::weights::Checkpoint;
 
@@ -84,7 +85,7 @@ fn loaded<B: Backend>() -> TimesClipClassifier<B> {
         .with_n_tokens(4);
     let transformer = TransformerConfig::new(8, 12, 2, 2).with_activation(Activation::Gelu);
     let config = TimesClipClassifierConfig::new(2, 3)
-        .with_mode(ModelMode::LanguageOnly)
+        .with_modalities(Modalities::LANGUAGE_ONLY)
         .with_d_model(10)
         .with_language(LanguageConfig::new(tokenizer.into(), transformer))
         .with_head(ClassifierHeadConfig::new(vec![]).with_dropout(0.0));

@@ -4,16 +4,15 @@
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
+use timesclip::Modalities;
 use timesclip::batch::{
-    BatchError, BatchSource, BatchViews, DeviceCache, DeviceCacheError, HostBatch, TimesClipBatcher,
+    BatchError, BatchSource, DeviceCache, DeviceCacheError, HostBatch, TimesClipBatcher,
 };
 use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
 use timesclip::data::augment::{AugmentConfig, Augmenter};
 use timesclip::encode::FeatureEncoder;
-use timesclip::model::{
-    Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, VisionInput,
-};
+use timesclip::model::{Freeze, TimesClipClassifier, TimesClipClassifierConfig, VisionInput};
 use timesclip::raster::ColorJitter;
 use timesclip::raster::PlotStyle;
 use timesclip::train::{EpochRecord, TrainError, Trainer, TrainingConfig, TrainingData, evaluate};
@@ -34,7 +33,7 @@ fn images(side_px: usize) -> UncachedImages {
 }
 
 fn frozen() -> TimesClipClassifierConfig {
-    tiny_model(ModelMode::Dual)
+    tiny_model(Modalities::DUAL)
         .with_freeze_vision(Freeze::All)
         .with_standardize_features(true)
 }
@@ -51,8 +50,8 @@ fn encode(
 ) -> FeatureStore {
     let plain = init(&frozen()).valid();
     let tower = plain.frozen_vision().expect("a frozen encoder");
-    let (source, device) = (BatchSource::new(images, batcher), Default::default());
-    let encoder = FeatureEncoder::<Cpu>::new(tower, source, dtype, &device);
+    let device = Default::default();
+    let encoder = FeatureEncoder::<Cpu>::new(tower, images, batcher, dtype, &device);
     let encoder = encoder.expect("samples that can be read");
     encoder.in_memory(BuildOptions::new()).expect("features")
 }
@@ -150,7 +149,7 @@ fn with_caches<'a>(sources: &[BatchSource<'a>], caches: &'a [DeviceCache]) -> Ve
     kept.map(|source| source.expect("its cache")).collect()
 }
 
-/// Training, validation and two views, in colours that vary from step to step.
+/// Training, validation and two views, in colors that vary from step to step.
 #[test]
 fn training_has_the_history_of_pictures_that_travel_and_reads_none() {
     let _turn = lock_generator();
@@ -174,7 +173,7 @@ fn training_has_the_history_of_pictures_that_travel_and_reads_none() {
     let built = drawn();
     assert_eq!(built, 3 * 2 * N as u64, "every picture is read once");
     for jitter in [None, Some(ColorJitter::default())] {
-        let config = tiny_model(ModelMode::Dual);
+        let config = tiny_model(Modalities::DUAL);
         let before = drawn();
         let of_kept = history(&config, &kept, jitter, 1);
         assert_eq!(drawn(), before, "pictures were read again");
@@ -246,10 +245,7 @@ fn a_cache_of_something_else_is_refused() {
         );
         assert!(error.to_string().contains("other features"), "{error}");
     }
-    let values = batcher.clone().with_views(BatchViews {
-        series: true,
-        pictures: false,
-    });
+    let values = batcher.clone().with_modalities(Modalities::LANGUAGE_ONLY);
     let source = BatchSource::new(&here, &values);
     let none = DeviceCache::build::<Cpu>(source, &[Default::default()], NO_LIMIT);
     assert!(
@@ -276,7 +272,7 @@ fn a_cache_for_another_backend_is_refused_before_the_first_batch() {
         );
         assert!(source.to_string().contains("Autodiff"), "{source}");
     };
-    let model = init(&tiny_model(ModelMode::Dual));
+    let model = init(&tiny_model(Modalities::DUAL));
     for cache in [&plain, &steps_alone] {
         let kept = source.with_device_cache(cache).unwrap();
         let data = TrainingData::new(kept, &TRAIN, &VALID);

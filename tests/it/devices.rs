@@ -4,13 +4,14 @@
 
 use burn::tensor::backend::Backend;
 use burn_flex::FlexDevice;
+use timesclip::Modalities;
 use timesclip::batch::{BatchSource, HostBatch};
 use timesclip::cache::UncachedImages;
 use timesclip::cache::features::FeatureDtype;
 use timesclip::cache::store::BuildOptions;
 use timesclip::encode::FeatureEncoder;
 use timesclip::model::loss::Alignment;
-use timesclip::model::{Freeze, HeadNorm, ModelMode, TimesClipClassifierConfig, VisionInput};
+use timesclip::model::{Freeze, HeadNorm, TimesClipClassifierConfig, VisionInput};
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData};
 
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
@@ -29,7 +30,7 @@ const TOLERANCE: f64 = 1e-5;
 /// that. Batches do not see such a bias; running means, which lag behind it, do.
 const BATCH_NORM_TOLERANCE: f64 = 1e-2;
 
-fn without_dropout(mode: ModelMode, norm: HeadNorm) -> TimesClipClassifierConfig {
+fn without_dropout(mode: Modalities, norm: HeadNorm) -> TimesClipClassifierConfig {
     let mut model = tiny_model(mode);
     model.vision.transformer.dropout = 0.0;
     model.language.transformer.dropout = 0.0;
@@ -61,7 +62,7 @@ fn history(
     let source = BatchSource::new(&images, &batcher);
     let kept = features.then(|| {
         let tower = plain.frozen_vision().expect("a frozen encoder");
-        let encoder = FeatureEncoder::new(tower, source, FeatureDtype::F32, &devices[0]);
+        let encoder = FeatureEncoder::new(tower, &images, &batcher, FeatureDtype::F32, &devices[0]);
         let encoder = encoder.expect("samples that can be read");
         encoder.in_memory(BuildOptions::new()).expect("features")
     });
@@ -94,10 +95,10 @@ fn assert_alike(one: &[EpochRecord], other: &[EpochRecord], valid_tolerance: f64
 fn any_number_of_devices_has_the_loss_curve_of_one() {
     let _turn = lock_generator();
     for (mode, norm) in [
-        (ModelMode::Dual, HeadNorm::Batch),
-        (ModelMode::Dual, HeadNorm::Layer),
-        (ModelMode::LanguageOnly, HeadNorm::Layer),
-        (ModelMode::VisionOnly, HeadNorm::Layer),
+        (Modalities::DUAL, HeadNorm::Batch),
+        (Modalities::DUAL, HeadNorm::Layer),
+        (Modalities::LANGUAGE_ONLY, HeadNorm::Layer),
+        (Modalities::VISION_ONLY, HeadNorm::Layer),
     ] {
         let valid_tolerance = match norm {
             HeadNorm::Batch => BATCH_NORM_TOLERANCE,
@@ -117,7 +118,7 @@ fn any_number_of_devices_has_the_loss_curve_of_one() {
 #[test]
 fn batch_norms_of_convolutions_are_over_the_whole_batch_on_any_number_of_devices() {
     let _turn = lock_generator();
-    for mode in [ModelMode::Dual, ModelMode::LanguageOnly] {
+    for mode in [Modalities::DUAL, Modalities::LANGUAGE_ONLY] {
         let mut model = tiny_convolutions(mode);
         model.loss.contrastive.alignment = Alignment::PerVariate;
         let one = history(&model, 1, false);
@@ -132,7 +133,7 @@ fn batch_norms_of_convolutions_are_over_the_whole_batch_on_any_number_of_devices
 #[test]
 fn a_frozen_encoder_is_on_every_device_and_features_need_none() {
     let _turn = lock_generator();
-    let model = without_dropout(ModelMode::Dual, HeadNorm::Layer)
+    let model = without_dropout(Modalities::DUAL, HeadNorm::Layer)
         .with_freeze_vision(Freeze::All)
         .with_standardize_features(true);
     let one = history(&model, 1, false);
@@ -144,7 +145,7 @@ fn a_frozen_encoder_is_on_every_device_and_features_need_none() {
 #[test]
 fn what_is_frozen_of_an_encoder_stays_where_it_is_and_the_rest_learns() {
     let _turn = lock_generator();
-    let model = without_dropout(ModelMode::Dual, HeadNorm::Layer)
+    let model = without_dropout(Modalities::DUAL, HeadNorm::Layer)
         .with_freeze_vision(Freeze::Layers(1))
         .with_freeze_text(Freeze::All);
     let one = history(&model, 1, false);
@@ -154,16 +155,15 @@ fn what_is_frozen_of_an_encoder_stays_where_it_is_and_the_rest_learns() {
 #[test]
 fn features_are_the_same_from_any_number_of_devices() {
     let _turn = lock_generator();
-    let model = without_dropout(ModelMode::VisionOnly, HeadNorm::Layer);
+    let model = without_dropout(Modalities::VISION_ONLY, HeadNorm::Layer);
     let model = model
         .with_freeze_vision(Freeze::All)
         .init::<Cpu>(&FlexDevice);
     let tower = model.frozen_vision().expect("a frozen encoder");
     let images = UncachedImages::new(sines(29), &tiny_style()).expect("a sound style");
     let batcher = batcher(&sines(29));
-    let source = BatchSource::new(&images, &batcher);
     let encode = |devices: &[FlexDevice]| {
-        let encoder = FeatureEncoder::new(tower, source, FeatureDtype::F32, &FlexDevice);
+        let encoder = FeatureEncoder::new(tower, &images, &batcher, FeatureDtype::F32, &FlexDevice);
         let encoder = encoder
             .expect("samples that can be read")
             .with_devices(devices);
@@ -203,6 +203,6 @@ fn parts_of_a_batch_are_its_samples_in_order() {
 #[test]
 fn a_run_on_several_devices_repeats_itself_in_every_bit_dropout_included() {
     let _turn = lock_generator();
-    let model = tiny_model(ModelMode::Dual);
+    let model = tiny_model(Modalities::DUAL);
     assert_eq!(history(&model, 3, false), history(&model, 3, false));
 }

@@ -233,7 +233,8 @@ fn a_folder_that_cannot_be_written_serves_what_it_has_and_refuses_the_rest(kind:
 
 #[test]
 fn building_and_reading_ten_times_the_cap_stays_under_the_cap() {
-    const CAP: u64 = 12 << 20;
+    // Building takes some 11 MB; pages of the program that only building touches count as well.
+    const CAP: u64 = 16 << 20;
     if !cfg!(target_os = "linux") {
         eprintln!("skipped: reads the peak memory from /proc");
         return;

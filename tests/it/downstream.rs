@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use timesclip::Modalities;
 use timesclip::batch::BatchSource;
 use timesclip::cache::{CacheError, CacheStats, CachedImageDataset, ImageKey};
-use timesclip::data::{LabeledSeries, Series, SeriesDataset};
-use timesclip::model::ModelMode;
+use timesclip::data::{LabeledSeries, SampleError, SampleSource, Series, SeriesDataset};
 use timesclip::raster::Rasterizer;
 use timesclip::train::{EpochRecord, Trainer, TrainingConfig, TrainingData, TrainingObserver};
 
@@ -30,13 +30,13 @@ impl Generated {
         }
     }
 
-    fn make(&self, index: usize) -> Result<LabeledSeries, CacheError> {
-        CacheError::check_index(index, self.n_samples)?;
+    fn make(&self, index: usize) -> Result<LabeledSeries, SampleError> {
+        SampleError::check_index(index, self.n_samples)?;
         Ok(sines(index + 1).samples()[index].clone())
     }
 }
 
-impl CachedImageDataset for Generated {
+impl SampleSource for Generated {
     fn n_samples(&self) -> usize {
         self.n_samples
     }
@@ -45,12 +45,14 @@ impl CachedImageDataset for Generated {
         2
     }
 
+    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, SampleError> {
+        self.make(index).map(Cow::Owned)
+    }
+}
+
+impl CachedImageDataset for Generated {
     fn side_px(&self) -> usize {
         self.rasterizer.style().side_px
-    }
-
-    fn sample(&self, index: usize) -> Result<Cow<'_, LabeledSeries>, CacheError> {
-        self.make(index).map(Cow::Owned)
     }
 
     fn masks_into(&self, index: usize, masks: &mut [u8]) -> Result<(), CacheError> {
@@ -99,7 +101,7 @@ fn a_foreign_data_set_takes_a_training_step() {
     let (train, device) = ((0..12).collect::<Vec<_>>(), Default::default());
     let source = BatchSource::new(&images, &batcher);
     let data = TrainingData::new(source, &train, &[]);
-    let model = tiny_model(ModelMode::Dual).init::<AutodiffCpu>(&device);
+    let model = tiny_model(Modalities::DUAL).init::<AutodiffCpu>(&device);
     let mut observer = OneStep::default();
     let trainer = Trainer::<AutodiffCpu>::new(&config, data, &device).expect("sound numbers");
     trainer.fit(model, &mut observer).expect("one step");

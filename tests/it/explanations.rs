@@ -2,7 +2,12 @@
 
 use proptest::prelude::*;
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
-use timesclip::{Effort, ExplainOptions, FitOptions, Modalities, TimesClip};
+use timesclip::{
+    Effort, ExplainOptions, Explanation, FaithfulnessOptions, FitError, FitOptions, Modalities,
+    PrefixAnswers, StopRule, TimesClip,
+};
+
+use crate::support::lock_generator;
 
 /// Steps and variates of a series; where the classes differ, and in which variate.
 const STEPS: usize = 60;
@@ -131,4 +136,158 @@ fn no_value_beyond_the_cut_changes_an_early_score() {
         Ok(())
     });
     outcome.expect("no leak");
+}
+
+#[test]
+fn explanations_are_more_faithful_than_random_orders() {
+    let model = kernels_only(&bumps(1, 60));
+    let test = bumps(2, 12);
+    let explained: Vec<Explanation> = test
+        .samples()
+        .iter()
+        .map(|sample| {
+            let options = ExplainOptions { n_windows: 10 };
+            let found = model.explain(&sample.series, &options);
+            found.expect("an explanation")
+        })
+        .collect();
+    let series = test.samples().iter().map(|sample| &sample.series);
+    let pairs: Vec<_> = series.zip(&explained).collect();
+    let options = FaithfulnessOptions::default();
+    let found = model.faithfulness(&pairs, &options).expect("curves");
+    println!("{found:#?}");
+    let (deletion, insertion) = (&found.deletion, &found.insertion);
+    assert!(deletion.area < deletion.random_area - 0.1, "{deletion:?}");
+    assert!(
+        insertion.area > insertion.random_area + 0.1,
+        "{insertion:?}"
+    );
+    assert!(deletion.better > 0.9 && insertion.better > 0.9, "{found:?}");
+    // Both start or end with the whole series and with nothing of it, whatever the order.
+    let ends = [deletion.by_importance[0], deletion.at_random[0]];
+    assert_eq!(ends, [insertion.by_importance[10], insertion.at_random[10]]);
+    assert_eq!(deletion.by_importance[10], insertion.at_random[0]);
+    let again = model.faithfulness(&pairs, &options).expect("curves");
+    assert_eq!(again, found);
+}
+
+#[test]
+fn a_rule_when_to_stop_is_fitted_to_answers_by_models_that_did_not_see_them() {
+    let (train, test) = (bumps(1, 40), bumps(2, 20));
+    let model = kernels_only(&train);
+    let shares: Vec<f64> = (1..=10).map(|i| f64::from(i) / 10.0).collect();
+    let folds = (&shares[..], 4);
+    let held_out = PrefixAnswers::out_of_folds(&train, model.options(), folds, &mut ());
+    let held_out = held_out.expect("answers");
+    let steps = held_out.scores().into_iter().map(|score| score.n_steps);
+    assert!(steps.eq((1..=10).map(|i| 6 * i)), "{held_out:?}");
+    let rule = StopRule::fit(&held_out).expect("a rule");
+    let answers = model.prefix_answers(&test, &shares).expect("answers");
+    let stopped = rule.score(&answers);
+    println!("{rule:?}\n{stopped:?}");
+    let whole = answers.scores()[9].accuracy;
+    assert!(stopped.earliness < 0.9, "it stops early: {stopped:?}");
+    assert!(
+        stopped.accuracy > whole - 0.15,
+        "{stopped:?}, whole {whole}"
+    );
+    // One by one, the rule does what its score says.
+    let mut seen = 0.0;
+    for sample in test.samples() {
+        let answer = model
+            .predict_early(&sample.series, &rule)
+            .expect("an answer");
+        assert_eq!(
+            answer.is_sure,
+            answer.prediction.probability >= rule.confidence
+        );
+        seen += answer.n_steps as f64 / STEPS as f64;
+        // What comes after the stop changes nothing, not even that it is known.
+        let cut = sample.series.truncated(answer.n_steps).expect("a series");
+        let again = model.predict_early(&cut, &rule).expect("an answer");
+        assert_eq!(again.prediction, answer.prediction);
+    }
+    let mean = seen / test.len() as f64;
+    assert!(
+        (mean - stopped.earliness).abs() < 1e-9,
+        "{mean}, {stopped:?}"
+    );
+}
+
+/// The same model, trained on beginnings, too.
+fn with_prefixes(train: &SeriesDataset) -> TimesClip {
+    let options = FitOptions {
+        prefixes: true,
+        ..kernels_only(train).options().clone()
+    };
+    TimesClip::fit(train, &options).expect("a fit")
+}
+
+/// Bumps that are over early, and after them a rise that all classes share: a beginning looks like
+/// no whole series.
+fn bumps_and_a_rise(seed: u64, n: u64) -> SeriesDataset {
+    let set = bumps(seed, n);
+    let samples = set.samples().iter().map(|sample| {
+        let mut values = sample.series.values().to_vec();
+        // The bump comes first: what is before it goes to the end, and rises.
+        values.rotate_left(VARIATES * TELLING.start);
+        let late = values.iter_mut().skip(VARIATES * (STEPS - TELLING.start));
+        late.for_each(|value| *value += 6.0);
+        let series = Series::new(values, STEPS, VARIATES).expect("a series");
+        LabeledSeries { series, ..*sample }
+    });
+    let classes = set.class_names().to_vec();
+    SeriesDataset::new("rise", classes, samples.collect()).expect("a set")
+}
+
+#[test]
+fn a_model_that_was_trained_on_beginnings_is_not_surprised_by_them() {
+    let (train, test) = (bumps_and_a_rise(1, 40), bumps_and_a_rise(2, 40));
+    let loss = |model: &TimesClip| {
+        let scores = model.early(&test, &[0.2, 0.4, 0.6]).expect("scores");
+        println!("{scores:?}");
+        scores.iter().map(|score| score.log_loss).sum::<f64>()
+    };
+    let [plain, trained] = [kernels_only(&train), with_prefixes(&train)].map(|m| loss(&m));
+    assert!(
+        trained < plain,
+        "{trained} with beginnings, {plain} without"
+    );
+}
+
+#[test]
+fn a_beginning_is_left_out_together_with_its_sample() {
+    // Noise alone: only a leak can tell the classes apart.
+    let noise = bumps(3, 60).truncated(TELLING.start).expect("a set");
+    let model = with_prefixes(&noise);
+    let pool = model.provenance().scores.last().expect("a score");
+    assert_eq!(pool.n_samples, 60, "whole samples are scored, once each");
+    assert!(
+        pool.accuracy < 0.75,
+        "held-out accuracy {} of noise",
+        pool.accuracy
+    );
+    assert!(
+        pool.log_loss > 0.55,
+        "held-out loss {} of noise",
+        pool.log_loss
+    );
+}
+
+#[test]
+fn networks_take_beginnings_as_views_or_say_that_they_cannot() {
+    let _turn = lock_generator();
+    let train = bumps(3, 12).truncated(TELLING.start).expect("a set");
+    let mut options = FitOptions {
+        modalities: Modalities::DUAL,
+        folds: Some(1),
+        prefixes: true,
+        ..FitOptions::default()
+    };
+    options.training.steps = Some(2);
+    TimesClip::fit(&train, &options).expect("a fit");
+    options.compute.device_cache = Some(1 << 30);
+    let error = TimesClip::fit(&train, &options).expect_err("a cache holds no new views");
+    assert!(matches!(error, FitError::Options { .. }), "{error}");
+    assert!(error.to_string().contains("cached views"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
+use timesclip::Modalities;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::features::{FeatureDtype, FeatureStore};
 use timesclip::cache::{BuildOptions, CachedImageDataset, UncachedImages};
@@ -9,7 +10,7 @@ use timesclip::data::SeriesDataset;
 use timesclip::data::augment::{AugmentConfig, Augmenter};
 use timesclip::encode::FeatureEncoder;
 use timesclip::model::{
-    Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
+    Freeze, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionTap,
 };
 use timesclip::raster::ColorJitter;
 use timesclip::raster::PlotStyle;
@@ -22,7 +23,7 @@ use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_mode
 const TRAIN: [usize; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 const VALID: [usize; 6] = [12, 13, 14, 15, 16, 17];
 
-fn frozen(mode: ModelMode) -> TimesClipClassifierConfig {
+fn frozen(mode: Modalities) -> TimesClipClassifierConfig {
     tiny_model(mode)
         .with_freeze_vision(Freeze::All)
         .with_standardize_features(true)
@@ -51,9 +52,8 @@ fn encode(
 ) -> FeatureStore {
     let plain = model.valid();
     let tower = plain.frozen_vision().expect("a frozen encoder");
-    let source = BatchSource::new(images, batcher);
     let device = Default::default();
-    let encoder = FeatureEncoder::<Cpu>::new(tower, source, FeatureDtype::F32, &device);
+    let encoder = FeatureEncoder::<Cpu>::new(tower, images, batcher, FeatureDtype::F32, &device);
     let encoder = encoder.expect("samples that can be read");
     encoder.in_memory(BuildOptions::new()).expect("features")
 }
@@ -77,7 +77,7 @@ fn fit(
 fn training_on_features_has_the_history_of_training_on_pictures() {
     let _turn = lock_generator();
     let (images, batcher) = (images(sines(18)), batcher(&sines(18)));
-    for mode in [ModelMode::Dual, ModelMode::VisionOnly] {
+    for mode in [Modalities::DUAL, Modalities::VISION_ONLY] {
         let config = frozen(mode);
         let features = encode(&init(&config), &images, &batcher);
         let pictures = BatchSource::new(&images, &batcher);
@@ -95,7 +95,7 @@ fn training_on_features_has_the_history_of_training_on_pictures() {
 fn a_frozen_run_resumes_and_predicts_from_its_checkpoints_alone() {
     let _turn = lock_generator();
     let (images, batcher) = (images(sines(18)), batcher(&sines(18)));
-    let config = frozen(ModelMode::Dual);
+    let config = frozen(Modalities::DUAL);
     let source = BatchSource::new(&images, &batcher);
     let data = TrainingData::new(source, &TRAIN, &VALID);
     let straight = fit(&config, data, None, &training()).unwrap();
@@ -145,7 +145,7 @@ fn epochs_take_views_in_turn_and_validation_takes_none() {
         .map(|images| BatchSource::new(images, &batcher))
         .collect();
     let drawn = |i: usize| views[i].stats().drawn;
-    let config = tiny_model(ModelMode::Dual);
+    let config = tiny_model(Modalities::DUAL);
     let data = TrainingData::new(sources[0], &TRAIN, &VALID).with_views(&sources[1..]);
     fit(&config, data, None, &training()).unwrap();
     // Three epochs: views 1, 2, 1; 2 variates each.
@@ -157,7 +157,7 @@ fn epochs_take_views_in_turn_and_validation_takes_none() {
 #[test]
 fn views_and_their_features_train_alike() {
     let _turn = lock_generator();
-    let (set, config) = (sines(18), frozen(ModelMode::Dual));
+    let (set, config) = (sines(18), frozen(Modalities::DUAL));
     let batcher = batcher(&set);
     let augmenter = Augmenter::new(AugmentConfig::default(), 3).unwrap();
     let images: Vec<_> = (0..3)
@@ -187,7 +187,7 @@ fn views_and_their_features_train_alike() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let _turn = lock_generator();
-    let (set, config) = (sines(18), frozen(ModelMode::Dual));
+    let (set, config) = (sines(18), frozen(Modalities::DUAL));
     let (batcher, images_of_set) = (batcher(&set), images(set.clone()));
     let features = encode(&init(&config), &images_of_set, &batcher);
     let pictures = BatchSource::new(&images_of_set, &batcher);
@@ -198,7 +198,7 @@ fn what_does_not_belong_together_is_refused() {
         error.to_string()
     };
     let (data, steps) = (TrainingData::new(cached, &TRAIN, &VALID), training());
-    let learning = tiny_model(ModelMode::Dual);
+    let learning = tiny_model(Modalities::DUAL);
     assert!(refused(&learning, data, &steps).contains("the vision encoder learns"));
     let mut tapped = config.clone();
     tapped.vision.tap = VisionTap {
@@ -209,7 +209,7 @@ fn what_does_not_belong_together_is_refused() {
     let mixed = data.with_views(std::slice::from_ref(&pictures));
     assert!(refused(&config, mixed, &steps).contains("view 1 as pictures"));
     let with = |alter: &dyn Fn(&mut TimesClipClassifierConfig)| {
-        let mut other = tiny_model(ModelMode::Dual);
+        let mut other = tiny_model(Modalities::DUAL);
         alter(&mut other);
         other
     };
@@ -222,8 +222,8 @@ fn what_does_not_belong_together_is_refused() {
     assert!(refused(&other, data(pictures), &steps).contains("is of class 2"));
     let data = data(cached);
     let jitter = training().with_color_jitter(Some(ColorJitter::default()));
-    assert!(refused(&config, data, &jitter).contains("colours are to vary"));
-    // Other pictures, or the same in other colours.
+    assert!(refused(&config, data, &jitter).contains("colors are to vary"));
+    // Other pictures, or the same in other colors.
     let style = PlotStyle {
         margin: 0.1,
         ..tiny_style()
@@ -235,7 +235,7 @@ fn what_does_not_belong_together_is_refused() {
         .clone()
         .with_colors(Default::default(), Default::default());
     let error = BatchSource::new(&images_of_set, &recolored).with_features(&features);
-    assert!(error.unwrap_err().to_string().contains("other colours"));
+    assert!(error.unwrap_err().to_string().contains("other colors"));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn color_jitter_changes_training_and_repeats_itself() {
     let history = |jitter| {
         let data = TrainingData::new(BatchSource::new(&images, &batcher), &TRAIN, &VALID);
         let training = training().with_color_jitter(jitter);
-        let config = tiny_model(ModelMode::VisionOnly);
+        let config = tiny_model(Modalities::VISION_ONLY);
         fit(&config, data, None, &training).unwrap().history
     };
     let jittered = history(Some(ColorJitter::default()));

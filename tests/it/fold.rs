@@ -1,12 +1,13 @@
-//! The colour fold: masks times one kernel a variate are the painted pictures times the patch
+//! The color fold: masks times one kernel a variate are the painted pictures times the patch
 //! embedding, in what comes out and in what the weights learn.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
+use timesclip::Modalities;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
 use timesclip::cache::features::FeatureKey;
-use timesclip::model::{ModelMode, VisionEncoder, VisionEncoderConfig, VisionInput, VisionTower};
+use timesclip::model::{VisionEncoder, VisionEncoderConfig, VisionInput, VisionTower};
 use timesclip::raster::ColorJitter;
 use timesclip::raster::{Palette, PixelBlend, PixelStatistics, color_table};
 
@@ -25,7 +26,7 @@ const BATCH: usize = 5;
 const N_VARIATES: usize = 3;
 
 fn config() -> VisionEncoderConfig {
-    let mut config = tiny_model(ModelMode::VisionOnly).vision;
+    let mut config = tiny_model(Modalities::VISION_ONLY).vision;
     config.transformer.n_layers = 2;
     // What is dropped differs from one run to the next.
     config.transformer.dropout = 0.0;
@@ -134,7 +135,7 @@ fn a_frozen_encoder_folds_in_its_passes_and_in_its_precision() {
     }
 }
 
-/// Features of a batch as `batcher` makes it, in other colours if any are given.
+/// Features of a batch as `batcher` makes it, in other colors if any are given.
 fn features(batcher: &TimesClipBatcher, recolored: Option<Vec<f32>>) -> Tensor<Cpu, 3> {
     let images = UncachedImages::new(sines(6), &tiny_style()).expect("a sound style");
     let source = BatchSource::new(&images, batcher);
@@ -160,7 +161,7 @@ fn rounding_pixels_hardly_shows_in_features_but_always_in_their_key() {
 }
 
 #[test]
-fn jittered_colours_paint_whatever_the_blend() {
+fn jittered_colors_paint_whatever_the_blend() {
     let _turn = lock_generator();
     let rounded = batcher(&sines(6));
     let continuous = rounded.clone().with_blend(PixelBlend::Continuous);

@@ -4,11 +4,11 @@ use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor};
+use timesclip::Modalities;
 use timesclip::batch::{BatchSource, HostBatch};
 use timesclip::cache::UncachedImages;
 use timesclip::model::{
-    Freeze, ModelMode, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionInput,
-    VisionTap,
+    Freeze, TimesClipClassifier, TimesClipClassifierConfig, TokenPooling, VisionInput, VisionTap,
 };
 
 use crate::support::{AutodiffCpu, Cpu, batcher, lock_generator, sines, tiny_model, tiny_style};
@@ -60,7 +60,7 @@ impl ModuleVisitor<AutodiffCpu> for Names<'_> {
     }
 }
 
-fn two_layers(mode: ModelMode) -> TimesClipClassifierConfig {
+fn two_layers(mode: Modalities) -> TimesClipClassifierConfig {
     let mut config = tiny_model(mode);
     config.vision.transformer.n_layers = 2;
     config.language.transformer.n_layers = 2;
@@ -77,7 +77,7 @@ fn init(config: &TimesClipClassifierConfig) -> TimesClipClassifier<AutodiffCpu> 
 #[test]
 fn a_frozen_vision_encoder_has_no_gradients_and_no_place_in_records() {
     let _turn = lock_generator();
-    let config = two_layers(ModelMode::Dual);
+    let config = two_layers(Modalities::DUAL);
     let (loose, held) = (
         init(&config),
         init(&config.clone().with_freeze_vision(Freeze::All)),
@@ -98,7 +98,7 @@ fn a_frozen_vision_encoder_has_no_gradients_and_no_place_in_records() {
 #[test]
 fn a_step_moves_what_learns_and_leaves_a_frozen_encoder_bit_for_bit() {
     let _turn = lock_generator();
-    let model = init(&two_layers(ModelMode::Dual).with_freeze_vision(Freeze::All));
+    let model = init(&two_layers(Modalities::DUAL).with_freeze_vision(Freeze::All));
     let logits = |model: &TimesClipClassifier<AutodiffCpu>| {
         let batch = batch(&[0, 1]).into_tensors::<Cpu>(&Default::default());
         let logits = model.valid().forward(batch.input).logits;
@@ -122,7 +122,7 @@ fn a_step_moves_what_learns_and_leaves_a_frozen_encoder_bit_for_bit() {
 #[test]
 fn the_first_blocks_can_be_held_alone() {
     let _turn = lock_generator();
-    let config = two_layers(ModelMode::Dual)
+    let config = two_layers(Modalities::DUAL)
         .with_freeze_vision(Freeze::Layers(1))
         .with_freeze_text(Freeze::Layers(1));
     let (with, all) = gradients(&init(&config));
@@ -154,7 +154,7 @@ fn the_first_blocks_can_be_held_alone() {
 #[test]
 fn gradients_pass_through_a_frozen_text_encoder_to_the_tokenizer() {
     let _turn = lock_generator();
-    let config = two_layers(ModelMode::LanguageOnly).with_freeze_text(Freeze::All);
+    let config = two_layers(Modalities::LANGUAGE_ONLY).with_freeze_text(Freeze::All);
     let (with, _) = gradients(&init(&config));
     let learns = |prefix: &str| with.iter().any(|name| name.starts_with(prefix));
     assert!(!learns("language.text_model"), "{with:?}");
@@ -165,7 +165,7 @@ fn gradients_pass_through_a_frozen_text_encoder_to_the_tokenizer() {
 #[test]
 fn features_of_a_picture_do_not_depend_on_its_batch_in_any_bit() {
     let _turn = lock_generator();
-    let mut config = two_layers(ModelMode::VisionOnly).with_freeze_vision(Freeze::All);
+    let mut config = two_layers(Modalities::VISION_ONLY).with_freeze_vision(Freeze::All);
     // Wide enough for products that are cut into blocks and spread over threads.
     config.vision.transformer.d_model = 96;
     config.vision.transformer.d_ff = 384;
@@ -192,7 +192,7 @@ fn features_of_a_picture_do_not_depend_on_its_batch_in_any_bit() {
     }
 }
 
-/// Largest difference of features from those in single precision, in deviations of the features:
+/// Largest difference of features from those in single precision, in standard deviations of the features:
 /// three times what `cargo bench --bench precision` measured for the small encoder. An operation that
 /// loses more than its rounding, or another encoder, is far above.
 const HALF_PRECISION: [(FloatDType, f32); 2] = [(FloatDType::F16, 0.1), (FloatDType::BF16, 0.7)];
@@ -200,7 +200,7 @@ const HALF_PRECISION: [(FloatDType, f32); 2] = [(FloatDType::F16, 0.1), (FloatDT
 #[test]
 fn features_in_half_precision_stay_near_those_in_single_precision() {
     let _turn = lock_generator();
-    let config = two_layers(ModelMode::VisionOnly).with_freeze_vision(Freeze::All);
+    let config = two_layers(Modalities::VISION_ONLY).with_freeze_vision(Freeze::All);
     let plain = init(&config).valid();
     let tower = plain.frozen_vision().expect("a frozen encoder");
     let features = |dtype: FloatDType| -> Vec<f32> {
@@ -218,12 +218,12 @@ fn features_in_half_precision_stay_near_those_in_single_precision() {
     let (width, n) = (16, exact.len() as f32);
     let mean_of = |i: usize| exact.iter().skip(i).step_by(width).sum::<f32>() * width as f32 / n;
     let mean: Vec<f32> = (0..width).map(mean_of).collect();
-    let centred = exact.iter().zip(mean.iter().cycle()).map(|(x, m)| x - m);
-    let deviation = (centred.map(|x| x * x).sum::<f32>() / n).sqrt();
+    let centered = exact.iter().zip(mean.iter().cycle()).map(|(x, m)| x - m);
+    let std = (centered.map(|x| x * x).sum::<f32>() / n).sqrt();
     for (dtype, tolerance) in HALF_PRECISION {
         let found = features(dtype);
         let apart = exact.iter().zip(&found).map(|(a, b)| (a - b).abs());
-        let largest = apart.fold(0.0, f32::max) / deviation;
+        let largest = apart.fold(0.0, f32::max) / std;
         assert!(largest > 0.0, "{dtype:?} computes in single precision");
         assert!(largest < tolerance, "{dtype:?}: {largest} deviations");
     }
@@ -232,7 +232,7 @@ fn features_in_half_precision_stay_near_those_in_single_precision() {
 #[test]
 fn the_fingerprint_knows_every_weight_and_the_tap() {
     let _turn = lock_generator();
-    let config = two_layers(ModelMode::VisionOnly).with_freeze_vision(Freeze::All);
+    let config = two_layers(Modalities::VISION_ONLY).with_freeze_vision(Freeze::All);
     let of = |config: &TimesClipClassifierConfig| {
         init(config).frozen_vision().expect("frozen").fingerprint()
     };
@@ -259,7 +259,7 @@ fn the_fingerprint_knows_every_weight_and_the_tap() {
 #[test]
 fn taps_take_what_they_say() {
     let _turn = lock_generator();
-    let mut config = two_layers(ModelMode::VisionOnly);
+    let mut config = two_layers(Modalities::VISION_ONLY);
     let encoder = |config: &TimesClipClassifierConfig| {
         Cpu::seed(&Default::default(), 3);
         config.vision.init::<Cpu>(&Default::default())
@@ -291,7 +291,7 @@ fn taps_take_what_they_say() {
 #[test]
 #[should_panic(expected = "the vision encoder learns: it needs pictures")]
 fn features_are_refused_by_an_encoder_that_learns() {
-    let model = init(&two_layers(ModelMode::VisionOnly));
+    let model = init(&two_layers(Modalities::VISION_ONLY));
     let features = Tensor::zeros([1, 2, 16], &Default::default());
     let branch = model.vision.as_ref().expect("a vision branch");
     let _ = branch.forward(VisionInput::Features(features));

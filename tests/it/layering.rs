@@ -9,6 +9,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("modalities", &[]),
     ("data", &["files"]),
     ("metrics", &[]),
+    ("baselines", &["data"]),
     ("kernels", &["data"]),
     ("closed_form", &[]),
     ("raster", &["data"]),
@@ -16,12 +17,15 @@ const RULES: &[(&str, &[&str])] = &[
     ("cache", &["data", "files", "raster"]),
     ("curves", &["data"]),
     ("fused", &[]),
-    ("model", &["fused"]),
+    ("model", &["fused", "modalities"]),
     ("weights", &["files", "hub", "model"]),
     ("hub", &[]),
-    ("batch", &["cache", "data", "model", "raster"]),
+    ("batch", &["cache", "data", "modalities", "model", "raster"]),
     ("backend", &[]),
-    ("encode", &["batch", "cache", "data", "model", "raster"]),
+    (
+        "encode",
+        &["batch", "cache", "data", "modalities", "model", "raster"],
+    ),
     ("train", &["batch", "cache", "data", "model", "raster"]),
     (
         "classifier",
@@ -43,6 +47,21 @@ const RULES: &[(&str, &[&str])] = &[
             "weights",
         ],
     ),
+    (
+        "compare",
+        &[
+            "backend",
+            "baselines",
+            "classifier",
+            "closed_form",
+            "data",
+            "encode",
+            "metrics",
+            "modalities",
+            "raster",
+            "weights",
+        ],
+    ),
     ("run", &["backend", "classifier", "data", "files"]),
     (
         "report",
@@ -50,6 +69,7 @@ const RULES: &[(&str, &[&str])] = &[
             "backend",
             "cache",
             "classifier",
+            "compare",
             "data",
             "metrics",
             "modalities",
@@ -69,6 +89,7 @@ const HOST: &[&str] = &[
     "modalities",
     "data",
     "metrics",
+    "baselines",
     "kernels",
     "closed_form",
     "raster",
@@ -77,7 +98,7 @@ const HOST: &[&str] = &[
     "curves",
     "page",
 ];
-/// Rooms of the tensors: no thread, rasteriser or file may enter.
+/// Rooms of the tensors: no thread, rasterizer or file may enter.
 const TENSOR: &[&str] = &["model"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {

@@ -6,6 +6,7 @@ mod child;
 mod classifier_file;
 mod classifier_misfits;
 mod classifier_parity;
+mod continuing;
 mod convolutions_parity;
 mod devices;
 // Their tests are plain functions of the kind of store: the mark tells clippy that they are tests.
@@ -14,13 +15,17 @@ mod device_cache;
 mod disk_faults;
 #[cfg(test)]
 mod disk_processes;
+#[cfg(feature = "report")]
+mod documents;
 mod downstream;
 mod explanations;
+mod faults;
 mod feature_store;
 mod feature_training;
 mod fold;
 mod frozen;
 mod golden_raster;
+mod ink_parity;
 mod layering;
 #[cfg(feature = "builtin")]
 mod line_plots;

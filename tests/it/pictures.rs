@@ -34,7 +34,7 @@ pub(crate) fn walks(n_samples: usize, n_variates: usize, seed: u64) -> SeriesDat
     SeriesDataset::new(format!("walks {seed}"), names, samples.collect()).expect("a sound set")
 }
 
-/// Small pictures: quick to draw even without optimisation.
+/// Small pictures: quick to draw even without optimization.
 pub(crate) fn small_style() -> PlotStyle {
     PlotStyle {
         side_px: 40,

@@ -13,7 +13,7 @@ use timesclip::cache::store::{self, BuiltShard, Shard, StoreDefect, StoreError};
 use timesclip::cache::{
     BuildOptions, CacheError, CachedImageDataset, ImageKey, OnDiskImages, UncachedImages, disk,
 };
-use timesclip::data::SeriesDataset;
+use timesclip::data::{SampleSource, SeriesDataset};
 use timesclip::raster::PlotStyle;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -297,7 +297,7 @@ impl OpenStore for OnDiskImages {
     }
 
     fn n_samples(&self) -> usize {
-        CachedImageDataset::n_samples(self)
+        SampleSource::n_samples(self)
     }
 }
 

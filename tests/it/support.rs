@@ -3,10 +3,11 @@
 use std::f32::consts::PI;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use timesclip::batch::{BatchViews, TimesClipBatcher};
+use timesclip::Modalities;
+use timesclip::batch::TimesClipBatcher;
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
-use timesclip::model::{ModelMode, TimesClipClassifierConfig};
+use timesclip::model::TimesClipClassifierConfig;
 use timesclip::raster::{Palette, PixelStatistics, PlotStyle};
 
 /// The backend of the tests.
@@ -43,9 +44,9 @@ pub(crate) fn sines(n_samples: usize) -> SeriesDataset {
 }
 
 /// A classifier of [`sines`] that takes a step in milliseconds.
-pub(crate) fn tiny_model(mode: ModelMode) -> TimesClipClassifierConfig {
+pub(crate) fn tiny_model(mode: Modalities) -> TimesClipClassifierConfig {
     let mut config = TimesClipClassifierConfig::new(2, 3)
-        .with_mode(mode)
+        .with_modalities(mode)
         .with_d_model(16);
     for transformer in [
         &mut config.vision.transformer,
@@ -79,5 +80,5 @@ pub(crate) fn batcher(dataset: &SeriesDataset) -> TimesClipBatcher {
         mean: [1.0; 3],
         ..PixelStatistics::CLIP
     };
-    TimesClipBatcher::new(normalizer, BatchViews::ALL).with_colors(Palette::default(), pixels)
+    TimesClipBatcher::new(normalizer, Modalities::DUAL).with_colors(Palette::default(), pixels)
 }

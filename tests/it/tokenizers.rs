@@ -1,13 +1,14 @@
 //! Small classifiers by how they make tokens of values.
 
+use timesclip::Modalities;
 use timesclip::model::{
-    ConvolutionTokenizerConfig, ModelMode, SeriesTokenizerConfig, TimesClipClassifierConfig,
+    ConvolutionTokenizerConfig, SeriesTokenizerConfig, TimesClipClassifierConfig,
 };
 
 use crate::support::tiny_model;
 
 /// As [`tiny_model`], reading by convolutions; series of more than 16 steps are longer than expected.
-pub(crate) fn tiny_convolutions(mode: ModelMode) -> TimesClipClassifierConfig {
+pub(crate) fn tiny_convolutions(mode: Modalities) -> TimesClipClassifierConfig {
     let mut config = tiny_model(mode);
     let tokenizer = ConvolutionTokenizerConfig::new(16)
         .with_n_filters(4)

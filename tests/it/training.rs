@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use timesclip::Modalities;
 use timesclip::batch::{Augmentation, BatchSource};
 use timesclip::cache::{BuildOptions, CachedImageDataset, InMemoryImages, UncachedImages};
 use timesclip::data::augment::{AugmentConfig, Augmenter};
-use timesclip::model::{ModelMode, TimesClipClassifier, TimesClipClassifierConfig};
+use timesclip::model::{TimesClipClassifier, TimesClipClassifierConfig};
 use timesclip::train::{
     Checkpoints, EpochRecord, Schedule, StopReason, TrainError, Trained, Trainer, TrainingConfig,
     TrainingData, TrainingObserver, evaluate,
@@ -72,13 +73,13 @@ fn logits(trained: &Trained<AutodiffCpu>, images: &dyn CachedImageDataset) -> Ve
 fn every_mode_overfits_a_small_set() {
     let _turn = lock_generator();
     for mode in [
-        ModelMode::Dual,
-        ModelMode::LanguageOnly,
-        ModelMode::VisionOnly,
+        Modalities::DUAL,
+        Modalities::LANGUAGE_ONLY,
+        Modalities::VISION_ONLY,
     ] {
         let config = training(100).with_schedule(Schedule::Constant);
         let model = match mode {
-            ModelMode::LanguageOnly => tiny_convolutions(mode),
+            Modalities::LANGUAGE_ONLY => tiny_convolutions(mode),
             _ => tiny_model(mode),
         };
         let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
@@ -94,7 +95,7 @@ fn every_mode_overfits_a_small_set() {
 #[test]
 fn cached_and_uncached_training_have_the_same_history() {
     let _turn = lock_generator();
-    let model = tiny_model(ModelMode::Dual);
+    let model = tiny_model(Modalities::DUAL);
     let cached = fit(&in_memory(24), &model, &training(3), None, &mut ()).unwrap();
     let drawn = UncachedImages::new(sines(24), &tiny_style()).unwrap();
     let uncached = fit(&drawn, &model, &training(3), None, &mut ()).unwrap();
@@ -105,7 +106,7 @@ fn cached_and_uncached_training_have_the_same_history() {
 #[test]
 fn another_seed_trains_differently() {
     let _turn = lock_generator();
-    let (images, model) = (in_memory(24), tiny_model(ModelMode::LanguageOnly));
+    let (images, model) = (in_memory(24), tiny_model(Modalities::LANGUAGE_ONLY));
     let one = fit(&images, &model, &training(2), None, &mut ()).unwrap();
     let other = fit(&images, &model, &training(2).with_seed(7), None, &mut ()).unwrap();
     assert_ne!(one.history, other.history);
@@ -134,7 +135,7 @@ fn a_run_stopped_in_an_epoch_and_resumed_equals_one_never_stopped() {
         timesclip::model::HeadNorm::Layer,
         timesclip::model::HeadNorm::Batch,
     ] {
-        let mut model = tiny_model(ModelMode::Dual);
+        let mut model = tiny_model(Modalities::DUAL);
         model.head.norm = head_norm;
         let straight = fit(&images, &model, &training(5), None, &mut ()).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -159,7 +160,7 @@ fn a_run_stopped_in_an_epoch_and_resumed_equals_one_never_stopped() {
 fn the_model_returned_is_the_one_of_the_best_epoch() {
     let _turn = lock_generator();
     let images = in_memory(24);
-    let model = tiny_model(ModelMode::Dual);
+    let model = tiny_model(Modalities::DUAL);
     // A rate this high makes the last epoch a bad one.
     let config = training(8)
         .with_learning_rate(5e-2)
@@ -185,7 +186,7 @@ fn early_stopping_ends_a_run_that_does_not_get_better() {
     let config = training(30)
         .with_learning_rate(1e-12)
         .with_early_stopping(Some(3));
-    let model = tiny_model(ModelMode::LanguageOnly);
+    let model = tiny_model(Modalities::LANGUAGE_ONLY);
     let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
     assert_eq!(trained.stopped, StopReason::EarlyStopping);
     assert_eq!(trained.history.len(), 4);
@@ -199,7 +200,7 @@ fn no_step_of_a_cosine_is_without_effect() {
         let config = training(epochs)
             .with_batch_size(24)
             .with_schedule(Schedule::Cosine { warmup_epochs: 1 });
-        let model = tiny_model(ModelMode::LanguageOnly);
+        let model = tiny_model(Modalities::LANGUAGE_ONLY);
         let trained = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap();
         let idle = trained
             .history
@@ -215,7 +216,7 @@ fn a_loss_that_is_no_number_stops_with_its_place() {
     let config = training(50)
         .with_learning_rate(1e30)
         .with_max_grad_norm(None);
-    let model = tiny_model(ModelMode::LanguageOnly);
+    let model = tiny_model(Modalities::LANGUAGE_ONLY);
     let error = fit(&in_memory(24), &model, &config, None, &mut ()).unwrap_err();
     assert!(
         matches!(
@@ -242,10 +243,10 @@ fn a_loss_that_is_no_number_stops_with_its_place() {
 }
 
 #[test]
-fn padding_of_longer_neighbours_does_not_change_a_prediction() {
+fn padding_of_longer_neighbors_does_not_change_a_prediction() {
     let _turn = lock_generator();
     for config in [tiny_model, tiny_convolutions] {
-        let model = config(ModelMode::Dual).init::<AutodiffCpu>(&Default::default());
+        let model = config(Modalities::DUAL).init::<AutodiffCpu>(&Default::default());
         assert_padding_is_not_seen(&model.valid());
     }
 }
@@ -288,7 +289,7 @@ fn fit_augmented(
     let source = BatchSource::new(&images, &batcher);
     let data = TrainingData::new(source, &train, &[]).with_augmentation(&augmentation);
     AutodiffCpu::seed(&device, config.seed);
-    let model = tiny_convolutions(ModelMode::Dual).init::<AutodiffCpu>(&device);
+    let model = tiny_convolutions(Modalities::DUAL).init::<AutodiffCpu>(&device);
     let trainer = Trainer::<AutodiffCpu>::new(config, data, &device)?;
     match checkpoints {
         Some(checkpoints) => trainer.with_checkpoints(checkpoints).fit(model, observer),

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_go_to_the_even_neighbour() {
+    fn ties_go_to_the_even_neighbor() {
         let (f16, bf16) = (FeatureDtype::F16, FeatureDtype::Bf16);
         // Between 2048 and 4096 the numbers of f16 are 2 apart, between 256 and 512 those of bf16.
         let read = back(f16, &[2049.0, 2051.0, -2049.0, 2049.5]).unwrap();

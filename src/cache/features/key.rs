@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use super::{FeatureDtype, FeatureError, FeatureHeader};
 use crate::cache::store;
 use crate::cache::{CachedImageDataset, ImageKey};
+use crate::data::SampleError;
 
 /// Identity of the features of a data set: equal keys, equal features.
 ///
@@ -88,7 +89,7 @@ impl FeatureSet {
     ///
     /// # Errors
     ///
-    /// [`FeatureError::Images`] if a sample cannot be read.
+    /// [`FeatureError::Samples`] if a sample cannot be read.
     ///
     /// # Panics
     ///
@@ -100,7 +101,7 @@ impl FeatureSet {
         let width = encoder.width;
         assert!(width > 0, "features of {width} numbers, expected 1 or more");
         let ids = (0..images.n_samples()).map(|index| Ok(images.sample(index)?.id));
-        let ids: Result<Vec<u64>, _> = ids.collect();
+        let ids: Result<Vec<u64>, SampleError> = ids.collect();
         let header = FeatureHeader {
             key: FeatureKey {
                 images: images.key(),
@@ -113,7 +114,7 @@ impl FeatureSet {
             n_variates: images.n_variates(),
             description: encoder.description,
         };
-        let ids = ids.map_err(|source| FeatureError::Images { source })?;
+        let ids = ids.map_err(|source| FeatureError::Samples { source })?;
         Ok(Self { header, ids })
     }
 
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_changes_the_hash_of_the_pixels() {
+    fn every_color_changes_the_hash_of_the_pixels() {
         let hash = FeatureKey::hash_pixels;
 
         assert_eq!(hash(&[0.0, 1.0]), hash(&[0.0, 1.0]));

@@ -3,6 +3,7 @@
 use super::{Fit, FittedNetwork, Predictor};
 use crate::backend::{ChosenDevice, train_on};
 use crate::classifier::recipe::{Pretrained, Recipe};
+use crate::classifier::start::StartingModel;
 use crate::classifier::train::{TrainNetworks, TrainedNetworks};
 use crate::classifier::{FitError, NETWORK};
 use crate::data::split::{Folds, Split, SplitFractions, SplitOrder};
@@ -21,6 +22,12 @@ impl Fit<'_, '_> {
     ) -> Result<Option<FittedNetwork>, FitError> {
         let pretrained = Pretrained::open(self.options)?;
         let recipe = Recipe::fit(self.set, self.options, &pretrained)?;
+        let start = self.options.starting_model();
+        let start = start.map(StartingModel::open).transpose()?;
+        let recipe = match &start {
+            Some(start) => start.recipe(self.set, recipe)?,
+            None => recipe,
+        };
         recipe.check_steps(self.set)?;
         let n_folds = self.options.folds.unwrap_or(match self.set.len() {
             ..=FOLDED_SAMPLES => N_FOLDS,
@@ -43,12 +50,16 @@ impl Fit<'_, '_> {
                 .splits()
                 .collect(),
         };
+        if let Some(start) = &start {
+            start.check_folds(self.set, self.options, &folds)?;
+        }
         let devices = device.and_next(self.options.compute.n_devices)?;
         let job = TrainNetworks {
             set: self.set,
             options: self.options,
             recipe: &recipe,
             pretrained: &pretrained,
+            start: start.as_ref(),
             folds: &folds,
             watch: &mut self.watch,
         };

@@ -25,6 +25,26 @@ pub struct ComputeOptions {
     pub device_cache: Option<u64>,
     /// A folder for checkpoints, from which an interrupted fit is resumed. Default: none are kept.
     pub checkpoints: Option<PathBuf>,
+    /// A complete model of the same options and data, whose networks are trained on. Default: none.
+    pub extends: Option<Extension>,
+}
+
+/// A complete model whose networks are trained on, for a part of the options' training.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The model file.
+    pub model: PathBuf,
+    /// How much of the training is left.
+    pub left: TrainingLeft,
+}
+
+/// How much of a training is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrainingLeft {
+    /// So many passes over the training samples.
+    Epochs(usize),
+    /// So many optimizer steps.
+    Steps(usize),
 }
 
 impl Default for ComputeOptions {
@@ -38,6 +58,7 @@ impl Default for ComputeOptions {
             feature_dtype: FeatureDtype::F32,
             device_cache: None,
             checkpoints: None,
+            extends: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::features::FeatureDtype;
 use crate::modalities::Modalities;
-use crate::model::{Freeze, VisionTap};
+use crate::model::{Freeze, PatchTokens, VisionTap};
 use crate::weights::hub::WeightsSource;
 
 /// Pretrained encoders, and what of them is trained.
@@ -23,6 +23,8 @@ pub struct EncoderOptions {
     pub freeze_text: Option<Freeze>,
     /// Which tokens of the vision encoder are taken. Default: the preset's.
     pub tap: Option<VisionTap>,
+    /// Which patches of a picture become tokens of a network's vision encoder.
+    pub tokens: PatchTokens,
     /// Whether features of a frozen vision encoder are standardized by the training samples.
     pub standardize: Switch,
     /// What a frozen vision encoder computes in; half precisions are for GPUs.
@@ -37,6 +39,7 @@ impl Default for EncoderOptions {
             freeze_vision: None,
             freeze_text: None,
             tap: None,
+            tokens: PatchTokens::All,
             standardize: Switch::Auto,
             frozen_precision: FeatureDtype::F32,
         }
@@ -53,6 +56,7 @@ impl EncoderOptions {
             ("freezing the vision encoder", frozen(self.freeze_vision)),
             ("standardized features", self.standardize == Switch::On),
             ("a tap", self.tap.is_some()),
+            ("ink tokens", self.tokens != PatchTokens::All),
         ];
         let text = [
             ("text weights", given(&self.text_weights)),

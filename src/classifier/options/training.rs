@@ -1,5 +1,7 @@
 //! How networks are trained: hyperparameters, augmentation.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::AugmentConfig;
@@ -28,6 +30,9 @@ pub struct TrainingOptions {
     pub average_decay: Option<f64>,
     /// Epochs without a higher validation accuracy before training ends. Default: never.
     pub early_stopping: Option<usize>,
+    /// A model file, or the run directory that holds one, whose networks the networks start from,
+    /// fold by fold, with its normalization and its way of drawing. Default: random weights.
+    pub init_from: Option<PathBuf>,
 }
 
 impl Default for TrainingOptions {
@@ -42,6 +47,7 @@ impl Default for TrainingOptions {
             weight_decay: 0.05,
             average_decay: None,
             early_stopping: None,
+            init_from: None,
         }
     }
 }

@@ -7,9 +7,8 @@ use crate::classifier::options::{
 };
 use crate::data::SeriesDataset;
 use crate::data::normalize::{Normalization, Normalizer};
-use crate::modalities::Modalities;
 use crate::model::loss::TimesClipLoss;
-use crate::model::{Freeze, ModelMode, TimesClipClassifierConfig};
+use crate::model::{Freeze, TimesClipClassifierConfig};
 use crate::raster::{PixelStatistics, PlotStyle, XSpan, YScale};
 use crate::weights::Checkpoint;
 use crate::weights::hub::{HubOptions, WeightsSource};
@@ -87,15 +86,6 @@ impl Recipe {
     }
 }
 
-/// The part of the modalities that is a network's.
-fn mode(modalities: Modalities) -> ModelMode {
-    match (modalities.has_vision(), modalities.has_language()) {
-        (true, false) => ModelMode::VisionOnly,
-        (false, true) => ModelMode::LanguageOnly,
-        _ => ModelMode::Dual,
-    }
-}
-
 /// Sizes of the classifier: the preset's, the pretrained encoders', the options'.
 fn model(
     set: &SeriesDataset,
@@ -103,7 +93,7 @@ fn model(
     pretrained: &Pretrained,
 ) -> Result<TimesClipClassifierConfig, FitError> {
     let (network, encoders) = (&options.network, &options.encoders);
-    let mut config = preset(set, network).with_mode(mode(options.modalities));
+    let mut config = preset(set, network).with_modalities(options.modalities.of_network());
     resize(&mut config, options, set.max_steps());
     if let Some(checkpoint) = &pretrained.vision {
         config.vision = checkpoint
@@ -128,19 +118,20 @@ fn model(
     if let Some(tap) = encoders.tap {
         config.vision.tap = tap;
     }
+    config.vision.tokens = encoders.tokens;
     let frozen = match pretrained.vision {
         Some(_) => Freeze::All,
         None => Freeze::None,
     };
     config.freeze_vision = encoders.freeze_vision.unwrap_or(frozen);
     config.freeze_text = encoders.freeze_text.unwrap_or(Freeze::None);
-    let frozen = config.mode.sees() && config.freeze_vision == Freeze::All;
+    let frozen = config.modalities.has_vision() && config.freeze_vision == Freeze::All;
     config.standardize_features =
         encoders.standardize == Switch::On || encoders.standardize == Switch::Auto && frozen;
     let statistics = options.normalization == Normalization::InstanceWithStatistics;
     match config.language.tokenizer.patches_mut() {
         Some(tokenizer) => tokenizer.statistics = statistics,
-        None if statistics && config.mode.reads() => {
+        None if statistics && config.modalities.has_language() => {
             let problem = "level and scale as a token need a language branch that reads patches";
             return Err(FitError::Options {
                 problem: problem.to_owned(),

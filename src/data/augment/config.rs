@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// How strongly views differ from their samples; 0 turns a transform off.
 ///
-/// Transforms are applied in this order: crop, warp; then scale, shift and jitter, measured by the
-/// mean and the standard deviation of each variate in what the first two left; then what goes
+/// Transforms are applied in this order: prefix, crop, warp; then scale, shift and jitter, measured by the
+/// mean and the standard deviation of each variate in what the first three left; then what goes
 /// missing. The default is mild: each view is still plainly its sample. It hides nothing, so that
 /// sets without gaps meet none in training alone; turn hiding on where values go missing in use.
 ///
 /// Scale and shift show only where level and scale are kept: in the language branch unless each
-/// series is normalised by itself, in pictures on a fixed vertical scale.
+/// series is normalized by itself, in pictures on a fixed vertical scale.
 ///
 /// # Examples
 ///
@@ -24,13 +24,13 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct AugmentConfig {
     /// Standard deviation of the noise that is added to every value, as a multiple of that of its
-    /// variate. The noise is nearly normal, and at most 3.5 times its deviation.
+    /// variate. The noise is nearly normal, and at most 3.5 times its standard deviation.
     pub jitter: f64,
     /// Change of a variate's amplitude: distances from its mean are multiplied by one number from
     /// `1 / (1 + scale)` to `1 + scale`. Its level stays.
     pub scale: f64,
     /// Farthest that the level of a variate moves, up or down, as a multiple of its standard
-    /// deviation.
+    /// standard deviation.
     pub shift: f64,
     /// How unevenly time runs: the speed along the series varies smoothly, from at least
     /// `1 - warp` to at most `1 + warp`, the same for all variates. First and last step stay.
@@ -45,6 +45,10 @@ pub struct AugmentConfig {
     /// has one block, of random length and place; one that would hide all its values is left out.
     /// Below 1.
     pub missing_block: f64,
+    /// Probability that a view is made of the beginning of its sample alone: of a share of the steps
+    /// from none to all, at least one step. Below 1.
+    #[serde(default)]
+    pub prefix: f64,
 }
 
 impl AugmentConfig {
@@ -57,6 +61,7 @@ impl AugmentConfig {
         crop: 0.0,
         variate_drop: 0.0,
         missing_block: 0.0,
+        prefix: 0.0,
     };
 
     /// Checks every field.
@@ -75,6 +80,7 @@ impl AugmentConfig {
             ("crop", self.crop),
             ("variate_drop", self.variate_drop),
             ("missing_block", self.missing_block),
+            ("prefix", self.prefix),
         ];
         for (field, value) in strengths {
             if !(value >= 0.0 && value.is_finite()) {
@@ -100,6 +106,7 @@ impl Default for AugmentConfig {
             crop: 0.1,
             variate_drop: 0.0,
             missing_block: 0.0,
+            prefix: 0.0,
         }
     }
 }
@@ -140,6 +147,7 @@ mod tests {
             "crop",
             "variate_drop",
             "missing_block",
+            "prefix",
         ];
         for field in fields {
             for bad in ["-0.1", "1e999"] {

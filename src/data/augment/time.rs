@@ -3,6 +3,17 @@
 use super::table::Table;
 use crate::data::random::Random;
 
+/// With this probability, keeps a share of the steps, from the first on: any number from one to all.
+pub(super) fn prefix(table: &mut Table, probability: f64, mut random: Random) {
+    let [chance, share] = [(); 2].map(|()| random.unit());
+    if chance >= probability {
+        return;
+    }
+    let kept = part_of(table.n_steps(), share) + 1;
+    let values = table.values[..kept * table.n_variates].to_vec();
+    table.replace_if_seen(values);
+}
+
 /// Keeps a window of the steps: at most the fraction `most` is cut off, at both ends together.
 pub(super) fn crop(table: &mut Table, most: f64, mut random: Random) {
     let n_steps = table.n_steps();
@@ -40,7 +51,7 @@ pub(super) fn warp(table: &mut Table, strength: f64, mut random: Random) {
     table.replace_if_seen(values);
 }
 
-/// Appends the values at a place between steps: on the line between two neighbours, or that of
+/// Appends the values at a place between steps: on the line between two neighbors, or that of
 /// the nearer one, missing or not, if the other is missing.
 #[expect(
     clippy::cast_possible_truncation,
@@ -104,6 +115,22 @@ mod tests {
         }
         // One window of ten steps, two of nine, three of eight, four of seven.
         assert_eq!(windows.len(), 10);
+    }
+
+    #[test]
+    fn a_prefix_is_a_beginning_and_every_length_comes_up() {
+        let mut lengths = std::collections::BTreeSet::new();
+        let mut whole = 0;
+        for seed in 0..500 {
+            let mut table = table(&steps(10));
+            prefix(&mut table, 0.5, random(seed, Purpose::Prefix));
+            let n = table.n_steps();
+            assert_eq!(table.values, steps(10)[..n]);
+            lengths.insert(n);
+            whole += usize::from(n == 10);
+        }
+        assert_eq!(lengths, (1..=10).collect());
+        assert!((230..330).contains(&whole), "{whole} of 500 are whole");
     }
 
     #[test]

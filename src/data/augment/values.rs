@@ -13,7 +13,7 @@ pub(super) struct Changes {
 /// What one variate is and becomes.
 struct Variate {
     mean: f64,
-    deviation: f64,
+    std: f64,
     /// What is added to a value, for each unit that it is away from the mean.
     stretch: f64,
     offset: f64,
@@ -31,7 +31,7 @@ impl Changes {
         let (jitter, mut random) = self.jitter;
         for (value, variate) in table.values.iter_mut().zip(variates.iter().cycle()) {
             // Drawn for missing values too: what is missing moves the noise of no other step.
-            let noise = random.normal() * jitter * variate.deviation;
+            let noise = random.normal() * jitter * variate.std;
             let exact = f64::from(*value);
             let distance = exact - variate.mean;
             *value = narrow(exact + distance * variate.stretch + variate.offset + noise);
@@ -39,16 +39,16 @@ impl Changes {
     }
 
     fn draw(&mut self, values: impl Iterator<Item = f32>) -> Variate {
-        let (mean, deviation) = moments(values);
+        let (mean, std) = moments(values);
         let (scale, random) = &mut self.scale;
         let exponent = random.signed();
         let factor = 1.0 + *scale * exponent.abs();
         let (shift, random) = &mut self.shift;
         Variate {
             mean,
-            deviation,
+            std,
             stretch: if exponent < 0.0 { 1.0 / factor } else { factor } - 1.0,
-            offset: random.signed() * *shift * deviation,
+            offset: random.signed() * *shift * std,
         }
     }
 }
@@ -105,12 +105,12 @@ mod tests {
 
     #[test]
     fn scale_keeps_the_mean_and_stays_within_its_factor() {
-        let (_, deviation) = moments(VALUES.into_iter());
+        let (_, std) = moments(VALUES.into_iter());
         let mut factors = Vec::new();
         for seed in 0..200 {
             let (mean, scaled) = moments(changed(&VALUES, [0.25, 0.0, 0.0], seed).into_iter());
             assert!((mean - 5.0).abs() < TOLERANCE, "{mean}");
-            factors.push(scaled / deviation);
+            factors.push(scaled / std);
         }
         let most = factors.iter().copied().fold(0.0, f64::max);
         let least = factors.iter().copied().fold(f64::MAX, f64::min);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn shift_moves_all_values_by_one_number_of_deviations_at_most() {
-        let (_, deviation) = moments(VALUES.into_iter());
+        let (_, std) = moments(VALUES.into_iter());
         let mut moves = Vec::new();
         for seed in 0..200 {
             let values = changed(&VALUES, [0.0, 0.5, 0.0], seed);
@@ -130,7 +130,7 @@ mod tests {
                 .map(|(new, old)| f64::from(*new) - f64::from(old))
                 .collect();
             assert!(by.iter().all(|b| (b - by[0]).abs() < TOLERANCE), "{by:?}");
-            moves.push(by[0] / deviation);
+            moves.push(by[0] / std);
         }
         assert!(moves.iter().all(|by| by.abs() <= 0.5 + TOLERANCE));
         assert!(moves.iter().any(|by| *by > 0.4) && moves.iter().any(|by| *by < -0.4));
@@ -146,9 +146,9 @@ mod tests {
             .map(|(new, old)| new - old)
             .collect();
 
-        // A tenth of 100, within four standard errors of a deviation of 4000 values.
-        let (_, deviation) = moments(noise.into_iter());
-        assert!((deviation - 10.0).abs() < 0.5, "{deviation}");
+        // A tenth of 100, within four standard errors of a standard deviation of 4000 values.
+        let (_, std) = moments(noise.into_iter());
+        assert!((std - 10.0).abs() < 0.5, "{std}");
         assert_eq!(changed(&[3.0; 4], [0.5, 0.5, 0.5], 1), [3.0; 4]);
     }
 

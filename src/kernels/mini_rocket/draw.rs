@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_lie_between_neighbours() {
+    fn quantiles_lie_between_neighbors() {
         // The golden ratio less one, times four steps: 2.47.
         let found = quantile(&[0.0, 1.0, 2.0, 3.0, 4.0], 0);
         assert!((found - 2.472_136).abs() < 1e-6, "{found}");

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
 
 #[cfg(feature = "cpu")]
-use super::{at_once, cpu, float};
+use super::{cpu, float, try_fused};
 
 /// Windows of `size` steps centered on every `stride`-th step; what lies outside is 0.
 ///
@@ -20,7 +20,7 @@ pub(crate) fn windows<B: Backend>(x: Tensor<B, 3>, size: usize, stride: usize) -
         "windows of {size} steps have no center"
     );
     #[cfg(feature = "cpu")]
-    if let Some(y) = at_once(&cpu::CutWindows { size, stride }, &[float(x.clone())]) {
+    if let Some(y) = try_fused(&cpu::CutWindows { size, stride }, &[float(x.clone())]) {
         return y;
     }
     plain_windows(x, size, stride)
@@ -69,9 +69,9 @@ impl<B: Backend> Affine<B> {
             && let operation = (cpu::Moments { valid })
             // A leaf that is detached still asks for a gradient.
             && let apart = x.clone().detach().set_require_grad(false)
-            && let Some(moments) = at_once(&operation, &[float(apart)])
+            && let Some(moments) = try_fused(&operation, &[float(apart)])
         {
-            let y = self.at_once(x.clone(), operation.valid, (moments.clone(), true));
+            let y = self.try_fused(x.clone(), operation.valid, (moments.clone(), true));
             if let Some(y) = y {
                 return (y, moments);
             }
@@ -119,7 +119,7 @@ impl<B: Backend> Affine<B> {
     ) -> Tensor<B, 2> {
         #[cfg(feature = "cpu")]
         if let Some(mask) = cpu_mask(valid.clone())
-            && let Some(y) = self.at_once(x.clone(), mask, (moments.clone(), false))
+            && let Some(y) = self.try_fused(x.clone(), mask, (moments.clone(), false))
         {
             return y;
         }
@@ -127,7 +127,7 @@ impl<B: Backend> Affine<B> {
     }
 
     #[cfg(feature = "cpu")]
-    fn at_once(
+    fn try_fused(
         &self,
         x: Tensor<B, 2>,
         valid: Option<burn_flex::FlexTensor>,
@@ -144,7 +144,7 @@ impl<B: Backend> Affine<B> {
             float(self.beta.clone()),
             float(moments),
         ];
-        at_once(&operation, &inputs)
+        try_fused(&operation, &inputs)
     }
 
     /// As [`by_moments`](Self::by_moments), in Burn's terms.
@@ -178,7 +178,7 @@ fn cpu_mask<B: Backend>(
     valid: Option<Tensor<B, 1, Bool>>,
 ) -> Option<Option<burn_flex::FlexTensor>> {
     match valid {
-        None => super::on_processor::<B>().then_some(None),
+        None => super::is_cpu::<B>().then_some(None),
         Some(valid) => cpu::bools::<B>(valid.into_primitive()).map(Some),
     }
 }

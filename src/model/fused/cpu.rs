@@ -130,8 +130,17 @@ fn tensor(numbers: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(numbers, shape))
 }
 
+/// `a * b` of matrices. Every row of it is the same, to the last bit, whatever the other rows of `a`.
 fn product(a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
-    Flex::float_matmul(a.clone(), b.clone())
+    let shape = a.shape();
+    if shape[0] > 1 {
+        return Flex::float_matmul(a.clone(), b.clone());
+    }
+    // A single row would be multiplied by another algorithm, which sums in another order.
+    let twice = Flex::float_cat(vec![a.clone(), a.clone()], 0);
+    let twice = Flex::float_matmul(twice, b.clone());
+    let width = twice.shape()[1];
+    tensor(numbers(&twice)[..width].to_vec(), Shape::new([1, width]))
 }
 
 /// All but the last dimension as one, contiguous.

@@ -1,8 +1,8 @@
-//! Loops over slices that Burn's CPU backend lacks: vectorised `exp`, activations, softmax, layer
+//! Loops over slices that Burn's CPU backend lacks: vectorized `exp`, activations, softmax, layer
 //! norm and their gradients, on all threads.
 //!
 //! Work is cut by fixed numbers of elements, never by the number of threads, so that sums are the
-//! same on any machine of the same instruction set. The compiler vectorises the loops; `pulp`
+//! same on any machine of the same instruction set. The compiler vectorizes the loops; `pulp`
 //! picks the widest instructions that the processor has.
 
 #![expect(

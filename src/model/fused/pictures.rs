@@ -1,10 +1,10 @@
-//! Patch embedding of masks in colour, and of pixels.
+//! Patch embedding of masks in color, and of pixels.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, IntDType, Tensor};
 
 #[cfg(feature = "cpu")]
-use super::{at_once, cpu, float};
+use super::{cpu, float, try_fused};
 
 /// Panics unless patches tile pictures of this size.
 fn tile([height, width]: [usize; 2], patch: usize) {
@@ -14,7 +14,7 @@ fn tile([height, width]: [usize; 2], patch: usize) {
     );
 }
 
-/// Cuts masks into patches, looks every pixel up in the colour table of its variate, and
+/// Cuts masks into patches, looks every pixel up in the color table of its variate, and
 /// multiplies every patch by the weights.
 ///
 /// # Shapes
@@ -34,7 +34,7 @@ pub(crate) fn embed_masks<B: Backend>(
     if let Some(masks) = cpu::bytes::<B>(masks.clone().into_primitive()) {
         let masks = Some(masks.to_contiguous());
         let inputs = [float(colors.clone()), float(weight.clone())];
-        if let Some(embedded) = at_once(&cpu::EmbedPatches { masks }, &inputs) {
+        if let Some(embedded) = try_fused(&cpu::EmbedPatches { masks }, &inputs) {
             return embedded;
         }
     }
@@ -58,7 +58,7 @@ pub(crate) fn embed_pixels<B: Backend>(pixels: Tensor<B, 4>, weight: Tensor<B, 4
     #[cfg(feature = "cpu")]
     {
         let inputs = [float(pixels.clone()), float(weight.clone())];
-        if let Some(embedded) = at_once(&cpu::EmbedPatches { masks: None }, &inputs) {
+        if let Some(embedded) = try_fused(&cpu::EmbedPatches { masks: None }, &inputs) {
             return embedded;
         }
     }
@@ -82,7 +82,7 @@ fn by_pixels<B: Backend>(weight: Tensor<B, 4>) -> Tensor<B, 2> {
     weight.reshape([d_model, n_pixels * channels]).transpose()
 }
 
-/// Patches in colour, one pixel after the other: `[batch * n_variates * n_patches, p * p * 3]`.
+/// Patches in color, one pixel after the other: `[batch * n_variates * n_patches, p * p * 3]`.
 fn paint<B: Backend>(masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>, patch: usize) -> Tensor<B, 2> {
     let [batch, n_variates, height, width] = masks.dims();
     let [_, n_levels, channels] = colors.dims();

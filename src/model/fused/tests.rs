@@ -16,8 +16,8 @@ fn random<const D: usize>(shape: [usize; D]) -> Tensor<Cpu, D> {
     spread(shape, 1.0)
 }
 
-fn spread<const D: usize>(shape: [usize; D], deviation: f64) -> Tensor<Cpu, D> {
-    let range = Distribution::Normal(0.0, deviation);
+fn spread<const D: usize>(shape: [usize; D], std: f64) -> Tensor<Cpu, D> {
+    let range = Distribution::Normal(0.0, std);
     Tensor::random(shape, range, &Default::default()).require_grad()
 }
 
@@ -97,7 +97,7 @@ fn the_feed_forward_half_is_a_norm_two_layers_and_an_activation() {
         // More rows than are in a group.
         let (x, first, second) = (random([7, 90, 20]), layer(20, 70), layer(70, 20));
         let norm = norm(20, epsilon);
-        let half = FeedForwardHalf {
+        let half = FeedForwardSublayer {
             norm: (&norm, epsilon),
             layers: [&first, &second],
             activation,
@@ -130,7 +130,7 @@ fn the_attention_half_is_softmax_between_two_products_for_all_or_the_first_token
         for queries in [seq, 1] {
             let (x, norm) = (random([batch, seq, width]), norm(width, epsilon));
             let layers = [(); 4].map(|()| layer(width, width));
-            let half = AttentionHalf {
+            let half = AttentionSublayer {
                 norm: (&norm, epsilon),
                 projections: layers.each_ref(),
                 n_heads,
@@ -222,7 +222,7 @@ fn gradients_pass_where_dropout_spares() {
         norm(8, 1e-5),
         [layer(8, 12), layer(12, 8)],
     );
-    let half = FeedForwardHalf {
+    let half = FeedForwardSublayer {
         norm: (&norm, 1e-5),
         layers: layers.each_ref(),
         activation: Activation::Gelu,
@@ -246,7 +246,7 @@ fn attention_drops_alike_in_both_directions() {
             [(); 4].map(|()| layer(8, 8)),
         );
         let half = |dropout: &nn::Dropout| {
-            let half = AttentionHalf {
+            let half = AttentionSublayer {
                 norm: (&norm, NORM_EPSILON),
                 projections: layers.each_ref(),
                 n_heads: 2,
@@ -326,14 +326,14 @@ fn blocks_do_not_depend_on_the_number_of_threads() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.expect("a pool").install(|| {
-            let half = AttentionHalf {
+            let half = AttentionSublayer {
                 norm: (&norm, NORM_EPSILON),
                 projections: layers.each_ref(),
                 n_heads: 2,
                 dropout: &dropout,
             };
             let y = half.forward(x.clone(), None, 41);
-            let half = FeedForwardHalf {
+            let half = FeedForwardSublayer {
                 norm: (&norm, NORM_EPSILON),
                 layers: [&layers[0], &layers[1]],
                 activation: Activation::Gelu,

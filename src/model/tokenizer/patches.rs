@@ -37,7 +37,7 @@ pub struct SeriesTokenizerConfig {
     /// variate from another.
     #[config(default = true)]
     pub variate_embedding: bool,
-    /// Whether a token made of each variate's mean and deviation follows the class token.
+    /// Whether a token made of each variate's mean and standard deviation follows the class token.
     #[config(default = false)]
     pub statistics: bool,
 }
@@ -141,7 +141,7 @@ pub struct SeriesTokenizer<B: Backend> {
     pub positions: Param<Tensor<B, 2>>,
     /// One vector a variate, `[n_variates, d_model]`.
     pub variates: Option<Param<Tensor<B, 2>>>,
-    /// Linear map of a variate's mean and deviation.
+    /// Linear map of a variate's mean and standard deviation.
     pub statistics: Option<Linear<B>>,
     /// Norm of the finished tokens.
     pub token_norm: LayerNorm<B>,

@@ -307,6 +307,7 @@ fn comparison() -> Vec<Contender> {
                 accuracy - 0.995,
                 accuracy - 0.983,
             ]),
+            log_loss_difference: (name != "full").then_some([log_loss, 0.5 * log_loss, 2.0]),
             seconds: Some(seconds),
             memory_bytes: Some(memory),
         },

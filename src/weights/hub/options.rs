@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_is_honoured() {
+    fn every_variable_is_honored() {
         let cache = |variables: &[(&str, &str)]| options(variables).unwrap().cache_dir;
         let xdg = ("XDG_CACHE_HOME", "/xdg");
         assert_eq!(cache(&[xdg]), PathBuf::from("/xdg/huggingface/hub"));

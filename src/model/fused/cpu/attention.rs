@@ -1,4 +1,4 @@
-//! The attention half of a pre-norm block.
+//! The attention sublayer of a pre-norm block.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub(crate) struct AddAttention {
 }
 
 /// What all groups share.
-struct Half<'a> {
+struct Sublayer<'a> {
     norm: Norm<'a>,
     beta: &'a [f32],
     /// Weight and bias of queries, keys, values and output.
@@ -78,7 +78,7 @@ fn sequence(rows: &FlexTensor, i: usize, seq: usize) -> &[f32] {
     &numbers(rows)[i * size..][..size]
 }
 
-impl Half<'_> {
+impl Sublayer<'_> {
     /// The mask of a sequence.
     fn masked(&self, sequence: usize) -> Option<Masked<'_>> {
         let masked = self.masked?;
@@ -206,15 +206,15 @@ impl Half<'_> {
 }
 
 impl AddAttention {
-    fn half<'a>(
+    fn sublayer<'a>(
         &'a self,
         x: &FlexTensor,
         params: &'a [FlexTensor; 10],
         wanted: [bool; 11],
-    ) -> Half<'a> {
+    ) -> Sublayer<'a> {
         let [gamma, beta, q, q_bias, k, k_bias, v, v_bias, out, out_bias] = params;
         let [_, seq, width] = x.shape().dims();
-        Half {
+        Sublayer {
             norm: norm(gamma, self.epsilon),
             beta: numbers(beta),
             linear: [(q, q_bias), (k, k_bias), (v, v_bias), (out, out_bias)]
@@ -235,14 +235,14 @@ impl AddAttention {
 impl Fused<11> for AddAttention {
     fn forward(&self, inputs: [FlexTensor; 11], keep: bool) -> (FlexTensor, Vec<FlexTensor>) {
         let [x, params @ ..] = inputs.map(contiguous);
-        let half = self.half(&x, &params, [false; 11]);
-        let Half { sizes, .. } = half;
+        let sublayer = self.sublayer(&x, &params, [false; 11]);
+        let Sublayer { sizes, .. } = sublayer;
         let [n, ..] = x.shape().dims::<3>();
         let sequences = sequences_of_group(n, sizes.seq, sizes.width());
         let [size, out_size] = [sizes.seq, sizes.queries].map(|n| sequences * n * sizes.width());
         let group = |i: usize, out: &mut [f32]| {
             let x = &numbers(&x)[i * size..][..out.len() / sizes.queries * sizes.seq];
-            let kept = half.forward(i * sequences, x, out);
+            let kept = sublayer.forward(i * sequences, x, out);
             if keep { kept } else { Vec::new() }
         };
         let mut y = vec![0.0; n * sizes.queries * sizes.width()];
@@ -266,8 +266,8 @@ impl Fused<11> for AddAttention {
         let (inputs, of_groups) = kept.split_at(11);
         let params = inputs[1..].try_into().expect("eleven inputs but one");
         let x = &inputs[0];
-        let half = self.half(x, params, wanted);
-        let Half { sizes, .. } = half;
+        let sublayer = self.sublayer(x, params, wanted);
+        let Sublayer { sizes, .. } = sublayer;
         let [n, ..] = x.shape().dims::<3>();
         let sequences = sequences_of_group(n, sizes.seq, sizes.width());
         let [size, out_size] = [sizes.seq, sizes.queries].map(|n| sequences * n * sizes.width());
@@ -278,7 +278,7 @@ impl Fused<11> for AddAttention {
                 &numbers(&gradient)[i * out_size..][..d_x.len() / sizes.seq * sizes.queries],
             ];
             let kept = &of_groups[4 * i..][..4];
-            half.backward(i * sequences, given, kept, d_x)
+            sublayer.backward(i * sequences, given, kept, d_x)
         };
         let mut d_x = vec![0.0; x.shape().num_elements()];
         let [a, b, c, d, e, f, g, h, i, j] = summed(&mut d_x, size, 0, &group);

@@ -1,4 +1,4 @@
-//! The feed-forward half of a pre-norm block.
+//! The feed-forward sublayer of a pre-norm block.
 
 use burn::tensor::{Shape, TensorMetadata};
 use burn_flex::FlexTensor;
@@ -19,7 +19,7 @@ pub(crate) struct AddFeedForward {
 }
 
 /// What all groups share.
-struct Half<'a, P> {
+struct Sublayer<'a, P> {
     norm: Norm<'a>,
     beta: &'a [f32],
     weight1: &'a FlexTensor,
@@ -36,7 +36,7 @@ fn group_size(x: &FlexTensor) -> usize {
     sequences_of_group(n, seq, width) * seq * width
 }
 
-impl<P: Pointwise> Half<'_, P> {
+impl<P: Pointwise> Sublayer<'_, P> {
     fn forward(&self, first_row: usize, x: &[f32], out: &mut [f32], keep: bool) -> Vec<FlexTensor> {
         let width = self.beta.len();
         let mut normal = x.to_vec();
@@ -95,9 +95,13 @@ impl<P: Pointwise> Half<'_, P> {
 }
 
 impl AddFeedForward {
-    fn half<'a, P: Pointwise>(&self, params: &'a [FlexTensor; 6], function: P) -> Half<'a, P> {
+    fn sublayer<'a, P: Pointwise>(
+        &self,
+        params: &'a [FlexTensor; 6],
+        function: P,
+    ) -> Sublayer<'a, P> {
         let [gamma, beta, weight1, bias1, weight2, bias2] = params;
-        Half {
+        Sublayer {
             norm: norm(gamma, self.epsilon),
             beta: numbers(beta),
             weight1,
@@ -115,13 +119,13 @@ impl AddFeedForward {
         [x, params @ ..]: [FlexTensor; 7],
         keep: bool,
     ) -> (FlexTensor, Vec<FlexTensor>) {
-        let half = self.half(&params, function);
+        let sublayer = self.sublayer(&params, function);
         let size = group_size(&x);
-        let rows = size / half.beta.len();
+        let rows = size / sublayer.beta.len();
         let mut y = vec![0.0; x.shape().num_elements()];
         let of_groups = each(&mut y, size, |i, out| {
             let x = &numbers(&x)[i * size..][..out.len()];
-            half.forward(i * rows, x, out, keep)
+            sublayer.forward(i * rows, x, out, keep)
         });
         let y = tensor(y, x.shape());
         let mut kept = Vec::new();
@@ -142,14 +146,14 @@ impl AddFeedForward {
     ) -> [Option<FlexTensor>; 7] {
         let (inputs, inner) = kept.split_at(7);
         let params = inputs[1..].try_into().expect("seven inputs but one");
-        let half = self.half(params, function);
+        let sublayer = self.sublayer(params, function);
         let x = &inputs[0];
         let size = group_size(x);
-        let rows = size / half.beta.len();
+        let rows = size / sublayer.beta.len();
         let mut gradient = contiguous(gradient);
         let group = |i: usize, gradient: &mut [f32]| {
             let x = &numbers(x)[i * size..][..gradient.len()];
-            half.backward(i * rows, [x, numbers(&inner[i])], gradient, wanted)
+            sublayer.backward(i * rows, [x, numbers(&inner[i])], gradient, wanted)
         };
         let [a, b, c, d, e, f] = summed(gradient.storage_mut(), size, 0, &group);
         [Some(gradient), a, b, c, d, e, f]

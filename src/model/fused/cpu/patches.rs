@@ -8,7 +8,7 @@ use super::groups::{Gradients, each, matrix, sequences_of_group, summed};
 use super::{Fused, contiguous, numbers, product, tensor};
 
 /// Patches times weights, `[n * n_patches, d_model]`: inputs the pixels, `[n, 3, height, width]`,
-/// or the colour table of masks, `[n_variates, n_levels, 3]`; and the weights,
+/// or the color table of masks, `[n_variates, n_levels, 3]`; and the weights,
 /// `[d_model, 3, patch, patch]`.
 #[derive(Clone, Debug)]
 pub(crate) struct EmbedPatches {

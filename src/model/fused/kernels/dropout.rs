@@ -104,8 +104,8 @@ mod tests {
     /// distribution.
     fn near(found: impl Iterator<Item = bool>, share: f64) {
         let (count, n) = (found.filter(|found| *found).count() as f64, N as f64);
-        let deviation = (n * share * (1.0 - share)).sqrt();
-        let apart = (count - n * share).abs() / deviation;
+        let std = (n * share * (1.0 - share)).sqrt();
+        let apart = (count - n * share).abs() / std;
         assert!(
             apart < 5.0,
             "{count} of {n} are {apart} deviations from {share}"
@@ -119,7 +119,7 @@ mod tests {
             let made_up = |x: f32| (f64::from(x) * spared - 1.0).abs() < 1e-6;
             assert!(x.iter().all(|x| *x == 0.0 || made_up(*x)));
             near(x.iter().map(|x| *x != 0.0), spared);
-            // Neighbours in a row, from row to row, and from one seed to the next.
+            // Neighbors in a row, from row to row, and from one seed to the next.
             for apart in [1, WIDTH] {
                 let pairs = x.iter().zip(x.iter().cycle().skip(apart));
                 near(pairs.map(|(a, b)| *a != 0.0 && *b != 0.0), spared * spared);

@@ -1,4 +1,4 @@
-//! Functions of one number that the compiler can vectorise.
+//! Functions of one number that the compiler can vectorize.
 
 /// Rounds to an integer when added: 1.5 * 2^23.
 const ROUND: f32 = 12_582_912.0;

@@ -1,4 +1,4 @@
-//! The halves of a pre-norm block, each added to its input.
+//! The two sublayers of a pre-norm block, each added to its input.
 
 use burn::nn;
 use burn::tensor::activation::softmax;
@@ -6,13 +6,13 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module;
 use burn::tensor::{Bool, Tensor};
 
-use super::{Activation, layer_norm, linear, on_processor};
+use super::{Activation, is_cpu, layer_norm, linear};
 #[cfg(feature = "cpu")]
-use super::{at_once, cpu, float};
+use super::{cpu, float, try_fused};
 
 /// The attention half of a pre-norm block.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AttentionHalf<'a, B: Backend> {
+pub(crate) struct AttentionSublayer<'a, B: Backend> {
     /// Norm in front, and what it adds to the variance.
     pub(crate) norm: (&'a nn::LayerNorm<B>, f64),
     /// Queries, keys, values, output.
@@ -22,7 +22,7 @@ pub(crate) struct AttentionHalf<'a, B: Backend> {
     pub(crate) dropout: &'a nn::Dropout,
 }
 
-impl<B: Backend> AttentionHalf<'_, B> {
+impl<B: Backend> AttentionSublayer<'_, B> {
     /// `x + dropout(attention(layer_norm(x)))` of the first tokens, which attend to all.
     ///
     /// # Shapes
@@ -62,7 +62,7 @@ impl<B: Backend> AttentionHalf<'_, B> {
                 float(out_bias.val()),
             ];
             let inputs = [float(x.clone()), a, b, c, d, e, f, g, h, i, j];
-            if let Some(y) = at_once(&operation, &inputs) {
+            if let Some(y) = try_fused(&operation, &inputs) {
                 return y;
             }
         }
@@ -81,7 +81,7 @@ impl<B: Backend> AttentionHalf<'_, B> {
 
 /// The feed-forward half of a pre-norm block.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FeedForwardHalf<'a, B: Backend> {
+pub(crate) struct FeedForwardSublayer<'a, B: Backend> {
     /// Norm in front, and what it adds to the variance.
     pub(crate) norm: (&'a nn::LayerNorm<B>, f64),
     pub(crate) layers: [&'a nn::Linear<B>; 2],
@@ -90,7 +90,7 @@ pub(crate) struct FeedForwardHalf<'a, B: Backend> {
     pub(crate) dropout: &'a nn::Dropout,
 }
 
-impl<B: Backend> FeedForwardHalf<'_, B> {
+impl<B: Backend> FeedForwardSublayer<'_, B> {
     /// `x + dropout(feed_forward(layer_norm(x)))`
     ///
     /// # Shapes
@@ -114,7 +114,7 @@ impl<B: Backend> FeedForwardHalf<'_, B> {
                 float(second.weight.val()),
                 float(bias2.val()),
             ];
-            if let Some(y) = at_once(&operation, &inputs) {
+            if let Some(y) = try_fused(&operation, &inputs) {
                 return y;
             }
         }
@@ -131,7 +131,7 @@ fn attention<B: Backend>(
     n_heads: usize,
     masked: Option<&Tensor<B, 4, Bool>>,
 ) -> Tensor<B, 3> {
-    let plain = B::ad_enabled(&q.device()) || on_processor::<B>();
+    let plain = B::ad_enabled(&q.device()) || is_cpu::<B>();
     if plain || masked.is_some() {
         return attend(attention_weights(q, k, n_heads, masked), v);
     }

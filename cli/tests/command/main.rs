@@ -1,86 +1,19 @@
 //! The command as a process of its own: what it prints, what it leaves, how it ends.
 
+mod bench;
+mod compare;
+mod extend;
+mod insight;
+mod tutorial;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
+use bench::{Bench, stderr, stdout, table};
 use serde_json::Value;
-
-/// Sixteen or so series of one variate in two classes: rising and falling.
-fn table(rows: usize) -> String {
-    let row = |i: usize| {
-        let sign = if i.is_multiple_of(2) { 1.0 } else { -1.0 };
-        let values = (0..9).map(|step| format!("{:.2}", sign * f64::from(step) + i as f64 * 0.1));
-        let label = if i.is_multiple_of(2) { "up" } else { "down" };
-        let id = format!("s{i}");
-        let cells = [id].into_iter().chain(values).chain([label.to_owned()]);
-        cells.collect::<Vec<_>>().join(",")
-    };
-    let header: Vec<String> = (0..9).map(|step| format!("x_{step}")).collect();
-    let rows: Vec<String> = (0..rows).map(row).collect();
-    format!("id,{},label\n{}\n", header.join(","), rows.join("\n"))
-}
-
-/// A folder with tables and what the command leaves in it.
-struct Bench(tempfile::TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        let bench = Self(tempfile::tempdir().expect("a folder"));
-        bench.write("train.csv", &table(16));
-        bench.write("test.csv", &table(8));
-        bench
-    }
-
-    /// With a run of the closed form alone in `run`.
-    fn trained() -> Self {
-        let bench = Self::new();
-        let output = bench.run(&[
-            "train",
-            "train.csv",
-            "--test-data",
-            "test.csv",
-            "--model-type",
-            "kernels_only",
-            "--out",
-            "run",
-        ]);
-        assert!(output.status.success(), "{output:?}");
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("a file for the test");
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_timesclip"));
-        command.args(args).current_dir(self.0.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("the command starts")
-    }
-
-    fn json(&self, name: &str) -> Value {
-        let text = fs::read_to_string(self.path(name)).expect("a file");
-        serde_json::from_str(&text).expect("JSON")
-    }
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text")
-}
 
 #[test]
 fn train_leaves_a_model_a_report_and_no_checkpoints() {
@@ -282,6 +215,9 @@ fn quiet_prints_results_alone_and_json_logs_are_lines_of_json() {
         "4",
         "--folds",
         "2",
+        // Drivers of GPUs may write to stderr themselves.
+        "--backend",
+        "cpu",
     ];
     let quiet = bench.run(&[&common[..], &["--quiet", "--out", "a"]].concat());
     assert!(quiet.status.success(), "{quiet:?}");
@@ -372,6 +308,97 @@ fn an_interrupted_run_leaves_a_model_and_prints_the_command_that_resumes_it() {
     );
     let answers = bench.run(&["predict", "a run", "test.csv"]);
     assert!(answers.status.success(), "{answers:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn killed_twenty_times_and_resumed_a_run_ends_as_one_never_killed() {
+    const KILLS: usize = 20;
+    let bench = Bench::new();
+    let args = |out| {
+        let flags = "train train.csv --model-type language_only --text-weights none --folds 2";
+        let mut args: Vec<&str> = flags.split(' ').collect();
+        args.extend(["--steps", "400", "--backend", "cpu", "--out", out]);
+        args
+    };
+    let started = Instant::now();
+    let whole = bench.run(&args("whole"));
+    assert!(whole.status.success(), "{whole:?}");
+    let whole_run = started.elapsed();
+    let mut kills = 0;
+    // Times of no pattern, the same shares of the whole run in every run of the test.
+    let mut share = 40_u32;
+    let resumed = |args: Vec<&str>| {
+        let began = bench.path("killed").join("config.json").exists();
+        let resume: &[&str] = if began { &["--resume"] } else { &[] };
+        bench.command(&[&args[..], resume].concat())
+    };
+    while kills < KILLS {
+        let mut child = resumed(args("killed"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        share = (share * 7919 + 13) % 1000;
+        std::thread::sleep(whole_run * share / 6000);
+        if child.try_wait().expect("its state").is_some() {
+            break;
+        }
+        child.kill().expect("a signal is sent");
+        child.wait().expect("it ends");
+        kills += 1;
+    }
+    if !bench.path("killed/report.json").exists() {
+        let last = resumed(args("killed")).output().expect("it starts");
+        assert!(last.status.success(), "{last:?}");
+    }
+    println!("killed {kills} times");
+    let model = |run: &str| fs::read(bench.path(run).join("model.safetensors")).expect("a model");
+    assert!(
+        model("whole") == model("killed"),
+        "other weights after {kills} kills"
+    );
+}
+
+#[test]
+fn the_library_and_the_command_without_flags_fit_the_same_bits() {
+    let bench = Bench::new();
+    let set = |name| timesclip::SeriesDataset::read(bench.path(name)).expect("a set");
+    let noise = table(24)
+        .replace("down\n", "up\n")
+        .replacen("up\n", "down\n", 9);
+    bench.write("noise.csv", &noise);
+    let few = timesclip::options::TrainingOptions {
+        steps: Some(3),
+        ..Default::default()
+    };
+    let quick = timesclip::FitOptions {
+        training: few,
+        ..Default::default()
+    };
+    // The closed form is right on the first, so that no network is trained, and errs on the other.
+    let cases: [(&str, &[&str], _); 2] = [
+        ("train.csv", &[], timesclip::FitOptions::default()),
+        ("noise.csv", &["--steps", "3"], quick),
+    ];
+    for (name, flags, options) in cases {
+        let run = format!("run-{name}");
+        let output = bench.run(&[&["train", name, "--out", &run], flags].concat());
+        assert!(output.status.success(), "{output:?}");
+        let model = timesclip::TimesClip::fit(&set(name), &options).expect("a fit");
+        model
+            .save(bench.path("library.safetensors"))
+            .expect("a file");
+        let tensors = |path: &str| {
+            let bytes = fs::read(bench.path(path)).expect("a model");
+            let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes"));
+            bytes[8 + usize::try_from(header).expect("a small header")..].to_vec()
+        };
+        let command = tensors(&format!("{run}/model.safetensors"));
+        assert!(
+            !command.is_empty() && command == tensors("library.safetensors"),
+            "{name}"
+        );
+    }
 }
 
 #[test]
