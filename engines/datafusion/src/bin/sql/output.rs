@@ -25,6 +25,10 @@ use tokio::task::JoinSet;
 
 use crate::progress::Progress;
 
+/// Bytes of a row group of Parquet, which is held until it is complete; as many rows as are usual would
+/// be a gigabyte of embeddings.
+const ROW_GROUP: usize = 32 << 20;
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -256,7 +260,13 @@ impl Writer {
         match self {
             Self::Csv(writer) => Ok(writer.write(batch)?),
             Self::Json(writer) => Ok(writer.write(batch)?),
-            Self::Parquet(writer) => Ok(writer.write(batch)?),
+            Self::Parquet(writer) => {
+                writer.write(batch)?;
+                if writer.in_progress_size() > ROW_GROUP {
+                    writer.flush()?;
+                }
+                Ok(())
+            }
         }
     }
 
