@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use timesclip::backend::BackendKind;
 use timesclip::batch::BatchSource;
-use timesclip::model::TimesClipClassifier;
+use timesclip::model::{PatchTokens, TimesClipClassifier, TimesClipClassifierConfig};
 use timesclip::train::{
     Schedule, StepEvent, Trainer, TrainingConfig, TrainingData, TrainingObserver,
 };
@@ -36,10 +36,11 @@ const SEED: u64 = 42;
 
 /// The same classifier on the CPU and on a device.
 fn pair<B: AutodiffBackend>(
+    config: &TimesClipClassifierConfig,
     device: &B::Device,
 ) -> (TimesClipClassifier<AutodiffCpu>, TimesClipClassifier<B>) {
     let _turn = lock_generator();
-    let (config, cpu) = (steady_model(), Default::default());
+    let cpu = Default::default();
     AutodiffCpu::seed(&cpu, SEED);
     let model = config.init::<AutodiffCpu>(&cpu);
     let same = carried(model.clone(), config.init::<B>(device), device);
@@ -47,7 +48,24 @@ fn pair<B: AutodiffBackend>(
 }
 
 pub(crate) fn logits_agree<B: AutodiffBackend>(kind: BackendKind, device: &B::Device) {
-    let (ours, theirs) = pair::<B>(device);
+    check_logits::<B>(&steady_model(), kind, device);
+}
+
+pub(crate) fn logits_from_ink_tokens_agree<B: AutodiffBackend>(
+    kind: BackendKind,
+    device: &B::Device,
+) {
+    let mut config = steady_model();
+    config.vision.tokens = PatchTokens::Ink;
+    check_logits::<B>(&config, kind, device);
+}
+
+fn check_logits<B: AutodiffBackend>(
+    config: &TimesClipClassifierConfig,
+    kind: BackendKind,
+    device: &B::Device,
+) {
+    let (ours, theirs) = pair::<B>(config, device);
     let batch = host_batch().into_tensors(&Default::default());
     let expected = numbers(ours.valid().forward(batch.input).logits);
     let batch = host_batch().into_tensors(device);
@@ -98,7 +116,7 @@ fn gradients<B: AutodiffBackend>(
 }
 
 pub(crate) fn every_gradient_agrees<B: AutodiffBackend>(kind: BackendKind, device: &B::Device) {
-    let (ours, theirs) = pair::<B>(device);
+    let (ours, theirs) = pair::<B>(&steady_model(), device);
     let expected = gradients(&ours, &Default::default());
     let found = gradients(&theirs, device);
     assert_eq!(found.len(), expected.len(), "parameters with gradients");
@@ -154,7 +172,7 @@ pub(crate) fn losses_of_a_training_agree<B: AutodiffBackend>(
     kind: BackendKind,
     device: &B::Device,
 ) {
-    let (ours, theirs) = pair::<B>(device);
+    let (ours, theirs) = pair::<B>(&steady_model(), device);
     let expected = losses(ours, &Default::default());
     let found = losses(theirs, device);
     assert_eq!((found.len(), expected.len()), (N_STEPS, N_STEPS), "steps");

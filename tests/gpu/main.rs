@@ -58,6 +58,7 @@ pub(crate) use on_every_gpu;
 
 on_every_gpu!(
     agreement::logits_agree,
+    agreement::logits_from_ink_tokens_agree,
     agreement::every_gradient_agrees,
     agreement::losses_of_a_training_agree,
     files::a_model_saved_on_the_cpu_answers_alike,
