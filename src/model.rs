@@ -40,6 +40,7 @@ pub use embed::TimesClipEmbeddings;
 pub use freeze::Freeze;
 pub use frozen::VisionTower;
 pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, VariatePooling};
+pub use ink::PatchTokens;
 pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
 pub use reading::{ReadingEncoder, ReadingEncoderConfig};
@@ -52,8 +53,7 @@ pub use tokenizer::{
 };
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{
-    PatchTokens, PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig,
-    VisionStem,
+    PositionEmbedding, VisionEmbeddings, VisionEncoder, VisionEncoderConfig, VisionStem,
 };
 
 use crate::modalities::Modalities;

@@ -6,8 +6,12 @@
 //! weighted sum of tokens, so that the place of a token in its picture is not lost with the blank
 //! ones around it.
 
+use std::fmt;
+use std::str::FromStr;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::tap::TokenPooling;
 
@@ -16,6 +20,46 @@ use super::tap::TokenPooling;
 const GROUP_TOKENS: usize = 512;
 /// Tokens of a larger group that only fill it up: at most one of so many.
 const MOST_FILLED: usize = 8;
+
+/// Which patches of a picture become tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatchTokens {
+    /// All, as encoders of photographs have it.
+    #[default]
+    All,
+    /// Those with ink: of a line plot, a tenth to a half. The others are dropped before the first
+    /// block; means are over the tokens that are left, and zero where there are none.
+    Ink,
+}
+
+impl PatchTokens {
+    /// The name that [`FromStr`] takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ink => "ink",
+        }
+    }
+}
+
+impl fmt::Display for PatchTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PatchTokens {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "all" => Ok(Self::All),
+            "ink" => Ok(Self::Ink),
+            _ => Err(format!("unknown tokens `{name}`: expected ink or all")),
+        }
+    }
+}
 
 /// Patches of pictures that have any ink.
 pub(super) struct InkPatches {

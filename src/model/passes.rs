@@ -3,7 +3,8 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 
-use super::vision::{PatchTokens, VisionEncoder};
+use super::ink::PatchTokens;
+use super::vision::VisionEncoder;
 use crate::model::fused::is_cpu;
 
 /// Tokens of one pass on the processor: few enough for its last cache.
@@ -18,7 +19,7 @@ pub(super) fn samples_in_pass<B: Backend>(encoder: &VisionEncoder<B>, n_variates
         true => PASS_TOKENS,
         false => GPU_PASS_TOKENS,
     };
-    // Of line plots, a quarter of all patches have ink at most.
+    // A guess, for memory alone: about a quarter of the patches of a line plot have ink.
     let n_tokens = match encoder.config().tokens {
         PatchTokens::All => encoder.n_tokens(),
         PatchTokens::Ink => encoder.n_tokens().div_ceil(4),

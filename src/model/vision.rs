@@ -1,8 +1,6 @@
 //! The CLIP vision encoder: a line plot as a coverage mask in, one vector out.
 
-use std::fmt;
 use std::iter::repeat_n;
-use std::str::FromStr;
 
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
@@ -12,7 +10,7 @@ use burn::tensor::{Bool, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::halving;
-use super::ink::{InkPatches, in_order};
+use super::ink::{InkPatches, PatchTokens, in_order};
 use super::patches::PatchEmbedding;
 use super::tap::{TokenPooling, VisionTap};
 use super::transformer::{Transformer, TransformerConfig, normal};
@@ -39,46 +37,6 @@ impl VisionStem {
         match self {
             Self::Patches => None,
             Self::Convolutions { channels } => Some(halving::STRIDE << channels.len().min(16)),
-        }
-    }
-}
-
-/// Which patches of a picture become tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PatchTokens {
-    /// All, as encoders of photographs have it.
-    #[default]
-    All,
-    /// Those with ink: of a line plot, a tenth to a half. The others are dropped before the first
-    /// block; means are over the tokens that are left, and zero where there are none.
-    Ink,
-}
-
-impl PatchTokens {
-    /// The name that [`FromStr`] takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Ink => "ink",
-        }
-    }
-}
-
-impl fmt::Display for PatchTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for PatchTokens {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "all" => Ok(Self::All),
-            "ink" => Ok(Self::Ink),
-            _ => Err(format!("unknown tokens `{name}`: expected ink or all")),
         }
     }
 }

@@ -138,6 +138,12 @@ impl<'a> TrainingData<'a> {
             source.check_backend::<B>()?;
             source.check_backend::<B::InnerBackend>()?;
         }
+        if let (Some(drawn), Some(branch)) = (
+            self.augmentation.and_then(Augmentation::side_px),
+            &model.vision,
+        ) {
+            check_side(drawn, branch.vision_model.encoder().config().side_px)?;
+        }
         let mut stores = sources().filter_map(BatchSource::features).peekable();
         if stores.peek().is_none() || model.vision.is_none() {
             return Ok(());
@@ -174,10 +180,18 @@ pub(super) fn check_sizes<B: Backend>(
     };
     let expected = branch.vision_model.encoder().config().side_px;
     match source.images().map(CachedImageDataset::side_px) {
-        Some(found) if found != expected => Err(TrainError::Data {
+        Some(found) => check_side(found, expected),
+        None => Ok(()),
+    }
+}
+
+/// Refuses pictures of another side than the encoder's.
+fn check_side(found: usize, expected: usize) -> Result<(), TrainError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(TrainError::Data {
             problem: format!("pictures of {found} px for an encoder of {expected} px"),
         }),
-        _ => Ok(()),
     }
 }
 

@@ -366,6 +366,45 @@ fn new_views_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn views_drawn_in_every_step_need_no_cache_of_pictures() {
+    let _turn = lock_generator();
+    let (device, set, batcher, images) = (
+        Default::default(),
+        sines(24),
+        batcher(&sines(24)),
+        in_memory(24),
+    );
+    let augmenter = Augmenter::new(AugmentConfig::default(), 1).expect("mild");
+    let drawn = Augmentation::new(augmenter.clone())
+        .with_pictures(&tiny_style())
+        .expect("a sound style");
+    let train: Vec<usize> = (0..18).collect();
+    let config = training(2);
+    let model = || {
+        AutodiffCpu::seed(&device, config.seed);
+        tiny_model(Modalities::VISION_ONLY).init::<AutodiffCpu>(&device)
+    };
+    let fit = |source, augmentation| {
+        let data = TrainingData::new(source, &train, &[]).with_augmentation(augmentation);
+        let trainer = Trainer::<AutodiffCpu>::new(&config, data, &device)?;
+        trainer.fit(model(), &mut ())
+    };
+    let cached = fit(BatchSource::new(&images, &batcher), &drawn).expect("a training");
+    let series = fit(BatchSource::of_series(&set, &batcher), &drawn).expect("a training");
+    assert_eq!(cached.history, series.history);
+
+    let mut large = tiny_style();
+    large.side_px *= 2;
+    let large = Augmentation::new(augmenter).with_pictures(&large);
+    let refused = fit(
+        BatchSource::of_series(&set, &batcher),
+        &large.expect("a sound style"),
+    );
+    let error = refused.expect_err("another side").to_string();
+    assert!(error.contains("pictures of 64 px"), "{error}");
+}
+
+#[test]
 fn budgets_that_cannot_be_are_refused() {
     for config in [
         training(1).with_steps(Some(0)),
