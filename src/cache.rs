@@ -7,11 +7,11 @@
 //! [`check_contract`] holds them, and implementations elsewhere, to that.
 
 use std::error::Error;
-use std::io;
 use std::path::PathBuf;
 
 use crate::cache::store::{StoreError, list_numbers};
 use crate::data::{SampleError, SampleSource};
+use crate::files::IoError;
 use crate::raster::RasterError;
 
 mod available;
@@ -146,16 +146,8 @@ pub enum CacheError {
         source: CodecError,
     },
     /// The system refused a file operation.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file is not the store that is wanted.
     #[error("the image store {} cannot be used", path.display())]
     Store {
@@ -238,15 +230,7 @@ impl From<SampleError> for CacheError {
 impl From<StoreError> for CacheError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Io {
-                action,
-                path,
-                source,
-            } => Self::Io {
-                action,
-                path,
-                source,
-            },
+            StoreError::Io(error) => Self::Io(error),
             StoreError::Defect { path, source } => Self::Store { path, source },
             StoreError::Busy { path } => Self::Busy { path },
             StoreError::MissingShards {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// The system refused a file operation.
 #[derive(Debug, Error)]
-#[error("cannot {action} {}: {source}", path.display())]
+#[error("cannot {action} {}", path.display())]
 pub struct IoError {
     /// What was tried, as a verb.
     pub action: &'static str,

@@ -9,7 +9,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +30,8 @@ pub use options::{BuildOptions, BuildPhase, BuildProgress};
 pub use pieces::join;
 pub use prune::{FoundStore, find_stores};
 pub use shard::{BuiltShard, Shard, ShardError};
+
+use crate::files::IoError;
 
 pub(crate) use build::{Builder, build, build_shard, find_shard, open_if_whole};
 pub(crate) use format::{file_len, u32_at, u32_bytes, u64_at, u128_at};
@@ -90,16 +91,8 @@ pub trait StoreKind: Clone + fmt::Debug + PartialEq + Send + Sync {
 #[non_exhaustive]
 pub enum StoreError {
     /// The system refused a file operation.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file is not the store that is wanted.
     #[error("the store {} cannot be used", path.display())]
     Defect {
@@ -149,16 +142,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Puts an action and a path beside the system's error.
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-
     /// Puts a path beside a defect.
     fn defect(path: &Path) -> impl FnOnce(StoreDefect) -> Self + use<> {
         let path = path.to_owned();

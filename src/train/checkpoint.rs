@@ -7,7 +7,6 @@
 //! dies between the two, the epoch is run again and gives the same weights.
 
 use std::fs::{self, File};
-use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -19,6 +18,7 @@ use thiserror::Error;
 
 use super::learner::{Learner, LearnerRecord};
 use super::state::RunState;
+use crate::files::IoError;
 use crate::model::TimesClipClassifier;
 
 /// Full precision: half-precision records would not resume bit for bit.
@@ -41,10 +41,7 @@ impl Checkpoints {
     /// [`CheckpointError::Io`] if it cannot be made.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
         let folder = folder.into();
-        fs::create_dir_all(&folder).map_err(|source| CheckpointError::Io {
-            path: folder.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&folder).map_err(IoError::at("make", &folder))?;
         Ok(Self {
             folder,
             interval: 1,
@@ -189,14 +186,11 @@ fn write<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<(), Checkpo
             }
         },
     )?;
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CheckpointError::Io { path, source }
-    };
     File::open(&beside)
         .and_then(|file| file.sync_all())
-        .map_err(io(&beside))?;
-    fs::rename(&beside, path).map_err(io(path))
+        .map_err(IoError::at("write", &beside))?;
+    fs::rename(&beside, path).map_err(IoError::at("write", path))?;
+    Ok(())
 }
 
 fn read<B: Backend, R: Record<B>>(
@@ -224,24 +218,16 @@ fn on_large_stack<T: Send>(
         let thread = thread.spawn_scoped(scope, work)?;
         Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
-    .map_err(|source| CheckpointError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    .map_err(|source| IoError::at("start a thread for", path)(source).into())
 }
 
 /// A checkpoint cannot be written or read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// A file operation failed.
-    #[error("cannot write {path}", path = path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// The system refused a file operation.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A record cannot be written, or is missing, damaged or of another model.
     #[error("cannot use the checkpoint {path}", path = path.display())]
     Record {

@@ -16,7 +16,7 @@ use super::assign::{self, Part, Source};
 use super::checkpoint::Checkpoint;
 use super::error::WeightsError;
 use super::fields::Field;
-use crate::files::write_atomically;
+use crate::files::{IoError, write_atomically};
 use crate::model::{ReadingEncoder, ReadingEncoderConfig, VisionEncoder, VisionEncoderConfig};
 
 /// Key of what a file says of the encoder in it.
@@ -128,9 +128,8 @@ fn save<B: Backend>(module: &impl Module<B>, note: &Note, path: &Path) -> Result
     let note = serde_json::to_string(note).unwrap_or_default();
     let notes = HashMap::from([(NOTE.to_owned(), note)]);
     let bytes = serialize(halves.found, Some(notes))
-        .map_err(|error| WeightsError::io("write", path)(std::io::Error::other(error)))?;
-    write_atomically(path, |beside| fs::write(beside, &bytes))
-        .map_err(|error| WeightsError::io("write", path)(error.source))
+        .map_err(|error| IoError::at("write", path)(std::io::Error::other(error)))?;
+    Ok(write_atomically(path, |beside| fs::write(beside, &bytes))?)
 }
 
 /// Collects every weight in half precision.

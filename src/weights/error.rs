@@ -2,9 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::IoError;
 use thiserror::Error;
 
 /// How many tensors that are needed, and how many that are not, an error tells one by one.
@@ -15,16 +15,8 @@ const LISTED: usize = 8;
 #[non_exhaustive]
 pub enum WeightsError {
     /// The system refused a file operation.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A directory holds no file of weights.
     #[error("{} holds no weights: none of {} is there", path.display(), expected.join(", "))]
     NoWeights {
@@ -95,16 +87,6 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
-    /// Puts an action and a path beside the system's error.
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-
     pub(super) fn malformed(path: &Path, problem: impl Into<String>) -> Self {
         Self::Malformed {
             path: path.to_owned(),

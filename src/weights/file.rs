@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use half::{bf16, f16};
 
 use super::error::WeightsError;
+use crate::files::IoError;
 
 /// Longest description of tensors that is read: CLIP's take tens of kilobytes.
 pub(super) const MAX_DESCRIPTION: u64 = 16 << 20;
@@ -40,12 +41,12 @@ enum Place {
 impl WeightFile {
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
         // Asked before opening: opening a pipe would wait for its other end.
-        let metadata = std::fs::metadata(path).map_err(WeightsError::io("find", path))?;
+        let metadata = std::fs::metadata(path).map_err(IoError::at("find", path))?;
         if !metadata.is_file() {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-            return Err(WeightsError::io("open", path)(source));
+            return Err(IoError::at("open", path)(source).into());
         }
-        let file = File::open(path).map_err(WeightsError::io("open", path))?;
+        let file = File::open(path).map_err(IoError::at("open", path))?;
         let file = Self {
             path: path.to_owned(),
             len: metadata.len(),
@@ -97,7 +98,7 @@ impl WeightFile {
                 all.read_exact(bytes)
             }
         };
-        read.map_err(WeightsError::io("read", &self.path))
+        Ok(read.map_err(IoError::at("read", &self.path))?)
     }
 
     /// Reads a tensor, in row-major order. Its values are held once, and no bytes beside them.

@@ -67,8 +67,8 @@ pub fn save_classifier<B: Backend>(
     let notes = HashMap::from([(NOTE.to_owned(), note)]);
     write_atomically(path, |beside| {
         write_tensors(classifier_tensors(model, config, ""), notes, beside)
-    })
-    .map_err(|error| WeightsError::io("write", path)(error.source))
+    })?;
+    Ok(())
 }
 
 /// Writes tensors and notes as safetensors; tensors are fetched one by one.

@@ -5,6 +5,7 @@ use std::fs;
 use allocation_counter::measure;
 use safetensors::Dtype;
 use serde_json::{Value, json};
+use timesclip::IoError;
 use timesclip::Modalities;
 use timesclip::model::{Freeze, TimesClipClassifierConfig, TokenPooling};
 use timesclip::weights::{Checkpoint, TensorProblem, WeightsError, save_classifier};
@@ -225,7 +226,7 @@ fn what_cannot_be_written_is_named_and_leaves_no_half_file() {
     let absent = folder.path().join("absent/model.safetensors");
     let error = save_classifier(&model, &config, &absent).expect_err("no such folder");
     assert!(
-        matches!(&error, WeightsError::Io { path, action: "write", .. } if *path == absent),
+        matches!(&error, WeightsError::Io(IoError { path, action: "write", .. }) if *path == absent),
         "{error}"
     );
     #[cfg(target_os = "linux")]
@@ -236,7 +237,7 @@ fn what_cannot_be_written_is_named_and_leaves_no_half_file() {
         let beside = saved.folder.path().join("model.safetensors.partial");
         std::os::unix::fs::symlink("/dev/full", &beside).expect("a link");
         let error = save_classifier(&model, &config, saved.path()).expect_err("a full disk");
-        assert!(matches!(error, WeightsError::Io { .. }), "{error}");
+        assert!(matches!(error, WeightsError::Io(_)), "{error}");
         assert!(
             fs::read(saved.path()).expect("the file") == before,
             "it was changed"

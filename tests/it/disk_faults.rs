@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use timesclip::IoError;
 use timesclip::cache::disk::{self, StoreHeader};
 use timesclip::cache::features::{FeatureHeader, FeatureSet};
 use timesclip::cache::store::{
@@ -382,11 +383,11 @@ fn a_store_that_is_not_there_is_an_error_of_opening(kind: Kind) {
     let error = kind
         .open(folder.path(), &dataset, &tiny_style())
         .unwrap_err();
-    let StoreError::Io {
+    let StoreError::Io(IoError {
         action: "open",
         source,
         ..
-    } = error
+    }) = error
     else {
         panic!("{error:?}")
     };
@@ -488,12 +489,12 @@ fn a_folder_that_is_a_file_is_an_error(kind: Kind) {
 
     let error = build(kind, &file, &walks(4, 2, 1)).unwrap_err();
     assert!(
-        matches!(&error, StoreError::Io { path, .. } if path.starts_with(&file)),
+        matches!(&error, StoreError::Io(error) if error.path.starts_with(&file)),
         "{error:?}"
     );
     let error = build(kind, &file.join("below"), &walks(4, 2, 1)).unwrap_err();
     assert!(
-        matches!(&error, StoreError::Io { path, .. } if path.starts_with(&file)),
+        matches!(&error, StoreError::Io(error) if error.path.starts_with(&file)),
         "{error:?}"
     );
     assert_eq!(fs::read(&file).unwrap(), b"not a folder");
@@ -506,7 +507,7 @@ fn a_folder_under_the_name_of_the_store_is_left_alone(kind: Kind) {
 
     let error = bench.build().unwrap_err();
 
-    assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Io(_)), "{error:?}");
     assert!(bench.path.join("inside").is_dir());
 }
 

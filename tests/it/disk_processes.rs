@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use timesclip::IoError;
 use timesclip::cache::disk::StoreHeader;
 use timesclip::cache::features::FeatureHeader;
 use timesclip::cache::store::{StoreError, StoreKind, find_stores};
@@ -220,11 +221,11 @@ fn a_folder_that_cannot_be_written_serves_what_it_has_and_refuses_the_rest(kind:
     let store = build(kind, mount.0.path(), &dataset).expect("a store that is there");
     assert_eq!(store.made(), 0);
     let error = build(kind, mount.0.path(), &walks(4, 2, 97)).unwrap_err();
-    let StoreError::Io {
+    let StoreError::Io(IoError {
         action: "create",
         source,
         ..
-    } = error
+    }) = error
     else {
         panic!("{error:?}")
     };

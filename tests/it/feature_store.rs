@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
+use timesclip::IoError;
 use timesclip::cache::features::{
     EncoderIdentity, FeatureDtype, FeatureError, FeatureKey, FeatureSet, FeatureStats, FeatureStore,
 };
@@ -255,7 +256,7 @@ fn whatever_changes_an_old_feature_is_never_served() {
         assert!(
             matches!(
                 &missing,
-                FeatureError::Store(StoreError::Io { action: "open", .. })
+                FeatureError::Store(StoreError::Io(IoError { action: "open", .. }))
             ),
             "{name}: {missing:?}"
         );

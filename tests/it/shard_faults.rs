@@ -37,7 +37,7 @@ fn missing_shards_are_named(kind: Kind) {
         other => panic!("{other:?}, expected missing shards"),
     };
     let there = |bench: &Bench| match bench.join() {
-        Err(StoreError::Io { source, .. }) => source.kind(),
+        Err(StoreError::Io(error)) => error.source.kind(),
         other => panic!("{other:?}, expected nothing there"),
     };
     assert_eq!(there(&bench), std::io::ErrorKind::NotFound);

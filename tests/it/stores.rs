@@ -245,15 +245,7 @@ fn boxed<S: OpenStore + 'static, E>(store: Result<S, E>) -> Result<Box<dyn OpenS
 
 fn of_cache(error: CacheError) -> StoreError {
     match error {
-        CacheError::Io {
-            action,
-            path,
-            source,
-        } => StoreError::Io {
-            action,
-            path,
-            source,
-        },
+        CacheError::Io(error) => StoreError::Io(error),
         CacheError::Store { path, source } => StoreError::Defect { path, source },
         CacheError::MissingShards {
             path,

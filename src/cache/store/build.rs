@@ -12,6 +12,7 @@ use super::partial::Partial;
 use super::pieces::Pieces;
 use super::shard::{BuiltShard, ShardHeader};
 use super::{StoreDefect, StoreError, StoreKind, lock_path};
+use crate::files::IoError;
 
 /// Opens the store at `path`, or says what is wrong with it: nothing if there is none.
 pub(crate) fn open_if_whole<K: StoreKind>(
@@ -21,7 +22,7 @@ pub(crate) fn open_if_whole<K: StoreKind>(
     match StoreFile::open_wanted(path, wanted) {
         Ok(store) => Ok(Ok(store)),
         Err(StoreError::Defect { source, .. }) => Ok(Err(Some(source))),
-        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(StoreError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {
             Ok(Err(None))
         }
         Err(error) => Err(error),
@@ -127,7 +128,7 @@ pub(super) fn lock<K: StoreKind>(
     options: &mut BuildOptions<'_>,
 ) -> Result<BuildLock, StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+    fs::create_dir_all(folder).map_err(IoError::at("create", folder))?;
     let total = kind.n_samples() * kind.n_variates();
     BuildLock::wait(&lock_path(path), || {
         options.report(BuildPhase::Waiting, 0, total)

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::defect::{Section, StoreDefect};
 use super::format::{self, FOOTER, Footer, HEADER_START, Index};
 use super::{Pool, StoreError, StoreKind};
+use crate::files::IoError;
 
 /// Bytes that are read at once when all of a store is verified, unless one record is longer: few
 /// calls of the system, and still warm in the cache of the core when they are checked.
@@ -196,8 +197,8 @@ impl<K: StoreKind> StoreFile<K> {
 
 /// Opens a file for reading; returns its length too.
 pub(super) fn open_file(path: &Path) -> Result<(File, u64), StoreError> {
-    let file = File::open(path).map_err(StoreError::io("open", path))?;
-    let metadata = file.metadata().map_err(StoreError::io("examine", path))?;
+    let file = File::open(path).map_err(IoError::at("open", path))?;
+    let metadata = file.metadata().map_err(IoError::at("examine", path))?;
     if metadata.is_file() {
         Ok((file, metadata.len()))
     } else {
@@ -244,7 +245,7 @@ fn read_into(
             let len = file.metadata().map_or(0, |metadata| metadata.len());
             StoreError::defect(path)(StoreDefect::Truncated { section, len })
         }
-        _ => StoreError::io("read", path)(error),
+        _ => IoError::at("read", path)(error).into(),
     })
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::StoreError;
+use crate::files::IoError;
 
 /// Time between two attempts to get the lock.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -48,13 +49,15 @@ impl BuildLock {
     pub(super) fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(path).map_err(StoreError::io("create", path))?;
+        let file = options.open(path).map_err(IoError::at("create", path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(StoreError::io("lock", path)(source)),
+            Err(TryLockError::Error(source)) => {
+                return Err(IoError::at("lock", path)(source).into());
+            }
         }
-        let current = is_current(&file, path).map_err(StoreError::io("examine", path))?;
+        let current = is_current(&file, path).map_err(IoError::at("examine", path))?;
         let path = path.to_owned();
         // Made only if it is held: dropping it removes the file that the path names.
         Ok(current.then(|| Self { _file: file, path }))

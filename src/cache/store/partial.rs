@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file::read_exact_at;
 use super::format::{self, Index, RECORD_HEAD};
 use super::{StoreError, StoreKind, partial_path};
+use crate::files::IoError;
 
 /// Bytes after which what was written is made to last: what a loss of power can cost.
 const SYNC_BYTES: u64 = 64 << 20;
@@ -33,9 +34,7 @@ impl Partial {
         let path = partial_path(store);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options
-            .open(&path)
-            .map_err(StoreError::io("create", &path))?;
+        let file = options.open(&path).map_err(IoError::at("create", &path))?;
         let header = format::header_bytes(kind);
         let mut partial = Self {
             file,
@@ -117,8 +116,9 @@ impl Partial {
     pub(super) fn publish<K: StoreKind>(mut self, store: &Path) -> Result<(), StoreError> {
         self.write(&self.index.to_bytes::<K>())?;
         self.file.sync_all().map_err(self.io("write"))?;
-        fs::rename(&self.path, store).map_err(StoreError::io("replace", store))?;
-        sync_folder(store).map_err(StoreError::io("write the folder of", store))
+        fs::rename(&self.path, store).map_err(IoError::at("replace", store))?;
+        sync_folder(store).map_err(IoError::at("write the folder of", store))?;
+        Ok(())
     }
 
     /// Removes the file.
@@ -128,11 +128,11 @@ impl Partial {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all(bytes).map_err(self.io("write"))
+        Ok(self.file.write_all(bytes).map_err(self.io("write"))?)
     }
 
-    fn io(&self, action: &'static str) -> impl FnOnce(io::Error) -> StoreError + use<> {
-        StoreError::io(action, &self.path)
+    fn io(&self, action: &'static str) -> impl FnOnce(io::Error) -> IoError + use<> {
+        IoError::at(action, &self.path)
     }
 }
 

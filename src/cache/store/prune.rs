@@ -9,6 +9,7 @@ use super::file::{StoreFile, open_file, read_header};
 use super::lock::BuildLock;
 use super::shard::{Shard, ShardHeader};
 use super::{StoreDefect, StoreError, StoreKind, lock_path};
+use crate::files::IoError;
 
 /// A store in a folder, or a shard of one, complete or not, told by its name and its first bytes.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl<K: StoreKind> FoundStore<K> {
         // It may have been replaced since it was found.
         match look_at::<K>(path) {
             Ok(Some(found)) if found.header != Err(StoreDefect::NotAStore) => {
-                fs::remove_file(path).map_err(StoreError::io("remove", path))
+                Ok(fs::remove_file(path).map_err(IoError::at("remove", path))?)
             }
             Ok(_) => Err(StoreError::defect(path)(StoreDefect::NotAStore)),
             Err(error) => Err(error),
@@ -99,7 +100,7 @@ fn look_at<K: StoreKind>(path: &Path) -> Result<Option<FoundStore<K>>, StoreErro
     };
     let opened = open_file(path).and_then(|(file, len)| {
         let modified = file.metadata().and_then(|metadata| metadata.modified());
-        let modified = modified.map_err(StoreError::io("examine", path))?;
+        let modified = modified.map_err(IoError::at("examine", path))?;
         let header = match shard {
             None => read_header(path, &file, len),
             Some(shard) => read_header::<ShardHeader<K>>(path, &file, len)
@@ -113,7 +114,7 @@ fn look_at<K: StoreKind>(path: &Path) -> Result<Option<FoundStore<K>>, StoreErro
             (Err(source), bytes, modified)
         }
         Err(StoreError::Defect { .. }) => return Ok(None),
-        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(StoreError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {
             return Ok(None);
         }
         Ok((Err(error), ..)) | Err(error) => return Err(error),
@@ -147,8 +148,8 @@ fn find<K: StoreKind>(
     wanted: impl Fn(&Name<'_>) -> bool,
 ) -> Result<Vec<FoundStore<K>>, StoreError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
-        let path = entry.map_err(StoreError::io("list", folder))?.path();
+    for entry in fs::read_dir(folder).map_err(IoError::at("list", folder))? {
+        let path = entry.map_err(IoError::at("list", folder))?.path();
         if Name::of::<K>(&path).is_some_and(|name| wanted(&name)) {
             found.extend(look_at(&path)?);
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::text::{excerpt, visible};
 use crate::data::SeriesError;
+use crate::files::IoError;
 
 /// Why data cannot be read.
 ///
@@ -14,14 +15,8 @@ use crate::data::SeriesError;
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be opened or read.
-    #[error("cannot read `{}`", file.display())]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The file is something else than a data file, which its first bytes tell.
     #[error("`{}` is {found}, expected {expected}", file.display())]
     Foreign {
@@ -141,10 +136,7 @@ impl fmt::Display for Place {
 impl ReadError {
     /// What happened to `file`, with the cause to be filled in.
     pub(crate) fn io(file: &Path) -> impl FnOnce(io::Error) -> Self {
-        |source| Self::Io {
-            file: file.to_owned(),
-            source,
-        }
+        |source| Self::Io(IoError::at("read", file)(source))
     }
 
     /// What is wrong with the samples of `file`, with the cause to be filled in.

@@ -1,8 +1,9 @@
 //! `HubError`: why there is no folder of weights, and what to do about it.
 
 use std::error::Error;
-use std::io;
 use std::path::PathBuf;
+
+use crate::files::IoError;
 
 /// Why a model cannot be had by its name.
 #[derive(Debug, thiserror::Error)]
@@ -143,30 +144,6 @@ pub enum HubError {
         problem: String,
     },
     /// The system refused a file operation.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl HubError {
-    /// Puts an action and a path beside the system's error.
-    #[cfg(feature = "hub")]
-    pub(super) fn io(
-        action: &'static str,
-        path: &std::path::Path,
-    ) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
+    #[error(transparent)]
+    Io(#[from] IoError),
 }

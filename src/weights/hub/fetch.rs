@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::snapshot::{CONFIG, INDEX, PREPROCESSOR, Snapshot, WEIGHTS, folder_name};
 use super::{HubError, HubOptions, check_name, check_revision, is_plain};
+use crate::files::IoError;
 
 /// The folder of a model of a hub, on this machine: with `config.json`, `preprocessor_config.json`
 /// if the model has one, and the first of `model.safetensors`, `model.safetensors.index.json` with
@@ -65,10 +66,10 @@ fn locks_dir(name: &str, options: &HubOptions) -> PathBuf {
 /// Waits until no other process fetches the model.
 fn lock(name: &str, options: &HubOptions) -> Result<File, HubError> {
     let folder = locks_dir(name, options);
-    fs::create_dir_all(&folder).map_err(HubError::io("create", &folder))?;
+    fs::create_dir_all(&folder).map_err(IoError::at("create", &folder))?;
     let path = folder.join("timesclip.lock");
-    let lock = File::create(&path).map_err(HubError::io("create", &path))?;
-    lock.lock().map_err(HubError::io("lock", &path))?;
+    let lock = File::create(&path).map_err(IoError::at("create", &path))?;
+    lock.lock().map_err(IoError::at("lock", &path))?;
     Ok(lock)
 }
 
@@ -166,9 +167,9 @@ impl<'a> Fetcher<'a> {
             return Err(self.unreachable(file, format!("`{tag}` is no entity tag")));
         }
         let link = self.download(&repo, file)?;
-        let partial = fs::canonicalize(&link).map_err(HubError::io("read", &link))?;
+        let partial = fs::canonicalize(&link).map_err(IoError::at("read", &link))?;
         // First, as a link that leads nowhere would be in the way of the next attempt.
-        fs::remove_file(&link).map_err(HubError::io("remove", &link))?;
+        fs::remove_file(&link).map_err(IoError::at("remove", &link))?;
         self.check_whole(&partial, file, metadata.size() as u64)?;
         snapshot.take(&partial, tag, file)?;
         Ok(true)
@@ -176,7 +177,7 @@ impl<'a> Fetcher<'a> {
 
     /// Refuses and removes what is not the whole file.
     fn check_whole(&self, partial: &Path, file: &str, expected: u64) -> Result<(), HubError> {
-        let read = HubError::io("read", partial);
+        let read = IoError::at("read", partial);
         let found = fs::metadata(partial).map_err(read)?.len();
         // Text may be announced with the size that it was compressed to.
         let parses = || {
@@ -220,7 +221,8 @@ impl<'a> Fetcher<'a> {
     }
 
     fn clear_partial(&self) -> Result<(), HubError> {
-        fs::remove_dir_all(&self.partial_dir).map_err(HubError::io("remove", &self.partial_dir))
+        let folder = &self.partial_dir;
+        Ok(fs::remove_dir_all(folder).map_err(IoError::at("remove", folder))?)
     }
 
     fn repo(&self, revision: &str) -> ApiRepo {

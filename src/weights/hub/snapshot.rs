@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{HubError, HubOptions, is_plain};
+use crate::files::IoError;
 
 /// The architecture.
 pub(super) const CONFIG: &str = "config.json";
@@ -92,7 +93,7 @@ impl Snapshot {
             path: path.clone(),
             problem,
         };
-        let text = fs::read_to_string(&path).map_err(HubError::io("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(IoError::at("read", &path))?;
         let index: serde_json::Value =
             serde_json::from_str(&text).map_err(|error| problem(error.to_string()))?;
         let map = index
@@ -116,15 +117,15 @@ impl Snapshot {
     pub(super) fn take(&self, whole: &Path, tag: &str, file: &str) -> Result<(), HubError> {
         let (blobs, dir) = (self.model_dir.join("blobs"), self.dir());
         for folder in [&blobs, &dir] {
-            fs::create_dir_all(folder).map_err(HubError::io("create", folder))?;
+            fs::create_dir_all(folder).map_err(IoError::at("create", folder))?;
         }
         let (blob, link) = (blobs.join(tag), dir.join(file));
-        let opened = File::open(whole).map_err(HubError::io("read", whole))?;
-        opened.sync_all().map_err(HubError::io("write", whole))?;
-        fs::rename(whole, &blob).map_err(HubError::io("create", &blob))?;
+        let opened = File::open(whole).map_err(IoError::at("read", whole))?;
+        opened.sync_all().map_err(IoError::at("write", whole))?;
+        fs::rename(whole, &blob).map_err(IoError::at("create", &blob))?;
         match link_or_move(&blob, tag, &link) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(HubError::io("create", &link)(error))
+                Err(IoError::at("create", &link)(error).into())
             }
             _ => Ok(()),
         }
@@ -158,10 +159,11 @@ impl Snapshot {
 /// Writes a small file beside its place and renames it into it.
 fn write(path: &Path, text: &str) -> Result<(), HubError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(HubError::io("create", folder))?;
+    fs::create_dir_all(folder).map_err(IoError::at("create", folder))?;
     let beside = path.with_added_extension("timesclip-partial");
-    fs::write(&beside, text).map_err(HubError::io("write", &beside))?;
-    fs::rename(&beside, path).map_err(HubError::io("create", path))
+    fs::write(&beside, text).map_err(IoError::at("write", &beside))?;
+    fs::rename(&beside, path).map_err(IoError::at("create", path))?;
+    Ok(())
 }
 
 #[cfg(unix)]
