@@ -56,6 +56,7 @@ pub use model::{ClosedForm, ClosedFormState};
 pub use rows::{Block, FeatureRows, FeatureTable, RowsError};
 pub use targets::{Targets, balanced_weights};
 
+use crate::metrics::Score;
 use axes::Axes;
 use dual::Dual;
 use held_out::Candidate;
@@ -73,6 +74,9 @@ pub struct RidgeConfig {
     /// the features must not be more. Memory is about `50 * most_axes^2` bytes, and 4 bytes for
     /// each feature of each sample if the samples are the fewer.
     pub most_axes: usize,
+    /// What the penalty is best at, in held-out answers; among equals it is that of the lowest log
+    /// loss, by which the temperature is always chosen.
+    pub score: Score,
 }
 
 impl Default for RidgeConfig {
@@ -81,6 +85,7 @@ impl Default for RidgeConfig {
         Self {
             alphas: (-16..=16).map(|i| 10f64.powf(f64::from(i) / 4.0)).collect(),
             most_axes: 4096,
+            score: Score::LogLoss,
         }
     }
 }
@@ -136,7 +141,7 @@ fn fit_on(
     targets: &Prepared,
     config: &RidgeConfig,
 ) -> Result<ClosedFormFit, ClosedFormError> {
-    let alpha = held_out::choose_alpha(axes, targets, &config.alphas)?;
+    let alpha = held_out::choose_alpha(axes, targets, config)?;
     let answers = held_out::answers(axes, targets, alpha)?;
     let Candidate { sharpness, .. } = held_out::calibrate(&answers, targets, None);
     Ok(ClosedFormFit {
@@ -314,6 +319,31 @@ mod tests {
                 .collect();
             close(&name, &squared, &expected[i]);
         }
+    }
+
+    #[test]
+    fn the_penalty_is_best_at_the_score_that_is_asked_for() {
+        let mut differs = false;
+        for case in &Case::all() {
+            let (table, targets) = (case.table(), case.targets());
+            let held_out = |alphas: &[f64], score| {
+                let config = RidgeConfig {
+                    alphas: alphas.to_vec(),
+                    score,
+                    ..RidgeConfig::default()
+                };
+                ClosedForm::fit(&table, &targets, &config).unwrap().held_out
+            };
+            let each = case.alphas.iter();
+            let each: Vec<f64> = each
+                .map(|&alpha| held_out(&[alpha], Score::Accuracy).accuracy)
+                .collect();
+            let best = each.iter().copied().fold(0.0, f64::max);
+            let chosen = held_out(&case.alphas, Score::Accuracy);
+            assert_eq!(chosen.accuracy, best, "{}", case.name);
+            differs |= held_out(&case.alphas, Score::LogLoss).accuracy < best;
+        }
+        assert!(differs, "no case in which the scores disagree");
     }
 
     #[test]

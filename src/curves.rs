@@ -131,12 +131,25 @@ pub struct Curve {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurveGenerator {
     seed: u64,
+    n_steps: Option<usize>,
 }
 
 impl CurveGenerator {
     /// The stream of a seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed }
+        let n_steps = None;
+        Self { seed, n_steps }
+    }
+
+    /// A stream of curves of one length; by itself they have 8 to 2,000 steps.
+    ///
+    /// # Panics
+    /// If `n_steps` is below 8.
+    #[must_use]
+    pub fn with_steps(self, n_steps: usize) -> Self {
+        assert!(n_steps >= MIN_STEPS, "curves of {n_steps} steps");
+        let n_steps = Some(n_steps);
+        Self { n_steps, ..self }
     }
 
     /// The curve of one variate at an index.
@@ -155,7 +168,8 @@ impl CurveGenerator {
         let original = index - u64::from(is_echo);
         let mut random = Random::keyed([self.seed, original, 0, VALUES]);
         let family = Family::ALL[random.below(Family::ALL.len())];
-        let n_steps = length(&mut random);
+        let any = length(&mut random);
+        let n_steps = self.n_steps.unwrap_or(any);
         let mut columns = variates::draw(family, &mut random, [n_steps, n_variates]);
         // An echo is drawn on the axes of what it repeats, so that its differences stay small.
         let mut random = Random::keyed([self.seed, original, 0, AXES]);
@@ -231,7 +245,10 @@ mod tests {
 
     use super::*;
 
-    const CURVES: CurveGenerator = CurveGenerator { seed: 7 };
+    const CURVES: CurveGenerator = CurveGenerator {
+        seed: 7,
+        n_steps: None,
+    };
 
     #[test]
     fn a_seed_and_an_index_decide_a_curve() {
@@ -243,6 +260,19 @@ mod tests {
         assert_ne!(bits(CURVES, 12), bits(CurveGenerator::new(8), 12));
         let distinct: HashSet<_> = (0..500).map(|index| bits(CURVES, index)).collect();
         assert_eq!(distinct.len(), 500, "no two curves are the same");
+    }
+
+    #[test]
+    fn curves_of_one_length_are_of_every_family() {
+        for n_steps in [MIN_STEPS, 50, 3000] {
+            let curves = CURVES.with_steps(n_steps);
+            let drawn: Vec<Curve> = (0..200)
+                .map(|index| curves.multivariate(index, 2))
+                .collect();
+            assert!(drawn.iter().all(|curve| curve.series.n_steps() == n_steps));
+            let families: HashSet<_> = drawn.iter().map(|curve| curve.family).collect();
+            assert_eq!(families.len(), Family::ALL.len());
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! numbers a picture in its place. The numbers are those that the classifier itself would have
 //! computed: on the CPU in every bit, elsewhere within the rounding of the backend.
 
+mod joint;
 mod line_plots;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::modalities::Modalities;
 use crate::model::VisionInput;
 use crate::model::VisionTower;
 
+pub use joint::JointEncoder;
 pub use line_plots::{PlotAxes, PlotReader, PlotSeer};
 
 /// Bytes of masks that are encoded at a time, or what an encoder takes in one pass if that is more:

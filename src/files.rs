@@ -20,7 +20,7 @@ pub struct IoError {
 
 impl IoError {
     /// Names what was tried, and on which path, for `map_err`.
-    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self {
             action,

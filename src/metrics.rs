@@ -10,11 +10,13 @@
 
 mod calibration;
 mod paired;
+mod score;
 
 use serde::{Deserialize, Serialize};
 
 pub use calibration::{CalibrationMetrics, ReliabilityBin, most_probable, wilson_interval};
 pub use paired::PairedDifference;
+pub use score::Score;
 
 /// How often each class was taken for each other; rows are true classes, columns predicted ones.
 ///

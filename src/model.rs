@@ -43,7 +43,7 @@ pub use head::{ClassifierHead, ClassifierHeadConfig, HeadNorm, HiddenLayer, Vari
 pub use ink::PatchTokens;
 pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
-pub use reading::{ReadingEncoder, ReadingEncoderConfig};
+pub use reading::{JointSpace, ReadingEncoder, ReadingEncoderConfig};
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};

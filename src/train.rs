@@ -150,7 +150,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             if self
                 .config
                 .early_stopping
-                .is_some_and(|patience| run.state.is_stale(patience))
+                .is_some_and(|patience| run.state.is_stale(patience, self.config.score))
             {
                 stopped = StopReason::EarlyStopping;
                 break;
@@ -228,7 +228,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             true => Replicas::of(&model, self.devices),
             false => run.replicas.valid(),
         };
-        let (valid_loss, valid_accuracy) = self.validate(epoch, &replicas, &model)?;
+        let valid = self.validate(epoch, &replicas, &model)?;
+        let valid_loss = valid.as_ref().map(|valid| valid.loss);
         let schedule = self.config.schedule;
         run.state
             .schedule
@@ -239,12 +240,12 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             train_accuracy: sums.accuracy,
             train_contrastive: sums.contrastive,
             valid_loss,
-            valid_accuracy,
+            valid_accuracy: valid.as_ref().and_then(Evaluation::accuracy),
+            valid_balanced_accuracy: valid.as_ref().and_then(Evaluation::balanced_accuracy),
             learning_rate: sums.learning_rate,
         };
-        let is_best = run
-            .state
-            .push(record, started.elapsed().as_secs_f64(), self.config.keep);
+        let (seconds, keep) = (started.elapsed().as_secs_f64(), self.config.keep);
+        let is_best = run.state.push(record, seconds, (keep, self.config.score));
         if is_best {
             run.best = model;
         }
@@ -339,15 +340,15 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         batch.with_colors(source.batcher().jittered_colors(n_variates, jitter, draw))
     }
 
-    /// Loss and accuracy on the validation samples, if there are any.
+    /// Loss and answers on the validation samples, if there are any.
     fn validate(
         &self,
         epoch: usize,
         replicas: &Replicas<'_, B::InnerBackend>,
         model: &TimesClipClassifier<B::InnerBackend>,
-    ) -> Result<(Option<f64>, Option<f64>), TrainError> {
+    ) -> Result<Option<Evaluation>, TrainError> {
         if self.data.valid.is_empty() {
-            return Ok((None, None));
+            return Ok(None);
         }
         let TrainingData { source, valid, .. } = self.data;
         let batch_size = self.config.batch_size;
@@ -356,7 +357,7 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
             let loss = evaluation.loss;
             return Err(TrainError::NonFiniteValidation { epoch, loss });
         }
-        Ok((Some(evaluation.loss), evaluation.accuracy()))
+        Ok(Some(evaluation))
     }
 }
 

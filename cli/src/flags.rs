@@ -10,8 +10,10 @@ use clap::Args;
 use clap::builder::ArgPredicate;
 use timesclip::backend::BackendChoice;
 use timesclip::cache::features::FeatureDtype;
+use timesclip::closed_form::RidgeConfig;
 use timesclip::data::augment::AugmentConfig;
 use timesclip::data::normalize::Normalization;
+use timesclip::metrics::Score;
 use timesclip::model::{Freeze, PatchTokens, TokenPooling, VisionTap};
 use timesclip::options::{
     AugmentWhen, Augmentation, Axis, ClassWeights, ComputeOptions, EncoderOptions, EncoderWeights,
@@ -71,8 +73,11 @@ impl FitFlags {
                 mini_features: model.kernel_features,
                 hydra_groups: model.hydra_groups,
             },
+            ridge: RidgeConfig {
+                score: training.score,
+                ..RidgeConfig::default()
+            },
             compute: compute.options(encoders),
-            ..FitOptions::default()
         }
     }
 }
@@ -151,9 +156,13 @@ struct TrainingFlags {
     /// preset's]
     #[arg(long, value_name = "X")]
     average_decay: Option<f64>,
-    /// Epochs without a higher validation accuracy before a fold ends [default: never]
+    /// Epochs without a better score of the held-out samples before a fold ends [default: never]
     #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<usize>,
+    /// Score by which the penalty of the closed form and, with --early-stopping, an epoch is chosen:
+    /// log_loss, accuracy or balanced_accuracy
+    #[arg(long, value_name = "SCORE", default_value = "log_loss")]
+    score: Score,
     /// Start the networks from those of a model file or a run directory, with its normalization and
     /// its way of drawing
     #[arg(long, value_name = "MODEL")]
@@ -172,6 +181,7 @@ impl TrainingFlags {
             weight_decay: self.weight_decay,
             average_decay: self.average_decay,
             early_stopping: self.early_stopping,
+            score: self.score,
             init_from: self.init_from.clone(),
         }
     }

@@ -22,7 +22,9 @@ mod progress;
 mod read;
 mod report;
 mod rows;
+mod search;
 mod shard;
+mod synth;
 pub mod train;
 
 use std::process::ExitCode;
@@ -66,6 +68,10 @@ enum Command {
     Early(early::EarlyArgs),
     /// Compare models on the same samples and seeds
     Compare(compare::CompareArgs),
+    /// Find the series of a file that are nearest to others, by their values or their line plots
+    Search(search::SearchArgs),
+    /// Write labeled synthetic series
+    Synth(synth::SynthArgs),
     /// Show what a model file holds
     Inspect(inspect::InspectArgs),
     /// Draw series as the vision encoder sees them
@@ -95,6 +101,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Explain(args) => explain::run(&args),
         Command::Early(args) => early::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Synth(args) => synth::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Draw(args) => draw::run(&args),
         Command::Cache(command) => cache::run(command),

@@ -10,7 +10,7 @@ use timesclip::data::{LabeledSeries, SampleError, SampleSource, Series};
 use timesclip::raster::{AxisReader, Palette, PlotStyle, Rasterizer, XSpan, YScale};
 
 /// Points at which a curve is read.
-pub(crate) const N_POINTS: usize = 128;
+pub(crate) const N_POINTS: usize = 256;
 
 /// Curves on their axes: values from 0 to 1, and missing steps up to the end of the axis.
 pub(crate) struct Curves {

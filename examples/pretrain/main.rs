@@ -21,6 +21,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Parser;
 use timesclip::backend::{BackendChoice, TrainingJob, train_on};
+use timesclip::weights::{Checkpoint, save_vision};
 
 use curves::Curves;
 use steps::Steps;
@@ -40,8 +41,14 @@ struct Args {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Curves to learn from
-    #[arg(long, default_value_t = 19_968)]
+    #[arg(long, default_value_t = 39_936)]
     curves: usize,
+    /// Those of them that the vision encoder learns from
+    #[arg(long, default_value_t = 19_968)]
+    vision_curves: usize,
+    /// A finished vision encoder, a file of this program: only a reading encoder is trained
+    #[arg(long, value_name = "FILE")]
+    vision: Option<PathBuf>,
     /// Curves held back, to measure on
     #[arg(long, default_value_t = 512)]
     held_back: usize,
@@ -74,7 +81,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     ensure!(
-        args.curves >= reading::BATCH && args.held_back >= vision::BATCH,
+        args.curves >= reading::BATCH.max(args.vision_curves)
+            && args.vision_curves.min(args.held_back) >= vision::BATCH,
         "too few curves for a batch"
     );
     std::fs::create_dir_all(&args.out)?;
@@ -94,11 +102,11 @@ impl TrainingJob for Pretraining<'_> {
         let curves = Curves::draw(args.seed, args.curves + args.held_back)?;
         println!("curves    {} drawn and read", curves.len());
         let teacher = Teacher::open::<B::InnerBackend>(args, &curves, device)?;
-        let steps = |name, n_steps, batch| Steps {
+        let steps = |name, (n_steps, n_curves), batch| Steps {
             checkpoint: args.out.join(name),
             n_steps,
             batch,
-            n_curves: args.curves,
+            n_curves,
             seed: args.seed,
             resume: args.resume,
         };
@@ -107,15 +115,21 @@ impl TrainingJob for Pretraining<'_> {
             teacher: &teacher,
             n_held_back: args.held_back,
         };
-        let student = vision::Student::<B>::new(teacher.width(), device);
-        let student = steps("vision", args.steps, vision::BATCH).run(student, &data, device)?;
-        let student = student.valid();
-        student.save(&args.out)?;
-        let data = reading::Data::new(&curves, &data, &student, device)?;
+        let encoder = match &args.vision {
+            Some(file) => Checkpoint::open(file)?.load_own_vision(device)?,
+            None => {
+                let student = vision::Student::<B>::new(teacher.width(), device);
+                let course = (args.steps, args.vision_curves);
+                let student = steps("vision", course, vision::BATCH).run(student, &data, device)?;
+                student.valid().encoder()
+            }
+        };
+        save_vision(&encoder, args.out.join("vision.safetensors"))?;
+        let data = reading::Data::new(&curves, &data, &encoder, device)?;
         let reader = reading::Student::<B>::new(teacher.width(), device);
-        let reader =
-            steps("reading", args.reading_steps, reading::BATCH).run(reader, &data, device)?;
-        reader.valid().save(&args.out)?;
+        let course = (args.reading_steps, args.curves);
+        let reader = steps("reading", course, reading::BATCH).run(reader, &data, device)?;
+        reader.valid().save(&data, device, &args.out)?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
-use timesclip::model::{ReadingEncoder, ReadingEncoderConfig};
+use timesclip::model::{ReadingEncoder, ReadingEncoderConfig, VisionEncoder};
 use timesclip::weights::save_reading;
 
 use crate::curves::{Curves, N_POINTS};
@@ -28,12 +28,11 @@ const TEMPERATURE: [f64; 2] = [0.07, 0.01];
 /// Added under a square root.
 const TINY: f64 = 1e-12;
 
-/// The encoder, a map to the teacher's columns, and one to the vision encoder's.
+/// The encoder, and a map to the teacher's columns.
 #[derive(Module, Debug)]
 pub(crate) struct Student<B: Backend> {
     encoder: ReadingEncoder<B>,
     head: Linear<B>,
-    projection: Linear<B>,
     /// Logarithm of one over the temperature, `[1]`.
     sharpness: Param<Tensor<B, 1>>,
 }
@@ -46,6 +45,8 @@ pub(crate) struct Data {
     taught: Rows,
     /// `[n, GRID, d_model]`
     seen: Rows,
+    /// What `seen` is less than what is seen, `[GRID, d_model]`.
+    center: Vec<f32>,
     n_held_back: usize,
 }
 
@@ -78,17 +79,19 @@ impl Data {
     pub(crate) fn new<B: Backend>(
         curves: &Curves,
         data: &vision::Data<'_>,
-        student: &vision::Student<B>,
+        encoder: &VisionEncoder<B>,
         device: &B::Device,
     ) -> Result<Self> {
         let points = Rows {
             values: curves.points()?,
             shape: [N_POINTS, 4],
         };
+        let (seen, center) = seen(data, encoder, device);
         Ok(Self {
             points,
             taught: taught(data.teacher)?,
-            seen: seen(data, student, device),
+            seen,
+            center,
             n_held_back: data.n_held_back,
         })
     }
@@ -121,65 +124,70 @@ fn taught(teacher: &Teacher) -> Result<Rows> {
     })
 }
 
-/// The vision encoder's column means, less their mean over all curves.
+/// What the vision encoder sees of each column, less its mean over all curves; and that mean.
 fn seen<B: Backend>(
     data: &vision::Data<'_>,
-    student: &vision::Student<B>,
+    encoder: &VisionEncoder<B>,
     device: &B::Device,
-) -> Rows {
+) -> (Rows, Vec<f32>) {
     let all: Vec<usize> = (0..data.teacher.n_curves()).collect();
+    let d_model = encoder.config().transformer.d_model;
     let parts = all.chunks(SEEN).map(|curves| {
-        let tokens = student.tokens(&data.pictures, curves, device);
-        let [n, _, d_model] = tokens.dims();
-        let columns = tokens.reshape([n, GRID, GRID, d_model]).mean_dim(1);
-        columns.reshape([n, GRID, d_model])
+        let grid = vision::encode(encoder, &data.pictures, curves, device);
+        let [n, width] = grid.dims();
+        let rows = width / (GRID * d_model);
+        let columns = grid.reshape([n, rows, GRID * d_model]).mean_dim(1);
+        columns.reshape([n, GRID * d_model])
     });
     let columns = Tensor::cat(parts.collect(), 0);
-    let columns = columns.clone() - columns.mean_dim(0);
-    let [_, rows, width] = columns.dims();
-    Rows {
-        values: columns.into_data().iter::<f32>().collect(),
-        shape: [rows, width],
-    }
+    let mean = columns.clone().mean_dim(0);
+    let numbers = |x: Tensor<B, 2>| x.into_data().iter::<f32>().collect();
+    let rows = Rows {
+        values: numbers(columns - mean.clone()),
+        shape: [GRID, d_model],
+    };
+    (rows, numbers(mean))
 }
 
 impl<B: Backend> Student<B> {
     pub(crate) fn new(d_teacher: usize, device: &B::Device) -> Self {
-        let config = ReadingEncoderConfig::new();
+        let config = ReadingEncoderConfig::new().with_joint_columns(Some(GRID));
         let d_model = config.transformer.d_model;
         let sharpness = Tensor::from_floats([-TEMPERATURE[0].ln()], device);
         Self {
             head: LinearConfig::new(d_model, d_teacher).init(device),
-            projection: LinearConfig::new(d_model, d_model).init(device),
             sharpness: Param::from_tensor(sharpness),
             encoder: config.init(device),
         }
     }
 
-    /// What it reads of each column, `[n, GRID, d_model]`.
-    fn columns(&self, points: Tensor<B, 3>) -> Tensor<B, 3> {
+    /// What the teacher, and the vision encoder, should say of each column by what it reads.
+    fn columns(&self, points: Tensor<B, 3>) -> [Tensor<B, 3>; 2] {
         let tokens = self.encoder.forward(points);
         let [n, n_tokens, d_model] = tokens.dims();
-        tokens
-            .reshape([n * GRID, n_tokens / GRID, d_model])
-            .mean_dim(1)
-            .reshape([n, GRID, d_model])
+        let means = tokens.clone();
+        let means = means.reshape([n * GRID, n_tokens / GRID, d_model]);
+        let means = means.mean_dim(1).reshape([n, GRID, d_model]);
+        let joint = self.encoder.joint.as_ref().expect("a joint space");
+        [linear(&self.head, means), joint.project(tokens)]
     }
 
     /// Writes the encoder.
-    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        Ok(save_reading(
-            &self.encoder,
-            folder.join("reading.safetensors"),
-        )?)
+    pub(crate) fn save(&self, data: &Data, device: &B::Device, folder: &Path) -> Result<()> {
+        let mut encoder = self.encoder.clone();
+        if let Some(joint) = &mut encoder.joint {
+            let center = TensorData::new(data.center.clone(), joint.center.shape());
+            joint.center = Param::from_tensor(Tensor::from_data(center, device));
+        }
+        Ok(save_reading(&encoder, folder.join("reading.safetensors"))?)
     }
 
     /// Shares of the curves held back whose picture is the nearest, or among the ten nearest, to
     /// their values, and the other way round.
     fn retrieval(&self, data: &Data, device: &B::Device) -> [f64; 4] {
         let curves = data.held_back();
-        let read = self.columns(data.points.take(&curves, device));
-        let read = unit(linear(&self.projection, read).flatten::<2>(1, 2));
+        let [_, read] = self.columns(data.points.take(&curves, device));
+        let read = unit(read.flatten::<2>(1, 2));
         let seen = unit(data.seen.take::<B>(&curves, device).flatten::<2>(1, 2));
         let likeness = read.matmul(seen.transpose());
         let n = curves.len();
@@ -235,11 +243,9 @@ impl<B: AutodiffBackend> Learner<B> for Student<B> {
         random: u64,
         device: &B::Device,
     ) -> Result<Tensor<B, 1>> {
-        let columns = self.columns(data.points.take(curves, device));
-        let taught = data.taught.take::<B>(curves, device);
-        let errors = linear(&self.head, columns.clone()) - taught;
+        let [given, read] = self.columns(data.points.take(curves, device));
+        let errors = given - data.taught.take::<B>(curves, device);
         let error = (errors.clone() * errors).mean();
-        let read = linear(&self.projection, columns);
         let seen = data.seen.take::<B>(curves, device);
         let most = -TEMPERATURE[1].ln();
         let sharpness = self.sharpness.val().clamp_max(most).exp();
@@ -253,9 +259,8 @@ impl<B: AutodiffBackend> Learner<B> for Student<B> {
     fn measure(&self, data: &Data, device: &B::Device) -> Result<String> {
         let student = self.valid();
         let curves = data.held_back();
-        let columns = student.columns(data.points.take(&curves, device));
-        let taught = data.taught.take::<B::InnerBackend>(&curves, device);
-        let errors = linear(&student.head, columns) - taught;
+        let [given, _] = student.columns(data.points.take(&curves, device));
+        let errors = given - data.taught.take::<B::InnerBackend>(&curves, device);
         let error = (errors.clone() * errors).mean().into_scalar().elem::<f64>();
         let [one, ten, back_one, back_ten] = student.retrieval(data, device);
         Ok(format!(

@@ -1,14 +1,11 @@
 //! The vision student: gives, of a small picture, the tokens that the teacher gives of a large one.
 
-use std::path::Path;
-
 use anyhow::Result;
 use burn::module::{AutodiffModule, Module};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 use timesclip::model::{TokenPooling, VisionEncoder, VisionEncoderConfig};
-use timesclip::weights::save_vision;
 
 use crate::curves::Pictures;
 use crate::steps::Learner;
@@ -50,21 +47,21 @@ impl<B: Backend> Student<B> {
     }
 
     /// The tokens of some curves' pictures, `[n, TOKENS, d_model]`.
-    pub(crate) fn tokens(
+    fn tokens(
         &self,
         pictures: &Pictures<'_>,
         curves: &[usize],
         device: &B::Device,
     ) -> Tensor<B, 3> {
-        let ink = curves.iter().flat_map(|&index| pictures.mask(index));
-        let ink: Vec<i32> = ink.map(|&level| i32::from(level)).collect();
-        let ink = TensorData::new(ink, [curves.len(), 1, SIDE, SIDE]);
-        let masks = Tensor::<B, 4, Int>::from_data(ink, device);
-        // Convolutions look at the ink, whatever its color.
-        let colors = Tensor::zeros([1, 2, 3], device);
-        let taken = self.encoder.forward(masks, colors);
+        let taken = encode(&self.encoder, pictures, curves, device);
         let d_model = self.encoder.config().transformer.d_model;
         taken.reshape([curves.len(), TOKENS, d_model])
+    }
+
+    /// The encoder, with the tap that its features are read by.
+    pub(crate) fn encoder(&self) -> VisionEncoder<B> {
+        let encoder = self.encoder.clone();
+        encoder.with_tap(VisionEncoderConfig::line_plots().tap)
     }
 
     /// Weighted mean of the squared errors.
@@ -85,14 +82,22 @@ impl<B: Backend> Student<B> {
         let errors = given - targets;
         Ok((errors.clone() * errors * weights).mean())
     }
+}
 
-    /// Writes the encoder.
-    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
-        Ok(save_vision(
-            &self.encoder,
-            folder.join("vision.safetensors"),
-        )?)
-    }
+/// What an encoder takes of some curves' pictures, `[n, d_output]`.
+pub(crate) fn encode<B: Backend>(
+    encoder: &VisionEncoder<B>,
+    pictures: &Pictures<'_>,
+    curves: &[usize],
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let ink = curves.iter().flat_map(|&index| pictures.mask(index));
+    let ink: Vec<i32> = ink.map(|&level| i32::from(level)).collect();
+    let ink = TensorData::new(ink, [curves.len(), 1, SIDE, SIDE]);
+    let masks = Tensor::<B, 4, Int>::from_data(ink, device);
+    // Convolutions look at the ink, whatever its color.
+    let colors = Tensor::zeros([1, 2, 3], device);
+    encoder.forward(masks, colors).flatten(1, 2)
 }
 
 /// The weight of each cell of a picture, row-major.

@@ -56,7 +56,7 @@ pub(super) fn fit(
 
 /// Shares of each training series that the closed form is fitted to beside the whole of it, if
 /// beginnings are trained on.
-const PREFIX_SHARES: [f64; 3] = [0.25, 0.5, 0.75];
+const PREFIX_SHARES: [f64; 4] = [0.1, 0.25, 0.5, 0.75];
 
 /// The rows that the closed form is fitted to: the training samples, then their beginnings.
 struct ClosedFormRows {

@@ -52,7 +52,7 @@ pub struct FitOptions {
     pub valid_fraction: f64,
     /// Whether rare classes weigh more.
     pub class_weights: ClassWeights,
-    /// Whether beginnings of the training series are trained on as well, for early recognition: three
+    /// Whether beginnings of the training series are trained on as well, for early recognition: four
     /// of each in the closed form, left out together with it; in the network, half of the augmented
     /// views begin with the series and end anywhere.
     pub prefixes: bool,

@@ -4,11 +4,12 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, MatMut, MatRef, Side};
 use rayon::prelude::*;
 
-use super::ClosedFormError;
 use super::axes::Axes;
 use super::linear::product;
 use super::smoothed::{sharpen, softmax};
 use super::targets::Prepared;
+use super::{ClosedFormError, RidgeConfig};
+use crate::metrics::{ConfusionMatrix, Score};
 
 /// Samples that the penalty is chosen by, at most about; their answers are still exact.
 const CHOSEN_BY: usize = 4096;
@@ -88,22 +89,39 @@ pub(super) fn calibrate(
     Candidate { sharpness, loss }
 }
 
-/// The penalty of least log loss.
+/// The penalty of the best score; among equals, that of the lowest log loss.
 pub(super) fn choose_alpha(
     axes: &impl Axes,
     targets: &Prepared,
-    alphas: &[f64],
+    config: &RidgeConfig,
 ) -> Result<f64, ClosedFormError> {
     let units = units(targets, CHOSEN_BY.min(MOST_ANSWERS / targets.n_classes));
     let indices = units.concat();
     let on_axes = axes.rows(&indices)?;
-    let losses = alphas.par_iter().map(|&alpha| {
+    let errors = config.alphas.par_iter().map(|&alpha| {
         let answers = Ridge::new(axes, targets, alpha).answers(&units, &on_axes)?;
-        Ok(calibrate(&answers, targets, Some(&indices)).loss)
+        let loss = calibrate(&answers, targets, Some(&indices)).loss;
+        Ok((share_wrong(&answers, &indices, targets, config.score), loss))
     });
-    let losses = losses.collect::<Result<Vec<f64>, ClosedFormError>>()?;
-    let best = losses.iter().zip(alphas).min_by(|a, b| a.0.total_cmp(b.0));
+    let errors = errors.collect::<Result<Vec<(f64, f64)>, ClosedFormError>>()?;
+    let order = |a: &(f64, f64), b: &(f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
+    let best = errors.iter().zip(&config.alphas);
+    let best = best.min_by(|(a, _), (b, _)| order(a, b));
     Ok(best.map_or(1.0, |(_, &alpha)| alpha))
+}
+
+/// What a score of answers lacks; nothing where log loss alone decides.
+fn share_wrong(answers: &[f64], indices: &[usize], targets: &Prepared, score: Score) -> f64 {
+    let n_classes = targets.n_classes;
+    let pairs = answers.chunks_exact(n_classes).zip(indices);
+    let pairs = pairs.map(|(scores, &index)| (targets.labels[index], most_probable(scores)));
+    let counted = || ConfusionMatrix::new(n_classes, pairs);
+    let share_right = match score {
+        Score::LogLoss => None,
+        Score::Accuracy => counted().accuracy(),
+        Score::BalancedAccuracy => counted().balanced_accuracy(),
+    };
+    share_right.map_or(0.0, |share| 1.0 - share)
 }
 
 /// Held-out answers to all samples, `[n_rows, n_classes]`.

@@ -1,10 +1,13 @@
 //! The frozen features of series: what the small encoders see in their line plots, and read in
 //! their values, on axes fitted to training samples.
 
+use std::collections::HashMap;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::data::Series;
 use crate::model::{ReadingEncoder, ReadingEncoderConfig, VisionEncoder, VisionTower};
@@ -14,8 +17,6 @@ use crate::raster::{AxisReader, Palette, PlotStyle, RasterError, Rasterizer, XSp
 const STROKE_WIDTH: f64 = 2.0 / 112.0;
 /// Empty border, likewise.
 const MARGIN: f64 = 0.03;
-/// Variates that are drawn and seen, or read, at a time: memory does not grow with the set.
-const AT_ONCE: usize = 1024;
 /// Variates of one pass of the reading encoder.
 const READ_AT_ONCE: usize = 256;
 
@@ -138,20 +139,103 @@ impl<B: Backend> PlotSeer<B> {
     /// If the series and the axes differ in their number of variates.
     pub fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Result<Vec<f32>, RasterError> {
         let rasterizer = Rasterizer::new(axes.style(self.side_px))?;
-        let n_variates = checked_variates(axes, series);
-        let area = self.side_px * self.side_px;
-        let mut features = Vec::with_capacity(series.len() * n_variates * self.width);
-        for series in series.chunks((AT_ONCE / n_variates).max(1)) {
-            let mut masks = vec![0; series.len() * n_variates * area];
-            rasterizer.draw_all(series, &mut masks);
-            let masks: Vec<i32> = masks.into_iter().map(i32::from).collect();
-            let shape = [series.len(), n_variates, self.side_px, self.side_px];
-            let masks = TensorData::new(masks, shape);
-            let masks = Tensor::<B, 4, Int>::from_data(masks, &self.device);
-            let colors = Tensor::zeros([n_variates, 2, 3], &self.device);
-            features.extend(self.tower.forward(masks, colors).into_data().iter::<f32>());
+        let variates = Variates::of(axes, series);
+        let mut features = vec![0.0; variates.different.len() * self.width];
+        // Pictures are too small for threads to share one: each takes a pass of its own.
+        let pass = self.tower.samples_in_pass(1);
+        let rows = pass * self.width;
+        let see = |(variates, features): (&[(&Series, usize)], &mut [f32])| {
+            self.see(&rasterizer, variates, features);
+        };
+        let different = &variates.different;
+        match self.tower.is_on_cpu() {
+            true => {
+                let rows = features.par_chunks_mut(rows);
+                different.par_chunks(pass).zip(rows).for_each(see);
+            }
+            false => different
+                .chunks(pass)
+                .zip(features.chunks_mut(rows))
+                .for_each(see),
         }
-        Ok(features)
+        Ok(variates.expand(features, self.width))
+    }
+
+    /// Writes the features of some variates, `[variates, width]`.
+    fn see(&self, rasterizer: &Rasterizer, variates: &[(&Series, usize)], features: &mut [f32]) {
+        let area = self.side_px * self.side_px;
+        let mut masks = vec![0; variates.len() * area];
+        masks
+            .par_chunks_exact_mut(area)
+            .zip(variates)
+            .for_each_init(
+                || rasterizer.scratch(),
+                |scratch, (mask, (series, variate))| {
+                    rasterizer.draw(scratch, series, *variate, mask);
+                },
+            );
+        let masks: Vec<i32> = masks.into_iter().map(i32::from).collect();
+        let masks = TensorData::new(masks, [variates.len(), 1, self.side_px, self.side_px]);
+        let masks = Tensor::<B, 4, Int>::from_data(masks, &self.device);
+        let colors = Tensor::zeros([1, 2, 3], &self.device);
+        let seen = self.tower.forward(masks, colors).into_data();
+        for (place, feature) in features.iter_mut().zip(seen.iter::<f32>()) {
+            *place = feature;
+        }
+    }
+}
+
+/// The variates of some series, each different one once: to explain an answer, one variate of a
+/// series is changed again and again, and the others stay what they are.
+struct Variates<'a> {
+    different: Vec<(&'a Series, usize)>,
+    /// For each variate of each series, which of the different ones it is.
+    places: Vec<usize>,
+}
+
+impl<'a> Variates<'a> {
+    /// # Panics
+    /// If the series and the axes differ in their number of variates.
+    fn of(axes: &PlotAxes, series: &[&'a Series]) -> Self {
+        let n_variates = axes.n_variates();
+        for series in series {
+            let found = series.n_variates();
+            assert_eq!(
+                found, n_variates,
+                "{found} variates, on the axes of {n_variates}"
+            );
+        }
+        let all = series
+            .iter()
+            .flat_map(|series| (0..n_variates).map(move |variate| (*series, variate)));
+        let mut different = Vec::new();
+        let mut known = HashMap::new();
+        let mut bytes = Vec::new();
+        let places = all.map(|(series, variate)| {
+            bytes.clear();
+            bytes.extend((variate as u64).to_le_bytes());
+            bytes.extend(series.variate(variate).flat_map(f32::to_le_bytes));
+            let times = series.times().unwrap_or_default();
+            bytes.extend(times.iter().copied().flat_map(f64::to_le_bytes));
+            *known.entry(xxh3_128(&bytes)).or_insert_with(|| {
+                different.push((series, variate));
+                different.len() - 1
+            })
+        });
+        let places = places.collect();
+        Self { different, places }
+    }
+
+    /// Rows of the different variates, as rows of all.
+    fn expand(&self, rows: Vec<f32>, width: usize) -> Vec<f32> {
+        if self.different.len() == self.places.len() {
+            return rows;
+        }
+        let rows = self
+            .places
+            .iter()
+            .map(|place| &rows[place * width..][..width]);
+        rows.flatten().copied().collect()
     }
 }
 
@@ -191,13 +275,9 @@ impl<B: Backend> PlotReader<B> {
         let n_points = self.config().n_points;
         // The picture's side changes nothing about its axes.
         let reader = AxisReader::new(&axes.style(1), n_points)?;
-        let n_variates = checked_variates(axes, series);
-        let variates: Vec<(&Series, usize)> = series
-            .iter()
-            .flat_map(|series| (0..n_variates).map(move |variate| (*series, variate)))
-            .collect();
-        let mut features = Vec::with_capacity(variates.len() * self.width());
-        for variates in variates.chunks(READ_AT_ONCE) {
+        let all = Variates::of(axes, series);
+        let mut features = Vec::with_capacity(all.different.len() * self.width());
+        for variates in all.different.chunks(READ_AT_ONCE) {
             let mut points = vec![0.0; variates.len() * reader.width()];
             points
                 .par_chunks_exact_mut(reader.width())
@@ -208,20 +288,8 @@ impl<B: Backend> PlotReader<B> {
             let tokens = self.encoder.forward(points);
             features.extend(tokens.into_data().iter::<f32>());
         }
-        Ok(features)
+        Ok(all.expand(features, self.width()))
     }
-}
-
-fn checked_variates(axes: &PlotAxes, series: &[&Series]) -> usize {
-    let expected = axes.n_variates();
-    for series in series {
-        let found = series.n_variates();
-        assert_eq!(
-            found, expected,
-            "{found} variates, on the axes of {expected}"
-        );
-    }
-    expected
 }
 
 #[cfg(test)]
@@ -244,10 +312,24 @@ mod tests {
     }
 
     #[test]
+    fn equal_variates_are_taken_once() {
+        let one = series(&[1.0, 5.0, 2.0, 6.0], 2);
+        let other = series(&[1.0, 5.0, 2.0, 7.0], 2);
+        let swapped = series(&[5.0, 1.0, 6.0, 2.0], 2);
+        let axes = PlotAxes::fit(&[&one]);
+        let variates = Variates::of(&axes, &[&one, &other, &one, &swapped]);
+        // The same values have other axes as another variate.
+        assert_eq!(variates.places, [0, 1, 0, 2, 0, 1, 3, 4]);
+        let rows = (0..10).map(|number| number as f32).collect();
+        let rows = variates.expand(rows, 2);
+        assert_eq!(rows[..8], [0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 4.0, 5.0]);
+    }
+
+    #[test]
     #[should_panic(expected = "1 variates, on the axes of 2")]
     fn other_variates_than_those_of_the_axes_are_a_broken_contract() {
         let axes = PlotAxes::fit(&[&series(&[1.0, 2.0], 2)]);
-        checked_variates(&axes, &[&series(&[1.0, 2.0], 1)]);
+        Variates::of(&axes, &[&series(&[1.0, 2.0], 1)]);
     }
 
     #[cfg(feature = "cpu")]

@@ -18,6 +18,7 @@ use burn::tensor::{FloatDType, Int, Tensor};
 use super::fingerprint::fingerprint;
 use super::passes::{forward_in_passes, samples_in_pass};
 use super::vision::VisionEncoder;
+use crate::model::fused::is_cpu;
 
 /// A vision encoder, trained or frozen.
 ///
@@ -109,6 +110,11 @@ impl<B: Backend> VisionTower<B> {
     /// Samples that a frozen encoder takes at a time, whatever the batch.
     pub fn samples_in_pass(&self, n_variates: usize) -> usize {
         samples_in_pass(&self.encoder(), n_variates)
+    }
+
+    /// Whether it computes on the processor, where several threads may share a frozen encoder.
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        is_cpu::<B>()
     }
 
     /// Identity of what the encoder computes: a hash of its weights, sizes and tap.

@@ -30,7 +30,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{TensorPrimitive, ops::FloatTensor};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use convolutions::{Affine, windows};
+pub(crate) use convolutions::{Affine, plane_windows, windows};
 pub(crate) use pictures::{embed_masks, embed_pixels};
 pub(crate) use sublayers::{AttentionSublayer, FeedForwardSublayer, attend, attention_weights};
 

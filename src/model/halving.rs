@@ -3,7 +3,7 @@
 //! Burn's own convolutions are slow on the CPU where they learn; a linear layer is not. Channels
 //! come last, so that what leaves the last convolution are tokens.
 
-use burn::nn::{DropoutConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -45,16 +45,9 @@ pub(super) fn halve_planes<B: Backend>(layers: &[Linear<B>], x: Tensor<B, 4>) ->
     let mut cells = x.reshape([n, height * width, channels]);
     for (i, layer) in layers.iter().enumerate() {
         let channels = cells.dims()[2];
-        let cells_of = activated(cells, i > 0);
-        let columns = unfold(cells_of.reshape([n * height, width, channels]), SQUARE);
-        let row = width / STRIDE * SQUARE * channels;
-        let rows = unfold(columns.reshape([n, height, row]), SQUARE);
+        let plane = activated(cells, i > 0).reshape([n, height, width, channels]);
         (height, width) = (height / STRIDE, width / STRIDE);
-        let windows = rows
-            .reshape([n, height, SQUARE, width, SQUARE * channels])
-            .swap_dims(2, 3)
-            .reshape([n, height * width, SQUARE * SQUARE * channels]);
-        cells = fused::linear(layer, windows);
+        cells = fused::linear(layer, fused::plane_windows(plane, SQUARE, STRIDE));
     }
     cells
 }
@@ -68,39 +61,14 @@ pub(super) fn halve_lines<B: Backend>(layers: &[Linear<B>], x: Tensor<B, 3>) -> 
     layers.iter().enumerate().fold(x, |x, (i, layer)| {
         let x = activated(x, i > 0);
         let window = layer.weight.dims()[0] / x.dims()[2];
-        fused::linear(layer, unfold(x, window))
+        fused::linear(layer, fused::windows(x, window, STRIDE))
     })
 }
 
 /// The exact GELU where `active`.
 fn activated<B: Backend>(x: Tensor<B, 3>, active: bool) -> Tensor<B, 3> {
-    let nothing_dropped = DropoutConfig::new(0.0).init();
     match active {
-        true => fused::drop_gelu(&nothing_dropped, x),
+        true => fused::gelu(x),
         false => x,
     }
-}
-
-/// The windows of `window` cells around every second cell; what lies outside is 0.
-///
-/// # Shapes
-/// - x: `[n, len, channels]`, `len` even
-/// - output: `[n, len / 2, window * channels]`
-fn unfold<B: Backend>(x: Tensor<B, 3>, window: usize) -> Tensor<B, 3> {
-    let [n, len, channels] = x.dims();
-    let (half, reach) = (len / STRIDE, window / 2);
-    // A cell is in a pair of an even and an odd one, so that every second is a slice.
-    let pairs = x.reshape([n, half, STRIDE * channels]);
-    let around = reach.div_ceil(STRIDE);
-    let outside = Tensor::zeros([n, around, STRIDE * channels], &pairs.device());
-    let pairs = Tensor::cat(vec![outside.clone(), pairs, outside], 1);
-    let taps = (0..window).map(|tap| {
-        // Cells of the padding are counted too: an even number, which `reach` never exceeds.
-        let cell = STRIDE * around + tap - reach;
-        pairs
-            .clone()
-            .narrow(1, cell / STRIDE, half)
-            .narrow(2, cell % STRIDE * channels, channels)
-    });
-    Tensor::cat(taps.collect(), 2)
 }

@@ -323,6 +323,19 @@ impl<B: Backend> VisionEncoder<B> {
         &self.config
     }
 
+    /// The same weights, with something else taken out of them.
+    ///
+    /// # Panics
+    /// If there is no such block, or no such grid of tokens.
+    #[must_use]
+    pub fn with_tap(mut self, tap: VisionTap) -> Self {
+        self.config.tap = tap;
+        if let Some(problem) = self.config.problem() {
+            panic!("{problem}");
+        }
+        self
+    }
+
     fn embed_pixels(&self, pixels: Tensor<B, 4>) -> Tensor<B, 3> {
         let batch = pixels.dims()[0];
         let Some(embedding) = &self.embeddings.patch_embedding else {

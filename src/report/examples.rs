@@ -77,10 +77,10 @@ fn worth_a_look(evaluation: &Evaluation) -> [Vec<usize>; 2] {
 fn affordable(sources: &PageSources<'_>, n_samples: usize) -> Option<ExplainOptions> {
     let wanted = sources.explain?;
     let n_variates = sources.model.n_variates();
-    // Kernels take no longer for more variates.
-    let each = match sources.model.modalities().has_network() {
-        true => n_variates,
-        false => 1,
+    // Networks take a series as a whole; of frozen encoders, only what has changed is computed.
+    let each = match sources.model.networks() {
+        Some(_) => n_variates,
+        None => 1,
     };
     let most = VARIATES / (n_samples.max(1) * n_variates * each);
     let n_windows = wanted.n_windows.min(most);

@@ -256,6 +256,7 @@ mod tests {
             train_contrastive: None,
             valid_loss: None,
             valid_accuracy: None,
+            valid_balanced_accuracy: None,
             learning_rate: 1e-3,
         };
         let event = FitEvent::Epoch {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loader::n_batches;
 use super::{Schedule, TrainError};
+use crate::metrics::Score;
 use crate::raster::ColorJitter;
 
 /// How a classifier is trained.
@@ -30,8 +31,12 @@ pub struct TrainingConfig {
     /// How the learning rate changes.
     #[config(default = "Schedule::Plateau { factor: 0.5, patience: 5 }")]
     pub schedule: Schedule,
-    /// Training ends when the validation accuracy has not risen for this many epochs.
+    /// Training ends when the score of the validation samples has not been better for this many
+    /// epochs.
     pub early_stopping: Option<usize>,
+    /// Which score that is, and the best epoch is best at; log loss is the validation loss.
+    #[config(default = "Score::Accuracy")]
+    pub score: Score,
     /// How the colors of pictures vary from step to step, in training only; not at all by default.
     pub color_jitter: Option<ColorJitter>,
     /// Decay of an exponential moving average of the weights. It is the average that is validated
@@ -49,8 +54,8 @@ pub struct TrainingConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeptEpoch {
-    /// That of the highest validation accuracy, then of the lowest validation loss; the last where
-    /// there are no validation samples.
+    /// That of the best score of the validation samples, then of the lowest validation loss; the
+    /// last where there are no validation samples.
     Best,
     /// The last: validation samples are watched and decide nothing, so that predictions for them
     /// are those for any samples the model has not seen.

@@ -10,6 +10,7 @@ use super::data::{check_sizes, check_targets};
 use super::loader::for_each_batch;
 use super::parallel::Replicas;
 use crate::batch::BatchSource;
+use crate::metrics::ConfusionMatrix;
 use crate::model::TimesClipClassifier;
 
 /// What a classifier says of one sample.
@@ -44,6 +45,16 @@ impl Evaluation {
             .filter(|p| p.predicted == p.target)
             .count();
         (n > 0).then(|| right as f64 / n as f64)
+    }
+
+    /// Mean recall of the classes that have samples; `None` of no samples.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        let pairs = self.predictions.iter().map(|p| (p.target, p.predicted));
+        let highest = pairs
+            .clone()
+            .map(|(target, predicted)| target.max(predicted));
+        let n_classes = highest.max()? + 1;
+        ConfusionMatrix::new(n_classes, pairs).balanced_accuracy()
     }
 }
 

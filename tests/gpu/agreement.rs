@@ -76,7 +76,7 @@ fn check_logits<B: AutodiffBackend>(
     assert!(apart <= tolerance, "{apart} apart: {found:?}, {expected:?}");
 }
 
-/// The gradients of all parameters, with their names.
+/// Collects gradients.
 struct Gradients<'a, B: AutodiffBackend> {
     of: &'a B::Gradients,
     path: Vec<String>,
@@ -106,8 +106,16 @@ fn gradients<B: AutodiffBackend>(
 ) -> Vec<(String, Vec<f32>)> {
     let batch = host_batch().into_tensors(device);
     let step = model.forward_classification(batch.input, batch.targets);
+    named_gradients(model, &step.loss.total.backward())
+}
+
+/// The gradients of all parameters, with their names.
+pub(crate) fn named_gradients<B: AutodiffBackend>(
+    model: &TimesClipClassifier<B>,
+    of: &B::Gradients,
+) -> Vec<(String, Vec<f32>)> {
     let mut visitor = Gradients {
-        of: &step.loss.total.backward(),
+        of,
         path: Vec::new(),
         all: Vec::new(),
     };

@@ -13,6 +13,7 @@ mod masks;
 mod memory;
 mod models;
 mod precision;
+mod shapes;
 #[path = "../it/support.rs"]
 mod support;
 
@@ -65,4 +66,6 @@ on_every_gpu!(
     masks::masks_of_all_levels_become_the_same_pixels,
     memory::memory_stays_flat_over_epochs,
     precision::features_in_half_precision_are_near,
+    shapes::products_agree,
+    shapes::models_at_the_edges_agree,
 );

@@ -11,7 +11,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("baselines", &["data"]),
     ("kernels", &["data"]),
-    ("closed_form", &[]),
+    ("closed_form", &["metrics"]),
     ("raster", &["data"]),
     ("page", &["raster"]),
     ("cache", &["data", "files", "raster"]),
@@ -26,7 +26,12 @@ const RULES: &[(&str, &[&str])] = &[
         "encode",
         &["batch", "cache", "data", "modalities", "model", "raster"],
     ),
-    ("train", &["batch", "cache", "data", "model", "raster"]),
+    (
+        "train",
+        &[
+            "batch", "cache", "data", "files", "metrics", "model", "raster",
+        ],
+    ),
     (
         "classifier",
         &[

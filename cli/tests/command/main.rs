@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod extend;
 mod insight;
+mod search;
 mod tutorial;
 
 use std::fs;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::AugmentConfig;
+use crate::metrics::Score;
 use crate::raster::ColorJitter;
 
 /// Hyperparameters of the network's training. What is `None` is the preset's.
@@ -28,8 +29,10 @@ pub struct TrainingOptions {
     /// Decay of the moving average of the weights, which is what predicts; 0 for none. Default: 0.99
     /// for the small preset.
     pub average_decay: Option<f64>,
-    /// Epochs without a higher validation accuracy before training ends. Default: never.
+    /// Epochs without a better score of the validation samples before training ends. Default: never.
     pub early_stopping: Option<usize>,
+    /// Which score that is.
+    pub score: Score,
     /// A model file, or the run directory that holds one, whose networks the networks start from,
     /// fold by fold, with its normalization and its way of drawing. Default: random weights.
     pub init_from: Option<PathBuf>,
@@ -47,6 +50,7 @@ impl Default for TrainingOptions {
             weight_decay: 0.05,
             average_decay: None,
             early_stopping: None,
+            score: Score::LogLoss,
             init_from: None,
         }
     }

@@ -35,6 +35,7 @@ pub(super) fn training_config(options: &FitOptions, n_train: usize, fold: u64) -
     config
         .with_weight_decay(training.weight_decay)
         .with_early_stopping(training.early_stopping)
+        .with_score(training.score)
         .with_keep(match training.early_stopping {
             Some(_) => KeptEpoch::Best,
             None => KeptEpoch::Last,

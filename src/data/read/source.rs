@@ -334,7 +334,7 @@ mod tests {
 
         assert_eq!(opened(&bytes), Ok((Format::Ts, true)));
         let cut = opened(&bytes[..bytes.len() - 9]).unwrap_err();
-        assert_eq!(cut, "cannot read `x.csv`");
+        assert_eq!(cut, "cannot read x.csv");
     }
 
     #[test]

@@ -192,7 +192,7 @@ fn semicolons_and_decimal_commas_are_detected() {
 #[test]
 fn a_missing_file_is_said_to_be_missing_before_anything_else() {
     let error = SeriesDataset::read("none.csv").unwrap_err();
-    assert!(full(&error).starts_with("cannot read `none.csv`: No such file"));
+    assert!(full(&error).starts_with("cannot read none.csv: No such file"));
 }
 
 #[test]

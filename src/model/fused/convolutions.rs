@@ -1,4 +1,4 @@
-//! What convolutions along time are made of: windows, batch norm, pooling.
+//! What convolutions along time and on planes are made of: windows, batch norm, pooling.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
@@ -42,6 +42,47 @@ pub(super) fn plain_windows<B: Backend>(
     padded
         .select(1, index.reshape([count * size]))
         .reshape([n, count, size * channels])
+}
+
+/// Square windows of `size` cells a side, centered on every `stride`-th cell of every `stride`-th
+/// row; what lies outside is 0.
+///
+/// # Shapes
+/// - x: `[n, height, width, channels]`
+/// - output: `[n, ceil(height / stride) * ceil(width / stride), size * size * channels]`, row-major
+///
+/// # Panics
+/// If `size` is even.
+pub(crate) fn plane_windows<B: Backend>(
+    x: Tensor<B, 4>,
+    size: usize,
+    stride: usize,
+) -> Tensor<B, 3> {
+    assert!(
+        !size.is_multiple_of(2),
+        "windows of {size} cells have no center"
+    );
+    #[cfg(feature = "cpu")]
+    if let Some(y) = try_fused(&cpu::CutPlanes { size, stride }, &[float(x.clone())]) {
+        return y;
+    }
+    plain_plane_windows(x, size, stride)
+}
+
+/// As [`plane_windows`], in Burn's terms.
+pub(super) fn plain_plane_windows<B: Backend>(
+    x: Tensor<B, 4>,
+    size: usize,
+    stride: usize,
+) -> Tensor<B, 3> {
+    let [n, height, width, channels] = x.dims();
+    let (rows, columns) = (height.div_ceil(stride), width.div_ceil(stride));
+    let along = plain_windows(x.reshape([n * height, width, channels]), size, stride);
+    let along = along.reshape([n, height, columns * size * channels]);
+    plain_windows(along, size, stride)
+        .reshape([n, rows, size, columns, size * channels])
+        .swap_dims(2, 3)
+        .reshape([n, rows * columns, size * size * channels])
 }
 
 /// Scale, shift and what is added to the variance of a batch norm.

@@ -29,7 +29,7 @@ pub(super) use columns::{BatchNorm, Moments};
 pub(super) use elements::{Drop, DropGelu, Sequences};
 pub(super) use feed_forward::AddFeedForward;
 pub(super) use patches::EmbedPatches;
-pub(super) use windows::CutWindows;
+pub(super) use windows::{CutPlanes, CutWindows};
 
 /// An operation of N inputs with its own backward pass.
 pub(super) trait Fused<const N: usize>: Clone + Debug + Send + 'static {

@@ -31,7 +31,9 @@ pub(super) use functions::{Gelu, Pointwise, QuickGelu};
 pub(super) use norm::{Norm, layer_norm, layer_norm_backward};
 pub(super) use patches::{Cut, cut, paint, paint_backward, uncut};
 pub(super) use sequences::{sequences, without_first};
-pub(super) use windows::{Windows, windows, windows_backward};
+pub(super) use windows::{
+    PlaneWindows, Windows, plane_windows, plane_windows_backward, windows, windows_backward,
+};
 
 /// Elements a thread takes at a time: enough to outweigh handing them over.
 const CHUNK: usize = 1 << 14;

@@ -4,7 +4,7 @@ use burn::backend::Autodiff;
 use burn::module::Param;
 use burn::tensor::{Bool, DType, Distribution, Int, IntDType};
 
-use super::convolutions::plain_windows;
+use super::convolutions::{plain_plane_windows, plain_windows};
 use super::*;
 
 type Cpu = Autodiff<burn_flex::Flex>;
@@ -361,6 +361,16 @@ fn windows_are_steps_around_a_center_and_zeros_outside() {
         let x = random([3, steps, 5]);
         let fused = windows(x.clone(), size, stride);
         compare(&[of(&x)], fused, plain_windows(x.clone(), size, stride));
+    }
+}
+
+#[test]
+fn windows_on_planes_are_cells_around_a_center_and_zeros_outside() {
+    for (height, width, size, stride) in [(1, 1, 3, 2), (8, 8, 3, 2), (6, 9, 5, 1), (7, 4, 5, 3)] {
+        let x = random([3, height, width, 5]);
+        let fused = plane_windows(x.clone(), size, stride);
+        let plain = plain_plane_windows(x.clone(), size, stride);
+        compare(&[of(&x)], fused, plain);
     }
 }
 

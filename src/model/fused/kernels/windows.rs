@@ -1,4 +1,4 @@
-//! Windows along lines of several channels, and the way back.
+//! Windows along lines and on planes of several channels, and the way back.
 
 use rayon::prelude::*;
 
@@ -67,6 +67,76 @@ pub(crate) fn windows_backward(out: &mut [f32], gradient: &[f32], windows: Windo
         for (row, [place, first, len]) in rows.zip(windows.parts()) {
             let sums = out[first..first + len].iter_mut();
             sums.zip(&row[place..place + len])
+                .for_each(|(sum, x)| *sum += x);
+        }
+    });
+}
+
+/// Square windows on planes of `[rows.steps, columns.steps, channels]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlaneWindows {
+    /// Down a plane; of one channel.
+    pub(crate) rows: Windows,
+    /// Along a row.
+    pub(crate) columns: Windows,
+}
+
+impl PlaneWindows {
+    /// Windows on a plane.
+    pub(crate) fn count(self) -> usize {
+        self.rows.count() * self.columns.count()
+    }
+
+    /// Numbers of a window.
+    pub(crate) fn row(self) -> usize {
+        self.rows.size * self.columns.row()
+    }
+
+    /// Numbers of a plane.
+    fn plane(self) -> usize {
+        self.rows.steps * self.columns.line()
+    }
+
+    /// For every stretch of numbers that a window shares with a row of its plane, where it begins
+    /// among all windows and in the plane, and how long it is.
+    fn stretches(self) -> impl Iterator<Item = [usize; 3]> {
+        let Self { rows, columns } = self;
+        rows.parts()
+            .enumerate()
+            .flat_map(move |(i, [above, top, height])| {
+                columns
+                    .parts()
+                    .enumerate()
+                    .flat_map(move |(j, [left, first, len])| {
+                        let window = (i * columns.count() + j) * self.row();
+                        (0..height).map(move |row| {
+                            let place = window + (above + row) * columns.row() + left;
+                            [place, (top + row) * columns.line() + first, len]
+                        })
+                    })
+            })
+    }
+}
+
+/// Cuts planes into windows `[n, count, size * size * channels]`; `out` is zeros.
+pub(crate) fn plane_windows(out: &mut [f32], x: &[f32], windows: PlaneWindows) {
+    let planes = out.par_chunks_mut(windows.count() * windows.row());
+    let planes = planes.zip(x.par_chunks(windows.plane()));
+    planes.for_each(|(out, x)| {
+        for [place, first, len] in windows.stretches() {
+            out[place..place + len].copy_from_slice(&x[first..first + len]);
+        }
+    });
+}
+
+/// Adds up what windows say of the cells of their planes; `out` is zeros.
+pub(crate) fn plane_windows_backward(out: &mut [f32], gradient: &[f32], windows: PlaneWindows) {
+    let planes = out.par_chunks_mut(windows.plane());
+    let gradients = gradient.par_chunks(windows.count() * windows.row());
+    planes.zip(gradients).for_each(|(out, gradient)| {
+        for [place, first, len] in windows.stretches() {
+            let sums = out[first..first + len].iter_mut();
+            sums.zip(&gradient[place..place + len])
                 .for_each(|(sum, x)| *sum += x);
         }
     });

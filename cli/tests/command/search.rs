@@ -1,0 +1,100 @@
+//! `synth` and `search`: series without end, and finding them again.
+
+use crate::bench::{Bench, stderr, stdout};
+
+#[test]
+fn synthetic_series_are_the_same_in_both_formats() {
+    let bench = Bench::new();
+    let synth = ["synth", "--samples", "30", "--variates", "2", "--seed", "5"];
+    for format in ["ts", "long"] {
+        let file = format!("curves.{format}");
+        let args = [&synth[..], &["--output-format", format, "--out", &file]].concat();
+        let output = bench.run(&args);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let again = bench.run(&synth);
+    let text = std::fs::read_to_string(bench.path("curves.ts")).expect("the file");
+    assert_eq!(stdout(&again), text, "stdout, and a second time");
+
+    let output = bench.run(&["inspect", "curves.ts"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = stdout(&output);
+    assert!(said.contains("30 samples, 2 variates"), "{said}");
+    let table = [
+        "inspect",
+        "curves.long",
+        "--time-column",
+        "step",
+        "--id-column",
+        "id",
+    ];
+    let output = bench.run(&table);
+    assert!(output.status.success(), "{output:?}");
+    let said = stdout(&output);
+    assert!(said.contains("30 samples, 2 variates (v0, v1)"), "{said}");
+
+    let args = [
+        "synth",
+        "--samples",
+        "12",
+        "--output-format",
+        "wide",
+        "--out",
+        "wide.csv",
+    ];
+    let output = bench.run(&args);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("--steps N"), "{output:?}");
+    let output = bench.run(&[&args[..], &["--steps", "20", "--variates", "3"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let said = stdout(&bench.run(&["inspect", "wide.csv", "--id-column", "id"]));
+    assert!(
+        said.contains("12 samples, 3 variates (v0, v1, v2), 20 steps"),
+        "{said}"
+    );
+
+    let none = bench.run(&["synth", "--variates", "0"]);
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
+}
+
+#[test]
+fn series_are_found_by_the_other_view() {
+    let bench = Bench::new();
+    let output = bench.run(&["synth", "--samples", "40", "--out", "curves.ts"]);
+    assert!(output.status.success(), "{output:?}");
+    let cpu = ["--backend", "cpu"];
+    let output = bench.run(&[&["search", "curves.ts"], &cpu[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let text = stdout(&output);
+    let shares: Vec<f64> = text.lines().nth(1).map_or_else(Vec::new, |line| {
+        line.split(',')
+            .map(|cell| cell.parse().expect("a number"))
+            .collect()
+    });
+    assert_eq!(shares[0], 40.0, "{text}");
+    // By chance a fortieth and a quarter; many curves are flat on the axes of all.
+    assert!(shares[1] > 0.2 && shares[2] > 0.6, "{text}");
+
+    let args = [
+        "search",
+        "curves.ts",
+        "curves.ts",
+        "--by",
+        "pictures",
+        "--top",
+        "2",
+    ];
+    let output = bench.run(&[&args[..], &cpu[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "query,rank,match,label,likeness");
+    assert_eq!(lines.len(), 81);
+    // What is the same is at the top.
+    assert!(lines[1].starts_with("0,1,0,"), "{text}");
+    assert!(lines[1].ends_with(",1.0000"), "{text}");
+
+    let same = bench.run(&["search", "curves.ts", "--by", "pictures"]);
+    assert_eq!(same.status.code(), Some(1), "{same:?}");
+    assert!(stderr(&same).contains("found by itself"), "{same:?}");
+}
