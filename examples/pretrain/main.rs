@@ -52,6 +52,9 @@ struct Args {
     /// Curves held back, to measure on
     #[arg(long, default_value_t = 512)]
     held_back: usize,
+    /// New curves among which values and pictures are searched for at the end
+    #[arg(long, default_value_t = 10_000)]
+    fresh: usize,
     /// Optimizer steps of the vision encoder
     #[arg(long, default_value_t = 1000)]
     steps: usize,
@@ -129,7 +132,15 @@ impl TrainingJob for Pretraining<'_> {
         let reader = reading::Student::<B>::new(teacher.width(), device);
         let course = (args.reading_steps, args.curves);
         let reader = steps("reading", course, reading::BATCH).run(reader, &data, device)?;
-        reader.valid().save(&data, device, &args.out)?;
+        let reader = reader.valid();
+        reader.save(&data, device, &args.out)?;
+        let fresh = Curves::draw(!args.seed, args.fresh)?;
+        let [one, ten, back_one, back_ten] = reader.recall(&data, &encoder, &fresh, device)?;
+        println!(
+            "of {} new curves: picture found by values {one:.3} (of ten {ten:.3}), values by \
+             picture {back_one:.3} ({back_ten:.3})",
+            fresh.len()
+        );
         Ok(())
     }
 }

@@ -174,40 +174,73 @@ impl<B: Backend> Student<B> {
 
     /// Writes the encoder.
     pub(crate) fn save(&self, data: &Data, device: &B::Device, folder: &Path) -> Result<()> {
+        let encoder = self.encoder_of(data, device);
+        Ok(save_reading(&encoder, folder.join("reading.safetensors"))?)
+    }
+
+    /// The encoder, with the center of the space.
+    fn encoder_of(&self, data: &Data, device: &B::Device) -> ReadingEncoder<B> {
         let mut encoder = self.encoder.clone();
         if let Some(joint) = &mut encoder.joint {
             let center = TensorData::new(data.center.clone(), joint.center.shape());
             joint.center = Param::from_tensor(Tensor::from_data(center, device));
         }
-        Ok(save_reading(&encoder, folder.join("reading.safetensors"))?)
+        encoder
     }
 
-    /// Shares of the curves held back whose picture is the nearest, or among the ten nearest, to
-    /// their values, and the other way round.
+    /// Shares of the curves held back that are found by the other view, as [`recall`] has them.
     fn retrieval(&self, data: &Data, device: &B::Device) -> [f64; 4] {
         let curves = data.held_back();
         let [_, read] = self.columns(data.points.take(&curves, device));
         let read = unit(read.flatten::<2>(1, 2));
         let seen = unit(data.seen.take::<B>(&curves, device).flatten::<2>(1, 2));
-        let likeness = read.matmul(seen.transpose());
-        let n = curves.len();
-        let matrix: Vec<f32> = likeness.into_data().iter().collect();
-        let recall = |at: &dyn Fn(usize, usize) -> f32, first: usize| {
-            let found = (0..n).filter(|&i| {
-                let better = (0..n).filter(|&j| at(i, j) > at(i, i)).count();
-                better < first
-            });
-            found.count() as f64 / n as f64
-        };
-        let by_values = |i: usize, j: usize| matrix[i * n + j];
-        let by_picture = |i: usize, j: usize| matrix[j * n + i];
-        [
-            recall(&by_values, 1),
-            recall(&by_values, 10),
-            recall(&by_picture, 1),
-            recall(&by_picture, 10),
-        ]
+        both_ways(&read, &seen)
     }
+
+    /// The same of curves that nothing was chosen by, through what is shipped.
+    pub(crate) fn recall(
+        &self,
+        data: &Data,
+        vision: &VisionEncoder<B>,
+        fresh: &Curves,
+        device: &B::Device,
+    ) -> Result<[f64; 4]> {
+        let encoder = self.encoder_of(data, device);
+        let joint = encoder.joint.as_ref().expect("a joint space");
+        let pictures = fresh.pictures(vision::SIDE)?;
+        let points = Rows {
+            values: fresh.points()?,
+            shape: [N_POINTS, 4],
+        };
+        let all: Vec<usize> = (0..fresh.len()).collect();
+        let places = all.chunks(SEEN).map(|curves| {
+            let read = encoder.forward(points.take(curves, device));
+            let seen = vision::encode(vision, &pictures, curves, device);
+            (joint.of_values(read), joint.of_pictures(seen))
+        });
+        let (read, seen): (Vec<_>, Vec<_>) = places.unzip();
+        Ok(both_ways(&Tensor::cat(read, 0), &Tensor::cat(seen, 0)))
+    }
+}
+
+/// Recall among the first and the first ten, of pictures by values and of values by pictures.
+fn both_ways<B: Backend>(read: &Tensor<B, 2>, seen: &Tensor<B, 2>) -> [f64; 4] {
+    let ([a, b], [c, d]) = (recall(read, seen), recall(seen, read));
+    [a, b, c, d]
+}
+
+/// Shares of the rows whose own row there is the nearest, or among the ten nearest.
+fn recall<B: Backend>(wanted: &Tensor<B, 2>, there: &Tensor<B, 2>) -> [f64; 2] {
+    let n = there.dims()[0];
+    let mut better = Vec::with_capacity(n);
+    for start in (0..n).step_by(SEEN) {
+        let some = wanted.clone().narrow(0, start, SEEN.min(n - start));
+        let likeness = some.matmul(there.clone().transpose());
+        let likeness: Vec<f32> = likeness.into_data().iter().collect();
+        let rows = likeness.chunks_exact(n).zip(start..);
+        better.extend(rows.map(|(row, own)| row.iter().filter(|x| **x > row[own]).count()));
+    }
+    [1, 10].map(|first| better.iter().filter(|&&n| n < first).count() as f64 / n as f64)
 }
 
 /// A linear layer as one matrix product.

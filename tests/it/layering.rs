@@ -19,7 +19,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("fused", &[]),
     ("model", &["fused", "modalities"]),
     ("weights", &["files", "hub", "model"]),
-    ("hub", &[]),
+    ("hub", &["files"]),
     ("batch", &["cache", "data", "modalities", "model", "raster"]),
     ("backend", &[]),
     (
