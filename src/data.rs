@@ -24,7 +24,7 @@ pub use read::{
     Labels, Layout, ReadError, ReadOptions, ReadSeries, SeriesReader, TableSchema, Understanding,
 };
 pub use source::{SampleError, SampleSource};
-pub use times::Interpolation;
+pub use times::{Interpolation, TimeGrid, UnevenTimes};
 
 /// One multivariate series: 32-bit values, time-major `[n_steps, n_variates]`.
 ///

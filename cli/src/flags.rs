@@ -11,6 +11,7 @@ use clap::builder::ArgPredicate;
 use timesclip::backend::BackendChoice;
 use timesclip::cache::features::FeatureDtype;
 use timesclip::closed_form::RidgeConfig;
+use timesclip::data::UnevenTimes;
 use timesclip::data::augment::AugmentConfig;
 use timesclip::data::normalize::Normalization;
 use timesclip::metrics::Score;
@@ -60,6 +61,7 @@ impl FitFlags {
             prefixes: model.prefixes,
             seed: model.seed,
             normalization: model.normalization,
+            uneven_times: model.uneven_times,
             pictures: PictureOptions {
                 y_axis: model.y_scale,
                 x_axis: model.x_span,
@@ -113,6 +115,10 @@ struct ModelFlags {
     /// samples), or instance-with-statistics (of each series, with level and scale as a token)
     #[arg(long, value_name = "HOW", default_value = "dataset")]
     normalization: Normalization,
+    /// Series whose steps are not evenly spaced in time: put on an even grid by interpolation (linear,
+    /// previous, nearest), or ignore the times
+    #[arg(long, value_name = "HOW", default_value = "linear")]
+    uneven_times: UnevenTimes,
     /// Vertical axis of the plots: that of each series, or of all training samples
     #[arg(long, value_name = "WHOSE", default_value = "training")]
     y_scale: Axis,

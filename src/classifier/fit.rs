@@ -17,11 +17,15 @@ use crate::backend::ChosenDevice;
 use crate::closed_form::pool::LogPool;
 use crate::closed_form::{ClosedForm, ClosedFormFit, Targets, balanced_weights};
 use crate::data::read::TableSchema;
-use crate::data::{Series, SeriesDataset};
+use crate::data::{Series, SeriesDataset, TimeGrid};
 
 /// A fit in progress.
 struct Fit<'a, 'w> {
+    /// The training set, on the grid of times if there is one.
     set: &'a SeriesDataset,
+    /// Hash of the training set as it was given.
+    fingerprint: u128,
+    time_grid: Option<TimeGrid>,
     options: &'a FitOptions,
     labels: Vec<usize>,
     weights: Option<Vec<f64>>,
@@ -39,10 +43,17 @@ pub(super) fn fit(
 ) -> Result<(TimesClip, FitReport), FitError> {
     options.validate()?;
     set.check_trainable()?;
+    let fingerprint = set.fingerprint();
+    let series: Vec<&Series> = set.samples().iter().map(|sample| &sample.series).collect();
+    let time_grid = TimeGrid::fit(&series, options.uneven_times);
+    let placed = time_grid.map(|grid| set.on_grid(&grid));
+    let set = placed.as_ref().unwrap_or(set);
     let labels: Vec<usize> = set.samples().iter().map(|sample| sample.label).collect();
     let weights = weights(set, &labels, options.class_weights);
     let mut fit = Fit {
         set,
+        fingerprint,
+        time_grid,
         options,
         labels,
         weights,
@@ -146,6 +157,7 @@ impl Fit<'_, '_> {
             },
             options: self.options.clone(),
             provenance: self.provenance(&device, scores),
+            time_grid: self.time_grid,
             kernels: None,
             encoders: None,
             closed_form: None,
@@ -286,7 +298,7 @@ impl Fit<'_, '_> {
         let (low, high) = steps.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
         Provenance {
             dataset: self.set.name().to_owned(),
-            fingerprint: format!("{:032x}", self.set.fingerprint()),
+            fingerprint: format!("{:032x}", self.fingerprint),
             n_samples: self.set.len(),
             n_steps: [low, high],
             backend: device.kind.name().to_owned(),

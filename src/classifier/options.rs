@@ -17,6 +17,7 @@ pub use training::{AugmentWhen, Augmentation, TrainingOptions};
 
 use super::FitError;
 use crate::closed_form::RidgeConfig;
+use crate::data::UnevenTimes;
 #[cfg(feature = "train")]
 use crate::data::augment::AugmentConfig;
 use crate::data::normalize::Normalization;
@@ -60,6 +61,8 @@ pub struct FitOptions {
     pub seed: u64,
     /// Which statistics values are normalized by, for the language branch.
     pub normalization: Normalization,
+    /// What becomes of series whose steps are not evenly spaced in time.
+    pub uneven_times: UnevenTimes,
     /// How series are drawn.
     pub pictures: PictureOptions,
     /// The network's architecture.
@@ -91,6 +94,7 @@ impl Default for FitOptions {
             prefixes: false,
             seed: 42,
             normalization: Normalization::Dataset,
+            uneven_times: UnevenTimes::default(),
             pictures: PictureOptions::default(),
             network: NetworkOptions::default(),
             encoders: EncoderOptions::default(),

@@ -13,12 +13,25 @@ pub(super) struct Answers {
     pub(super) outputs: Option<Vec<NetworkOutput>>,
 }
 
+/// Series that take the place of others.
+struct OnGrid(Vec<Option<Series>>);
+
+impl OnGrid {
+    fn refs<'a>(&'a self, batch: &[(u64, &'a Series)]) -> Vec<(u64, &'a Series)> {
+        let placed = self.0.iter().zip(batch);
+        let placed = placed.map(|(placed, (id, series))| (*id, placed.as_ref().unwrap_or(series)));
+        placed.collect()
+    }
+}
+
 impl TimesClip {
     /// Embeddings by the networks; without them by the frozen encoders.
     pub(super) fn embed_batch(
         &self,
         batch: &[(u64, &Series)],
     ) -> Result<Vec<Vec<f32>>, PredictError> {
+        let placed = self.on_grid(batch);
+        let batch = &placed.refs(batch);
         if let Some(network) = &self.network {
             let outputs = network.forward(self.unlabeled(batch)?)?;
             return Ok(outputs.into_iter().map(|output| output.embedding).collect());
@@ -81,6 +94,8 @@ impl TimesClip {
         start: usize,
     ) -> Result<Answers, PredictError> {
         self.check(batch, start)?;
+        let placed = self.on_grid(batch);
+        let batch = &placed.refs(batch);
         let mut rows = Vec::new();
         if let Some((features, head)) = &self.closed_form {
             let series: Vec<&Series> = batch.iter().map(|(_, series)| *series).collect();
@@ -95,6 +110,12 @@ impl TimesClip {
             rows.push(row.copied().collect());
         }
         Ok(Answers { rows, outputs })
+    }
+
+    /// The unevenly spaced series of a batch, on the grid of the training series.
+    fn on_grid(&self, batch: &[(u64, &Series)]) -> OnGrid {
+        let place = |series| self.record.time_grid?.place(series);
+        OnGrid(batch.iter().map(|(_, series)| place(series)).collect())
     }
 
     pub(super) fn check(&self, batch: &[(u64, &Series)], start: usize) -> Result<(), PredictError> {

@@ -11,7 +11,7 @@ use super::sets::{Builder, n_views};
 use super::train::start;
 use crate::backend::{TrainingJob, train_on};
 use crate::cache::store::Shard;
-use crate::data::SeriesDataset;
+use crate::data::{Series, SeriesDataset, TimeGrid};
 
 /// Draws the pictures of a training set and its augmented views, and of other sets, into the files
 /// of [`PictureCache::Disk`]; or encodes them, where the vision encoder is frozen. A fit with the
@@ -41,6 +41,15 @@ pub fn prepare(
     if !matches!(options.compute.pictures, PictureCache::Disk(_)) {
         return refuse("preparing keeps pictures in files: it needs a cache on disk");
     }
+    let series: Vec<&Series> = train
+        .samples()
+        .iter()
+        .map(|sample| &sample.series)
+        .collect();
+    let grid = TimeGrid::fit(&series, options.uneven_times);
+    let placed = |set: &SeriesDataset| grid.map_or_else(|| set.clone(), |grid| set.on_grid(&grid));
+    let (train, others) = (&placed(train), others.iter().map(|set| placed(set)));
+    let others: Vec<SeriesDataset> = others.collect();
     let pretrained = Pretrained::open(options)?;
     let recipe = Recipe::fit(train, options, &pretrained)?;
     let device = super::fit::choose(options)?;
@@ -48,7 +57,7 @@ pub fn prepare(
     let job = Prepare {
         sets: [(train, n_views(options))]
             .into_iter()
-            .chain(others.iter().map(|set| (*set, 0)))
+            .chain(others.iter().map(|set| (set, 0)))
             .collect(),
         options,
         recipe: &recipe,

@@ -6,6 +6,7 @@ use super::encoders::EncoderState;
 use super::options::FitOptions;
 use super::recipe::Recipe;
 use crate::closed_form::ClosedFormState;
+use crate::data::TimeGrid;
 use crate::data::read::TableSchema;
 use crate::kernels::KernelState;
 
@@ -22,6 +23,8 @@ pub(super) struct Record {
     pub(super) options: FitOptions,
     /// What it was fitted to.
     pub(super) provenance: Provenance,
+    /// The grid of times that unevenly spaced series are put on, if there were some in training.
+    pub(super) time_grid: Option<TimeGrid>,
     /// The kernels, if it has them.
     pub(super) kernels: Option<KernelState>,
     /// The frozen encoders, if it has them.

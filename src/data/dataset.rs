@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::classes::find_class;
-use super::{LabeledSeries, Metadata, SeriesError};
+use super::{LabeledSeries, Metadata, SeriesError, TimeGrid};
 
 /// Labeled series that share their variates and their classes.
 ///
@@ -205,6 +205,18 @@ impl SeriesDataset {
             sample.series = sample.series.truncated(n_steps)?;
         }
         Ok(dataset)
+    }
+
+    /// The set with every unevenly spaced series on a grid of times.
+    #[must_use]
+    pub fn on_grid(&self, grid: &TimeGrid) -> Self {
+        let mut dataset = self.clone();
+        for sample in &mut dataset.samples {
+            if let Some(series) = grid.place(&sample.series) {
+                sample.series = series;
+            }
+        }
+        dataset
     }
 
     /// The set with the classes of `training`: labels are moved, by class name, to its order.

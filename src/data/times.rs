@@ -1,5 +1,8 @@
 //! Times of the steps of a series, and values on an even grid.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Series, SeriesError};
@@ -18,6 +21,107 @@ pub enum Interpolation {
     Previous,
     /// The value of the step that is nearer in time; of two, the one before.
     Nearest,
+}
+
+/// What becomes of series whose steps are not evenly spaced in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnevenTimes {
+    /// They are put on an even grid, with values between steps found this way.
+    Grid(Interpolation),
+    /// Steps follow one another as if they were evenly spaced.
+    Ignore,
+}
+
+impl Default for UnevenTimes {
+    fn default() -> Self {
+        Self::Grid(Interpolation::Linear)
+    }
+}
+
+impl UnevenTimes {
+    /// The name that [`FromStr`] takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grid(Interpolation::Linear) => "linear",
+            Self::Grid(Interpolation::Previous) => "previous",
+            Self::Grid(Interpolation::Nearest) => "nearest",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+impl fmt::Display for UnevenTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for UnevenTimes {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let grids = [
+            Interpolation::Linear,
+            Interpolation::Previous,
+            Interpolation::Nearest,
+        ];
+        let all = grids.into_iter().map(Self::Grid).chain([Self::Ignore]);
+        let known = all.into_iter().find(|uneven| uneven.name() == name);
+        known.ok_or_else(|| {
+            format!("unknown way `{name}`: expected linear, previous, nearest or ignore")
+        })
+    }
+}
+
+/// An even grid of times for the series of a set. On it, a line plot has its points where they are
+/// in time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeGrid {
+    /// Time from one step to the next.
+    pub interval: f64,
+    /// Steps of a series at most: a single time far away would ask for any number.
+    pub most_steps: usize,
+    /// How values between two steps are found.
+    pub interpolation: Interpolation,
+}
+
+/// Steps on a grid at most, in those of the longest series it was fitted to.
+const MOST_STEPS: usize = 4;
+
+impl TimeGrid {
+    /// The grid for training series: its interval is the median of those between their steps.
+    /// `None` if all are evenly spaced, or that is to be ignored.
+    pub fn fit(training: &[&Series], uneven: UnevenTimes) -> Option<Self> {
+        let UnevenTimes::Grid(interpolation) = uneven else {
+            return None;
+        };
+        let times = training.iter().filter_map(|series| series.times());
+        let gaps = times.flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0]));
+        let mut gaps: Vec<f64> = gaps.filter(|gap| *gap > 0.0).collect();
+        gaps.sort_by(f64::total_cmp);
+        let longest = training.iter().map(|series| series.n_steps()).max()?;
+        Some(Self {
+            interval: *gaps.get(gaps.len() / 2)?,
+            most_steps: MOST_STEPS * longest,
+            interpolation,
+        })
+    }
+
+    /// A series on the grid; `None` if its steps are evenly spaced as they are.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to a number of steps"
+    )]
+    pub fn place(&self, series: &Series) -> Option<Series> {
+        let times = series.times()?;
+        let span = times.last()? - times.first()?;
+        let steps = (span / self.interval).round().min(self.most_steps as f64);
+        let n_steps = (steps as usize + 1).clamp(1, self.most_steps.max(1));
+        series.resampled(n_steps, self.interpolation).ok()
+    }
 }
 
 impl Series {
@@ -171,6 +275,39 @@ mod tests {
         let error = series.clone().with_times(vec![1.0, 0.5]).unwrap_err();
         assert_eq!(error, SeriesError::Time { step: 1, time: 0.5 });
         assert!(series.with_times(vec![f64::NAN, 0.5]).is_err());
+    }
+
+    #[test]
+    fn a_grid_has_the_median_interval_of_training_series() {
+        let even = series(&[1.0, 2.0], &[0.0, 1.0]);
+        let uneven = series(&[0.0, 2.0, 3.0, 7.0], &[0.0, 2.0, 3.0, 7.0]);
+        let fit = |uneven| {
+            TimeGrid::fit(
+                &[&even, &series(&[0.0, 1.0, 9.0], &[0.0, 1.0, 2.5])],
+                uneven,
+            )
+        };
+        assert_eq!(fit(UnevenTimes::Ignore), None);
+        assert_eq!(TimeGrid::fit(&[&even], UnevenTimes::default()), None);
+        let grid = TimeGrid::fit(&[&even, &uneven], UnevenTimes::default()).unwrap();
+        assert_eq!((grid.interval, grid.most_steps), (2.0, 16));
+        assert_eq!(grid.place(&even), None);
+        // Seven units of time in intervals of two: five steps from the first to the last.
+        let placed = grid.place(&uneven).unwrap();
+        assert_eq!(placed.values(), [0.0, 1.75, 3.5, 5.25, 7.0]);
+        assert_eq!(placed.times(), None);
+        let far = series(&[0.0, 1.0, 2.0], &[0.0, 1.0, 1e12]);
+        assert_eq!(grid.place(&far).unwrap().n_steps(), 16);
+        let at_once = series(&[3.0, 4.0], &[5.0, 5.0]);
+        assert_eq!(grid.place(&at_once).unwrap().n_steps(), 1);
+    }
+
+    #[test]
+    fn ways_of_uneven_times_have_names() {
+        for name in ["linear", "previous", "nearest", "ignore"] {
+            assert_eq!(name.parse::<UnevenTimes>().unwrap().name(), name);
+        }
+        assert!("steps".parse::<UnevenTimes>().is_err());
     }
 
     #[test]

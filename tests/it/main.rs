@@ -42,6 +42,7 @@ mod support;
 mod timesclip;
 mod tokenizers;
 mod training;
+mod uneven;
 mod weights_hostile;
 mod weights_parity;
 mod weights_strict;
