@@ -157,8 +157,8 @@ def info_nce(seen, read, temperature=0.07):
     return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
 
-def forward(patch, pictures, dtype):
-    model = Vit(224, patch, 768, 12, 12).eval().to(dtype)
+def forward(patch, pictures, dtype, size=(768, 12)):
+    model = Vit(224, patch, *size, 12).eval().to(dtype)
     pixels = torch.randn(pictures, 3, 224, 224, dtype=dtype)
 
     def run():
@@ -223,6 +223,8 @@ CASES = {
     # Ours drops the tokens of blank paper; PyTorch takes them all, as a user of it would.
     "ink/vit-b-32": lambda options: forward(32, options.pictures, DTYPES[options.dtype]),
     "ink/vit-b-16": lambda options: forward(16, options.pictures, DTYPES[options.dtype]),
+    # Ours draws as well; PyTorch's is DINOv2's ViT-S/14 over pictures that are there.
+    "lines/builtin": lambda options: forward(14, options.pictures, DTYPES[options.dtype], (384, 6)),
     "products/vit-b-32": lambda options: products(32, options.pictures, DTYPES[options.dtype]),
     "products/vit-b-16": lambda options: products(16, options.pictures, DTYPES[options.dtype]),
     "step/vit-64px-16": lambda options: vit_step(16),

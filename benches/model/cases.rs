@@ -11,6 +11,7 @@ use timesclip::batch::{HostBatch, TimesClipBatcher};
 use timesclip::cache::UncachedImages;
 use timesclip::data::Series;
 use timesclip::data::normalize::{Normalization, Normalizer};
+use timesclip::encode::{PlotAxes, PlotSeer};
 use timesclip::model::{
     PatchTokens, TimesClipClassifierConfig, TransformerConfig, VisionEncoder, VisionEncoderConfig,
     VisionTower,
@@ -61,6 +62,7 @@ impl<B: AutodiffBackend> Cases<B> {
             "forward/vit-b-16" => self.forward_pixels(&VisionEncoderConfig::clip_vit_b_16()),
             "ink/vit-b-32" => self.forward_ink(&VisionEncoderConfig::clip_vit_b_32()),
             "ink/vit-b-16" => self.forward_ink(&VisionEncoderConfig::clip_vit_b_16()),
+            "lines/builtin" => self.line_plots(),
             "products/vit-b-32" => self.products(&VisionEncoderConfig::clip_vit_b_32()),
             "products/vit-b-16" => self.products(&VisionEncoderConfig::clip_vit_b_16()),
             "step/vit-64px-16" => self.vit_step(16),
@@ -116,6 +118,19 @@ impl<B: AutodiffBackend> Cases<B> {
         let normal = Distribution::Normal(0.0, 1.0);
         let colors = Tensor::random([1, 2, 3], normal, device);
         Box::new(move || drop(tower.forward(masks.clone(), colors.clone()).into_data()))
+    }
+
+    /// Line plots as the closed form sees them: drawn at 64 px, and through an encoder of the size of
+    /// the built-in one.
+    fn line_plots(&self) -> Case {
+        let encoder = VisionEncoderConfig::line_plots().init(&self.device);
+        let seer = PlotSeer::<B::InnerBackend>::new(encoder, &self.device);
+        let set = walks(self.pictures, 1, N_STEPS);
+        Box::new(move || {
+            let series: Vec<&Series> = set.samples().iter().map(|sample| &sample.series).collect();
+            let axes = PlotAxes::fit(&series);
+            drop(seer.features(&axes, &series).expect("sound axes"));
+        })
     }
 
     /// The products with weights of a frozen encoder's forward pass, and nothing else of it: what

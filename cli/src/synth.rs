@@ -141,8 +141,9 @@ fn write_long(out: &mut dyn Write, id: u64, curve: &Curve) -> Result<()> {
 
 /// A comma and a value, or nothing behind it if it is missing.
 fn write_cell(out: &mut dyn Write, value: f32) -> Result<()> {
-    Ok(match value.is_nan() {
+    match value.is_nan() {
         true => write!(out, ",")?,
         false => write!(out, ",{value}")?,
-    })
+    }
+    Ok(())
 }

@@ -78,7 +78,7 @@ impl ReadingEncoderConfig {
         }
         let n_tokens = self.n_tokens();
         if let Some(columns) = self.joint_columns
-            && (columns == 0 || n_tokens % columns != 0)
+            && (columns == 0 || !n_tokens.is_multiple_of(columns))
         {
             return Some(format!("{n_tokens} tokens for {columns} columns"));
         }
