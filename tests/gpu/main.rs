@@ -1,7 +1,7 @@
 //! GPU backends against the CPU backend, with the same weights on the same batches.
 //!
-//! `cargo test --features wgpu --test gpu`, or `cuda`, or both; without `fusion` and `autotune`,
-//! whose first start takes minutes. Any device will do, a Vulkan driver that computes on the
+//! `cargo test --features wgpu --test gpu`, or `cuda`, or both; with `fusion` and `autotune` before
+//! they are relied on (the first start of `autotune` takes minutes). Any device will do, a Vulkan driver that computes on the
 //! processor too: on Debian `mesa-vulkan-drivers` is one. A test whose device is missing says so
 //! and passes; `--nocapture` shows it.
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
