@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use timesclip::data::answers::AnswerFormat;
 
+use crate::output;
 use crate::rows::RowArgs;
 
 /// The model, and the series it embeds.
@@ -109,10 +110,7 @@ impl<'a> EmbeddingWriter<'a> {
             if column > 0 {
                 write!(self.out, "{delimiter}")?;
             }
-            match cell.contains([delimiter, '"', '\n', '\r']) || cell.trim() != cell {
-                false => self.out.write_all(cell.as_bytes())?,
-                true => write!(self.out, "\"{}\"", cell.replace('"', "\"\""))?,
-            }
+            write!(self.out, "{}", output::cell(cell, delimiter))?;
         }
         Ok(writeln!(self.out)?)
     }

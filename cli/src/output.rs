@@ -1,11 +1,20 @@
 //! Where results go: stdout, or a file that is complete or not there.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Result;
 use timesclip::write_atomically;
+
+/// Text as a cell of a table, in quotes where it needs them.
+pub(crate) fn cell(text: &str, delimiter: char) -> Cow<'_, str> {
+    match text.contains([delimiter, '"', '\n', '\r']) || text.trim() != text {
+        false => Cow::Borrowed(text),
+        true => Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))),
+    }
+}
 
 /// Has results written to stdout (`None` or `-`), or to a file in one step as others see it.
 ///

@@ -9,13 +9,13 @@ use burn::tensor::backend::Backend;
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 use timesclip::backend::{BackendChoice, BackendJob, run_on};
-use timesclip::data::read::Labels;
+use timesclip::data::read::{Labels, ReadSeries, read_like};
 use timesclip::data::{Series, SeriesDataset};
 use timesclip::encode::{JointEncoder, PlotAxes};
 use timesclip::weights::builtin;
 
-use crate::output::write_results;
-use crate::read::{ReadFlags, read};
+use crate::output::{cell, write_results};
+use crate::read::{ReadFlags, read, tell};
 
 /// What is searched for, and in what.
 #[derive(Debug, Args)]
@@ -56,31 +56,29 @@ enum View {
 /// If the series cannot be read, do not belong together, or the answers cannot be written.
 pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let options = args.read.options(Labels::Optional);
-    let index = read(&args.index, &options, false)?.dataset;
+    ensure!(
+        args.query.is_some() || args.by != args.within,
+        "every series is found by itself: name other series, or search by the other view"
+    );
+    let ReadSeries {
+        dataset: index,
+        schema,
+        ..
+    } = read(&args.index, &options, false)?;
+    // Variates are found by their names, as a model finds those of its training series.
     let query = args.query.as_ref();
-    let query = query.map(|path| read(path, &options, false)).transpose()?;
-    let query = query.as_ref().map(|read| &read.dataset);
-    if let Some(query) = query {
-        let (found, expected) = (query.n_variates(), index.n_variates());
-        ensure!(
-            found == expected,
-            "the series to search for have {found} variates, those to find {expected}"
-        );
-    } else {
-        ensure!(
-            args.by != args.within,
-            "every series is found by itself: name other series, or search by the other view"
-        );
-    }
+    let query = query.map(|path| read_like(path, &options, &schema));
+    let query = query.transpose()?;
+    let query = query.as_ref().inspect(|read| tell(read));
+    let query = query.map(|read| &read.dataset);
     let device = args.backend.choose(None)?;
     let job = Place {
         index: (&index, args.within),
         query: (query.unwrap_or(&index), args.by),
     };
     let [there, wanted] = run_on(device.kind, &[device.index], job)??;
-    let found = nearest(&there, &wanted, args.top.min(index.len()));
     write_results(args.out.as_deref(), |out| match query {
-        Some(query) => write_nearest(out, &index, query, &found),
+        Some(query) => write_nearest(out, &index, query, &nearest(&there, &wanted, args.top)),
         None => write_recall(out, &there, &wanted),
     })
 }
@@ -163,15 +161,28 @@ fn write_nearest(
     found: &[Vec<(usize, f32)>],
 ) -> Result<()> {
     writeln!(out, "query,rank,match,label,likeness")?;
-    for (sample, found) in query.samples().iter().zip(found) {
-        for (rank, (place, likeness)) in found.iter().enumerate() {
-            let there = &index.samples()[*place];
-            let label = &index.class_names()[there.label];
-            let (query, rank, found) = (sample.id, rank + 1, there.id);
+    for (sample, found) in found.iter().enumerate() {
+        let query = name(query, sample);
+        for (rank, &(place, likeness)) in found.iter().enumerate() {
+            let label = match index.is_labeled(place) {
+                true => &index.class_names()[index.samples()[place].label],
+                false => "",
+            };
+            let (rank, found, label) = (rank + 1, name(index, place), cell(label, ','));
             writeln!(out, "{query},{rank},{found},{label},{likeness:.4}")?;
         }
     }
     Ok(())
+}
+
+/// A sample by its ids, as a cell; without any by its number.
+fn name(set: &SeriesDataset, sample: usize) -> String {
+    let ids = set.metadata().ids.iter();
+    let ids: Vec<&str> = ids.map(|column| column.values[sample].as_str()).collect();
+    match ids.is_empty() {
+        true => set.samples()[sample].id.to_string(),
+        false => cell(&ids.join("/"), ',').into_owned(),
+    }
 }
 
 /// The shares of the series that are nearest to themselves, or among the ten nearest, in the other

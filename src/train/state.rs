@@ -54,7 +54,7 @@ impl EpochRecord {
 pub enum StopReason {
     /// All epochs were run.
     Finished,
-    /// The score of the validation samples became no better any more.
+    /// The validation score stopped improving.
     EarlyStopping,
     /// The observer asked for it.
     Interrupted,

@@ -105,6 +105,38 @@ fn series_are_found_by_the_other_view() {
     assert!(lines[1].starts_with("0,1,0,"), "{text}");
     assert!(lines[1].ends_with(",1.0000"), "{text}");
 
+    // Variates are found by name, samples named by their ids; what has no label has none here.
+    bench.write(
+        "index.csv",
+        "name,a_0,a_1,a_2,b_0,b_1,b_2\n\"x,1\",0,1,2,9,5,3\ny,2,1,0,3,9,3\n",
+    );
+    bench.write("query.csv", "b_0,b_1,b_2,name,a_0,a_1,a_2\n9,5,3,q,0,1,2\n");
+    let files = [
+        "search",
+        "index.csv",
+        "query.csv",
+        "--id-column",
+        "name",
+        "--no-label",
+    ];
+    let views = ["--in", "values", "--top", "1"];
+    let output = bench.run(&[&files[..], &views[..], &cpu[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let text = stdout(&output);
+    assert_eq!(text.lines().nth(1), Some("q,1,\"x,1\",,1.0000"), "{text}");
+    bench.write("other.csv", "name,a_0,a_1,a_2\nq,0,1,2\n");
+    let files = [
+        "search",
+        "index.csv",
+        "other.csv",
+        "--id-column",
+        "name",
+        "--no-label",
+    ];
+    let output = bench.run(&[&files[..], &cpu[..]].concat());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains('b'), "{output:?}");
+
     let same = bench.run(&["search", "sines.csv", "--by", "pictures"]);
     assert_eq!(same.status.code(), Some(1), "{same:?}");
     assert!(stderr(&same).contains("found by itself"), "{same:?}");
