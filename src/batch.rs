@@ -36,7 +36,7 @@ use crate::data::normalize::Normalizer;
 use crate::modalities::Modalities;
 use crate::model::TimesClipInput;
 use crate::raster::ColorJitter;
-use crate::raster::{Palette, PixelBlend, PixelStatistics};
+use crate::raster::{AxisReader, Palette, PixelBlend, PixelStatistics};
 
 /// Gathers samples into batches.
 #[derive(Clone, Debug)]
@@ -46,6 +46,7 @@ pub struct TimesClipBatcher {
     palette: Palette,
     statistics: PixelStatistics,
     blend: PixelBlend,
+    axes: Option<AxisReader>,
     buffers: Buffers,
 }
 
@@ -61,6 +62,7 @@ impl TimesClipBatcher {
             palette,
             statistics,
             blend: PixelBlend::default(),
+            axes: None,
             buffers: Buffers::default(),
         }
     }
@@ -80,6 +82,16 @@ impl TimesClipBatcher {
     #[must_use]
     pub fn with_blend(self, blend: PixelBlend) -> Self {
         Self { blend, ..self }
+    }
+
+    /// The same batcher, whose batches also carry the values as points on the axes of the pictures,
+    /// where they carry values.
+    #[must_use]
+    pub fn with_points(self, axes: AxisReader) -> Self {
+        Self {
+            axes: Some(axes),
+            ..self
+        }
     }
 
     /// The same batcher gathering other modalities.
@@ -153,10 +165,11 @@ impl TimesClipBatcher {
         Ok(batch)
     }
 
-    /// As [`gather`](Self::gather), of one augmented view of every sample, with pictures drawn of it.
+    /// As [`gather`](Self::gather), of one augmented view of every sample, with pictures drawn of it;
+    /// or with features of the sample as it is, where there are any.
     ///
     /// # Errors
-    /// [`BatchError`] if a sample cannot be read.
+    /// [`BatchError`] if a sample or its features cannot be read.
     ///
     /// # Panics
     /// If `indices` is empty, or pictures are to be gathered and `augmentation` draws none.
@@ -164,11 +177,18 @@ impl TimesClipBatcher {
         &self,
         samples: &dyn SampleSource,
         (augmentation, view): (&Augmentation, usize),
+        features: Option<&FeatureStore>,
         indices: &[usize],
     ) -> Result<HostBatch, BatchError> {
         let samples = augmentation.views(&read_samples(samples, indices)?, view);
         let mut batch = self.gather_samples(&samples);
-        if self.modalities.has_vision() {
+        if !self.modalities.has_vision() {
+            return Ok(batch);
+        }
+        if let Some(features) = features {
+            let rows = Rows::Here(read_features(features, indices)?);
+            batch.vision = Some(HostFeatures::of(features, rows));
+        } else {
             let (side_px, masks) = augmentation.draw(&samples, &self.buffers);
             let n_variates = samples[0].series.n_variates();
             batch.vision = Some(self.pictures([n_variates, side_px], Rows::Here(masks)));
@@ -217,6 +237,7 @@ impl TimesClipBatcher {
             values,
             valid: (!valid.iter().all(|valid| *valid)).then_some(valid),
             statistics: statistics.map(|rows| rows.concat()),
+            points: self.axes.as_ref().map(|axes| points(axes, samples)),
         }
     }
 
@@ -251,6 +272,23 @@ impl TimesClipBatcher {
     ) -> Vec<f32> {
         jitter.color_table(&self.palette, n_variates, &self.statistics, draw)
     }
+}
+
+/// The values of some samples as points on the axes of the pictures.
+///
+/// # Shapes
+/// - output: `[samples, n_variates, n_points, 4]`
+fn points(axes: &AxisReader, samples: &[Cow<'_, LabeledSeries>]) -> Vec<f32> {
+    let n_variates = samples[0].series.n_variates();
+    let mut points = vec![0.0; samples.len() * n_variates * axes.width()];
+    points
+        .par_chunks_exact_mut(axes.width())
+        .enumerate()
+        .for_each(|(i, points)| {
+            let series = &samples[i / n_variates].series;
+            axes.read(series, i % n_variates, points);
+        });
+    points
 }
 
 /// Reads some samples.

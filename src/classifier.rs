@@ -19,6 +19,7 @@ mod predict;
 mod prediction;
 #[cfg(feature = "train")]
 mod prepare;
+mod pretrained;
 mod recipe;
 mod record;
 mod report;
@@ -343,6 +344,7 @@ impl TimesClip {
                 let (shape, values) = (vec![values.len()], values.to_vec());
                 tensors.push(crate::weights::NamedTensor::new(name, shape, values));
             }
+            tensors.extend(features.encoder_tensors());
         }
         if let Some(network) = &self.network {
             tensors.extend(network.tensors());

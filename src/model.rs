@@ -48,8 +48,8 @@ pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
 pub use tokenizer::{
-    ConvolutionTokenizer, ConvolutionTokenizerConfig, SeriesTokenizer, SeriesTokenizerConfig,
-    SeriesTokens, TimeConvolutions, TokenizerConfig,
+    ConvolutionTokenizer, ConvolutionTokenizerConfig, PointTokenizer, PointTokenizerConfig,
+    SeriesTokenizer, SeriesTokenizerConfig, SeriesTokens, TimeConvolutions, TokenizerConfig,
 };
 pub use transformer::{Block, Mlp, SelfAttention, Transformer, TransformerConfig};
 pub use vision::{
@@ -285,21 +285,53 @@ impl<B: Backend> TimesClipClassifier<B> {
     /// # Panics
     /// If the classifier reads nothing, or the encoder has another number of blocks or width.
     #[must_use]
-    pub fn with_text_encoder(mut self, text: TextEncoder<B>) -> Self {
+    pub fn with_text_encoder(self, text: TextEncoder<B>) -> Self {
+        self.with_language(|branch| {
+            let size = |text: &TextEncoder<B>| (text.encoder.layers.len(), text.d_model());
+            let (found, expected) = (size(&text), size(&branch.text_model));
+            assert_eq!(
+                found, expected,
+                "blocks and width of the text encoder are {found:?}, not {expected:?}"
+            );
+            LanguageBranch {
+                text_model: text,
+                ..branch
+            }
+        })
+    }
+
+    /// The same classifier with the weights of a reading encoder, its tokenizer and its blocks;
+    /// frozen as the configuration has it.
+    ///
+    /// # Panics
+    /// If the classifier does not read points, or the encoder is of other sizes.
+    #[must_use]
+    pub fn with_reading_encoder(self, encoder: ReadingEncoder<B>) -> Self {
+        let (points, text) = encoder.into_parts();
+        let model = self.with_text_encoder(text);
+        model.with_language(|branch| {
+            let shapes = |points: &PointTokenizer<B>| {
+                let stem = points.stem.iter().map(|layer| layer.weight.dims());
+                (stem.collect::<Vec<_>>(), points.positions.dims())
+            };
+            let (found, expected) = (shapes(&points), branch.points.as_ref().map(shapes));
+            assert_eq!(Some(found), expected, "convolutions and positions");
+            LanguageBranch {
+                points: Some(points),
+                ..branch
+            }
+        })
+    }
+
+    /// The same classifier with another language branch, frozen as the configuration has it.
+    fn with_language(
+        mut self,
+        change: impl FnOnce(LanguageBranch<B>) -> LanguageBranch<B>,
+    ) -> Self {
         let Some(branch) = self.language.take() else {
             panic!("a text encoder was given to a classifier that reads nothing");
         };
-        let size = |text: &TextEncoder<B>| (text.encoder.layers.len(), text.d_model());
-        let (found, expected) = (size(&text), size(&branch.text_model));
-        assert_eq!(
-            found, expected,
-            "blocks and width of the text encoder are {found:?}, not {expected:?}"
-        );
-        let text_model = self.freeze_text.freeze_text(text);
-        self.language = Some(LanguageBranch {
-            text_model,
-            ..branch
-        });
+        self.language = Some(self.freeze_text.freeze_language(change(branch)));
         self
     }
 
@@ -350,10 +382,7 @@ impl<B: Backend> TimesClipClassifier<B> {
             vision_model: vision.freeze_vision(branch.vision_model.encoder()),
             ..branch
         });
-        self.language = self.language.map(|branch| LanguageBranch {
-            text_model: text.freeze_text(branch.text_model),
-            ..branch
-        });
+        self.language = self.language.map(|branch| text.freeze_language(branch));
         self
     }
 

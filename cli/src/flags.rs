@@ -149,6 +149,9 @@ struct TrainingFlags {
     /// Peak learning rate [default: the preset's]
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
+    /// Learning rate of pretrained encoders that are trained, as a multiple of that of the rest
+    #[arg(long, value_name = "X", default_value_t = TrainingOptions::default().encoder_rate)]
+    encoder_rate: f64,
     /// Weight of InfoNCE in the loss
     #[arg(long, value_name = "X", default_value_t = TrainingOptions::default().contrastive_weight)]
     contrastive_weight: f64,
@@ -182,6 +185,7 @@ impl TrainingFlags {
             epochs: self.epochs,
             batch_size: self.batch_size,
             learning_rate: self.lr,
+            encoder_rate: self.encoder_rate,
             contrastive_weight: self.contrastive_weight,
             label_smoothing: self.label_smoothing,
             weight_decay: self.weight_decay,
@@ -197,11 +201,12 @@ impl TrainingFlags {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Network architecture")]
 struct NetworkFlags {
-    /// small, clip-vit-b-32 or clip-vit-b-16 (the reference's architecture), or vit-s-14
+    /// small, line-plots (the built-in encoders), clip-vit-b-32 or clip-vit-b-16 (the reference's
+    /// architecture), or vit-s-14
     #[arg(long, value_name = "NAME", default_value = "small")]
     preset: Preset,
-    /// How values become tokens: convolutions over all variates, or linear patches of each [default:
-    /// the preset's]
+    /// How values become tokens: convolutions over all variates, linear patches of each, or points
+    /// on the axes of its picture [default: the preset's]
     #[arg(long, value_name = "HOW")]
     tokenizer: Option<Tokenizer>,
     /// Read patches of so many steps [default: the preset's]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{DeviceCache, TimesClipBatch, masks};
 use crate::cache::features::FeatureStore;
 use crate::model::{SeriesInput, TimesClipInput, VisionInput};
+use crate::raster::AxisReader;
 
 /// A batch in host memory; row `i` of every field is one sample.
 ///
@@ -41,6 +42,7 @@ pub(super) struct HostSeries {
     pub(super) values: Vec<f32>,
     pub(super) valid: Option<Vec<bool>>,
     pub(super) statistics: Option<Vec<f32>>,
+    pub(super) points: Option<Vec<f32>>,
 }
 
 /// What the vision branch gets.
@@ -157,6 +159,7 @@ impl HostBatch {
                 values: cut(&series.values, batch, &rows),
                 valid: series.valid.as_ref().map(|x| cut(x, batch, &rows)),
                 statistics: series.statistics.as_ref().map(|x| cut(x, batch, &rows)),
+                points: series.points.as_ref().map(|x| cut(x, batch, &rows)),
                 ..*series
             }),
             vision: self.vision.as_ref().map(|vision| match vision {
@@ -228,6 +231,11 @@ impl HostSeries {
             }),
             statistics: self.statistics.map(|statistics| {
                 Tensor::from_data(TensorData::new(statistics, [batch, n_variates, 2]), device)
+            }),
+            points: self.points.map(|points| {
+                let n_points = points.len() / (batch * n_variates * AxisReader::POINT);
+                let shape = [batch, n_variates, n_points, AxisReader::POINT];
+                Tensor::from_data(TensorData::new(points, shape), device)
             }),
         }
     }

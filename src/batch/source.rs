@@ -84,14 +84,10 @@ impl<'a> BatchSource<'a> {
     }
 
     /// Batches of one augmented view of every sample, whose pictures are drawn as they are gathered:
-    /// no cache is read.
-    ///
-    /// # Panics
-    /// If features take the place of the pictures: there are none of such a view.
+    /// no cache of pictures is read. Features in their place stay those of the samples as they are:
+    /// then values alone vary.
     #[must_use]
     pub fn augmented(self, augmentation: &'a Augmentation, view: usize) -> Self {
-        let features = self.features.is_some();
-        assert!(!features, "features of an augmented view");
         Self {
             view: Some((augmentation, view)),
             ..self
@@ -146,7 +142,7 @@ impl<'a> BatchSource<'a> {
             samples, batcher, ..
         } = *self;
         if let Some(view) = self.view {
-            return batcher.gather_view(samples, view, indices);
+            return batcher.gather_view(samples, view, self.features, indices);
         }
         let Some(images) = self.images else {
             return batcher.gather_series(samples, indices);

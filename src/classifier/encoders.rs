@@ -4,13 +4,20 @@ use std::fmt;
 
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::error::FitError;
 use super::options::{EncoderWeights, FitOptions};
+use super::pretrained::{Pretrained, VISION_WEIGHTS};
 use crate::backend::{BackendError, BackendJob, ChosenDevice, run_on};
 use crate::data::Series;
 use crate::encode::{PlotAxes, PlotReader, PlotSeer};
-use crate::raster::RasterError;
+use crate::model::VisionEncoderConfig;
+use crate::raster::{PixelStatistics, RasterError};
+use crate::weights::{Checkpoint, NamedTensor, WeightsError, vision_tensors};
+
+/// Where a pretrained vision encoder is in a model file.
+pub(super) const PREFIX: &str = "encoder.vision.";
 
 /// What a model file keeps of frozen encoders: which they are, and the axes that were fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,33 +25,60 @@ use crate::raster::RasterError;
 pub(super) struct EncoderState {
     /// The axes that series are drawn and read on.
     pub(super) axes: PlotAxes,
-    /// Whether line plots are looked at.
-    pub(super) vision: bool,
+    /// What looks at line plots, if anything does.
+    pub(super) vision: Option<Seeing>,
     /// Whether values are read.
     pub(super) language: bool,
-    /// Hash of the encoders' files, as 16 hexadecimal digits.
-    pub(super) files: String,
+    /// Hash of the built-in encoders' files, as 16 hexadecimal digits, if one of them is used.
+    pub(super) files: Option<String>,
+}
+
+/// What looks at line plots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Seeing {
+    /// The encoder that comes with the crate.
+    Builtin,
+    /// Another one, whose weights are in the model file.
+    Pretrained {
+        config: VisionEncoderConfig,
+        pixels: PixelStatistics,
+    },
+}
+
+impl PartialEq for Seeing {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |seeing: &Self| serde_json::to_string(seeing).unwrap_or_default();
+        text(self) == text(other)
+    }
 }
 
 /// Frozen encoders on some backend.
 pub(super) trait Encoders: fmt::Debug + Send + Sync {
-    /// Features of one variate by each encoder, vision first.
-    fn widths(&self) -> Vec<usize>;
+    /// Features of one variate by each encoder, vision first, and how many of them are of one place.
+    fn widths(&self) -> Vec<(usize, usize)>;
 
     /// Features of series by each encoder, `[series, n_variates * width]`.
     fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Result<Vec<Vec<f32>>, RasterError>;
+
+    /// The weights that a model file must have: those of no built-in encoder.
+    fn tensors(&self) -> Vec<NamedTensor>;
 }
 
 #[derive(Debug)]
 struct Pair<B: Backend> {
     vision: Option<PlotSeer<B>>,
     language: Option<PlotReader<B>>,
+    /// Whether the weights of what sees are nowhere else.
+    keeps_vision: bool,
 }
 
 impl<B: Backend> Encoders for Pair<B> {
-    fn widths(&self) -> Vec<usize> {
-        let vision = self.vision.as_ref().map(PlotSeer::width);
-        let language = self.language.as_ref().map(PlotReader::width);
+    fn widths(&self) -> Vec<(usize, usize)> {
+        let vision = self.vision.as_ref();
+        let vision = vision.map(|seer| (seer.width(), seer.d_place()));
+        let language = self.language.as_ref();
+        let language = language.map(|reader| (reader.width(), reader.d_place()));
         vision.into_iter().chain(language).collect()
     }
 
@@ -56,37 +90,67 @@ impl<B: Backend> Encoders for Pair<B> {
             .map(|reader| reader.features(axes, series));
         vision.into_iter().chain(language).collect()
     }
+
+    fn tensors(&self) -> Vec<NamedTensor> {
+        let kept = self.vision.as_ref().filter(|_| self.keeps_vision);
+        kept.map_or_else(Vec::new, |seer| vision_tensors(&seer.encoder(), PREFIX))
+    }
 }
 
 impl EncoderState {
     /// The encoders that the options ask for, with axes fitted to the training series; `None` if
     /// they ask for none, or this build has none.
-    pub(super) fn fit(series: &[&Series], options: &FitOptions) -> Option<Self> {
-        let builtin = |weights: &EncoderWeights| *weights == EncoderWeights::Builtin;
+    pub(super) fn fit(
+        series: &[&Series],
+        options: &FitOptions,
+        pretrained: &Pretrained,
+    ) -> Result<Option<Self>, FitError> {
         let (modalities, encoders) = (options.modalities, &options.encoders);
-        let vision = modalities.has_vision() && builtin(&encoders.vision_weights);
-        let language = modalities.has_language() && builtin(&encoders.text_weights);
-        let files = files()?;
-        (vision || language).then(|| Self {
+        let (files, builtin) = (files(), EncoderWeights::Builtin);
+        let vision = match &encoders.vision_weights {
+            _ if !modalities.has_vision() => None,
+            EncoderWeights::Random => None,
+            EncoderWeights::Builtin => files.as_ref().map(|_| Seeing::Builtin),
+            // The reference's encoders cost minutes, and its way of reading them says little.
+            EncoderWeights::Pretrained(_) if options.network.is_reference() => None,
+            EncoderWeights::Pretrained(_) => {
+                let config = pretrained.vision_config(options)?;
+                let pixels = pretrained.pixels()?.unwrap_or(PixelStatistics::CLIP);
+                config.map(|config| Seeing::Pretrained { config, pixels })
+            }
+        };
+        let language = modalities.has_language() && encoders.text_weights == builtin;
+        let language = language && files.is_some();
+        let uses_files = language || vision == Some(Seeing::Builtin);
+        let some = language || vision.is_some();
+        Ok(some.then(|| Self {
             axes: PlotAxes::fit(series),
             vision,
             language,
-            files,
-        })
+            files: files.filter(|_| uses_files),
+        }))
     }
 
-    /// Loads the encoders onto a device.
-    pub(super) fn load(&self, device: &ChosenDevice) -> Result<Box<dyn Encoders>, BackendError> {
-        run_on(device.kind, &[device.index], Load(self))
+    /// Loads the encoders onto a device; a pretrained one comes from `weights`.
+    pub(super) fn load(
+        &self,
+        weights: Option<VisionWeights<'_>>,
+        device: &ChosenDevice,
+    ) -> Result<Box<dyn Encoders>, LoadError> {
+        let job = Load {
+            state: self,
+            weights,
+        };
+        Ok(run_on(device.kind, &[device.index], job)??)
     }
 
     /// Says what is wrong with these encoders in this build, if anything.
     pub(super) fn problem(&self) -> Option<String> {
+        let fitted_with = self.files.as_ref()?;
         match files() {
             None => Some("this build has none: cargo feature `builtin` is off".to_owned()),
-            Some(files) if files != self.files => Some(format!(
-                "it was fitted with those of hash {}, this release has {files}",
-                self.files
+            Some(files) if files != *fitted_with => Some(format!(
+                "it was fitted with those of hash {fitted_with}, this release has {files}"
             )),
             Some(_) => None,
         }
@@ -107,40 +171,103 @@ fn files() -> Option<String> {
     None
 }
 
-struct Load<'a>(
-    #[cfg_attr(
-        not(feature = "builtin"),
-        expect(dead_code, reason = "there is nothing to load")
-    )]
-    &'a EncoderState,
-);
+/// Where the weights of a pretrained vision encoder are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum VisionWeights<'a> {
+    /// In its own files.
+    Files(&'a Checkpoint),
+    /// In a model file.
+    Model(&'a Checkpoint),
+}
+
+/// Why encoders cannot be loaded.
+#[derive(Debug, Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+impl From<LoadError> for FitError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Backend(error) => error.into(),
+            LoadError::Weights(source) => Self::Weights {
+                option: VISION_WEIGHTS,
+                source,
+            },
+        }
+    }
+}
+
+struct Load<'a> {
+    state: &'a EncoderState,
+    weights: Option<VisionWeights<'a>>,
+}
 
 impl BackendJob for Load<'_> {
-    type Output = Box<dyn Encoders>;
+    type Output = Result<Box<dyn Encoders>, WeightsError>;
 
-    #[cfg(feature = "builtin")]
-    fn run<B: Backend>(self, devices: &[B::Device]) -> Box<dyn Encoders> {
-        use crate::weights::builtin;
-
-        let Self(state) = self;
-        let device = &devices[0];
-        Box::new(Pair::<B> {
-            vision: state
-                .vision
-                .then(|| PlotSeer::new(builtin::vision(device), device)),
-            language: state
-                .language
-                .then(|| PlotReader::new(builtin::reading(device), device)),
-        })
+    fn run<B: Backend>(self, devices: &[B::Device]) -> Self::Output {
+        let (state, device) = (self.state, &devices[0]);
+        let vision = match &state.vision {
+            Some(Seeing::Builtin) => builtin_seer(device),
+            Some(Seeing::Pretrained { config, pixels }) => {
+                let encoder = match self.weights {
+                    Some(VisionWeights::Files(checkpoint)) => {
+                        Some(checkpoint.load_vision(config, device)?)
+                    }
+                    Some(VisionWeights::Model(checkpoint)) => {
+                        Some(checkpoint.load_encoder(PREFIX, config, device)?)
+                    }
+                    None => None,
+                };
+                encoder.map(|encoder| PlotSeer::new(encoder, device).with_pixels(pixels))
+            }
+            None => None,
+        };
+        Ok(Box::new(Pair::<B> {
+            vision,
+            language: state.language.then(|| builtin_reader(device)).flatten(),
+            keeps_vision: state.vision != Some(Seeing::Builtin),
+        }))
     }
+}
 
+// `fit` makes no state of built-in encoders without the feature, and `problem` refuses one from
+// elsewhere.
+#[cfg_attr(
+    feature = "builtin",
+    expect(clippy::unnecessary_wraps, reason = "none in other builds")
+)]
+fn builtin_seer<B: Backend>(device: &B::Device) -> Option<PlotSeer<B>> {
+    #[cfg(feature = "builtin")]
+    return Some(PlotSeer::new(
+        crate::weights::builtin::vision(device),
+        device,
+    ));
     #[cfg(not(feature = "builtin"))]
-    fn run<B: Backend>(self, _: &[B::Device]) -> Box<dyn Encoders> {
-        // `fit` makes no state without the feature, and `problem` refuses one from elsewhere.
-        Box::new(Pair::<B> {
-            vision: None,
-            language: None,
-        })
+    {
+        let _ = device;
+        None
+    }
+}
+
+#[cfg_attr(
+    feature = "builtin",
+    expect(clippy::unnecessary_wraps, reason = "none in other builds")
+)]
+fn builtin_reader<B: Backend>(device: &B::Device) -> Option<PlotReader<B>> {
+    #[cfg(feature = "builtin")]
+    return Some(PlotReader::new(
+        crate::weights::builtin::reading(device),
+        device,
+    ));
+    #[cfg(not(feature = "builtin"))]
+    {
+        let _ = device;
+        None
     }
 }
 

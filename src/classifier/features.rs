@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::encoders::{EncoderState, Encoders};
+use super::encoders::{EncoderState, Encoders, LoadError, VisionWeights};
 use super::error::{FitError, PredictError};
 use super::network::unit;
 use super::options::FitOptions;
+use super::pretrained::Pretrained;
 use super::record::Record;
-use crate::backend::{BackendError, ChosenDevice};
+use crate::backend::ChosenDevice;
 use crate::closed_form::{Block, ClosedFormError, FeatureRows, FeatureTable, RowsError};
 use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
+use crate::weights::{Checkpoint, NamedTensor};
 
 /// How much a block of kernel features counts.
 const KERNEL_SCALE: f64 = 1.0;
@@ -37,6 +39,7 @@ impl Features {
     pub(super) fn fit(
         series: &[&Series],
         options: &FitOptions,
+        pretrained: &Pretrained,
         device: &ChosenDevice,
     ) -> Result<Option<Self>, FitError> {
         let many = series.len() > options.ridge.most_axes;
@@ -45,10 +48,14 @@ impl Features {
             false => None,
         };
         // Of many samples and many features no Gram matrix is small.
-        let encoders = EncoderState::fit(series, options).filter(|_| !many);
+        let encoders = match many {
+            true => None,
+            false => EncoderState::fit(series, options, pretrained)?,
+        };
         let encoders = match encoders {
             Some(state) => {
-                let loaded = state.load(device)?;
+                let weights = pretrained.vision.as_ref().map(VisionWeights::Files);
+                let loaded = state.load(weights, device)?;
                 Some((state, loaded))
             }
             None => None,
@@ -61,13 +68,15 @@ impl Features {
     pub(super) fn restore(
         record: &Record,
         arrays: &BTreeMap<String, Vec<f32>>,
+        checkpoint: &Checkpoint,
         device: &ChosenDevice,
     ) -> Result<Self, String> {
         let kernels = record.kernels.clone();
         let kernels = kernels.map(|state| KernelTransform::from_arrays(state, arrays));
         let encoders = record.encoders.clone().map(|state| {
-            let loaded = state.load(device)?;
-            Ok::<_, BackendError>((state, loaded))
+            let weights = Some(VisionWeights::Model(checkpoint));
+            let loaded = state.load(weights, device)?;
+            Ok::<_, LoadError>((state, loaded))
         });
         Ok(Self {
             kernels: kernels.transpose().map_err(|error| error.to_string())?,
@@ -78,6 +87,14 @@ impl Features {
     /// The encoders among the features.
     pub(super) fn encoder_state(&self) -> Option<&EncoderState> {
         self.encoders.as_ref().map(|(state, _)| state)
+    }
+
+    /// The weights of encoders that a model file must have.
+    pub(super) fn encoder_tensors(&self) -> Vec<NamedTensor> {
+        let encoders = self.encoders.iter();
+        encoders
+            .flat_map(|(_, encoders)| encoders.tensors())
+            .collect()
     }
 
     /// The blocks of a row.
@@ -94,7 +111,7 @@ impl Features {
                 None => 1.0,
             };
             let n_variates = state.axes.n_variates();
-            widths.into_iter().map(move |width| Block {
+            widths.into_iter().map(move |(width, _)| Block {
                 width: width * n_variates,
                 scale,
             })
@@ -112,7 +129,7 @@ impl Features {
         }
         let state = self.encoder_state();
         for (name, there) in [
-            ("vision", state.is_some_and(|state| state.vision)),
+            ("vision", state.is_some_and(|state| state.vision.is_some())),
             ("language", state.is_some_and(|state| state.language)),
         ] {
             if there {
@@ -150,23 +167,22 @@ impl Features {
         };
         let mut embeddings = vec![Vec::new(); series.len()];
         let parts = encoders.features(&state.axes, series)?;
-        for (part, width) in parts.iter().zip(encoders.widths()) {
+        for (part, (width, place)) in parts.iter().zip(encoders.widths()) {
             let rows = part.chunks(part.len() / series.len());
             for (embedding, row) in embeddings.iter_mut().zip(rows) {
-                embedding.extend(row.chunks(width).flat_map(mean_of_places));
+                let variates = row.chunks(width);
+                embedding.extend(variates.flat_map(|row| mean_of_places(row, place)));
             }
         }
         Ok(Some(embeddings.into_iter().map(unit).collect()))
     }
 }
 
-/// Numbers of one place of a line plot.
-const D_PLACE: usize = 128;
-
-fn mean_of_places(features: &[f32]) -> Vec<f32> {
-    let mut mean = vec![0.0; D_PLACE];
-    let share = D_PLACE as f32 / features.len() as f32;
-    for place in features.chunks(D_PLACE) {
+/// The mean of places of a line plot, of so many numbers each.
+fn mean_of_places(features: &[f32], d_place: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; d_place];
+    let share = d_place as f32 / features.len() as f32;
+    for place in features.chunks(d_place) {
         mean.iter_mut()
             .zip(place)
             .for_each(|(sum, value)| *sum += share * value);

@@ -15,10 +15,10 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::encoders::EncoderState;
+use super::encoders::{EncoderState, PREFIX};
 use super::error::ModelFileError;
 use super::features::Features;
-use super::network::{Ensemble, Network, prefix};
+use super::network::{Ensemble, Network, first_of, prefix};
 use super::recipe::{Recipe, dtype};
 use super::record::Record;
 use super::{LoadOptions, TimesClip};
@@ -246,7 +246,8 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<TimesClip, Mode
         None => None,
         Some(state) => {
             let arrays = arrays(&checkpoint)?;
-            let features = Features::restore(&record, &arrays, &device).map_err(&contradiction)?;
+            let features = Features::restore(&record, &arrays, &checkpoint, &device)
+                .map_err(&contradiction)?;
             let head = ClosedForm::from_arrays(state.clone(), &arrays)
                 .map_err(|error| contradiction(error.to_string()))?;
             let width: usize = features.blocks().iter().map(|block| block.width).sum();
@@ -297,7 +298,8 @@ fn check_recipe(record: &Record, recipe: &Recipe) -> Result<(), String> {
 /// The arrays of the closed form, by name.
 fn arrays(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Vec<f32>>, ModelFileError> {
     let names = checkpoint.tensor_names();
-    let names = names.filter(|name| !name.starts_with("network."));
+    let elsewhere = ["network.", PREFIX];
+    let names = names.filter(|name| !elsewhere.iter().any(|part| name.starts_with(part)));
     let mut arrays = BTreeMap::new();
     for name in names {
         if let Some(tensor) = checkpoint.tensor(name)? {
@@ -322,8 +324,9 @@ impl BackendJob for LoadNetworks<'_> {
     fn run<B: Backend>(self, devices: &[B::Device]) -> Self::Output {
         let device = &devices[0];
         let member = |number| {
+            let (prefix, first) = (prefix(number), first_of(number));
             self.checkpoint
-                .load_member::<B>(&prefix(number), &self.recipe.model, device)
+                .load_member::<B>(&prefix, first.as_deref(), &self.recipe.model, device)
         };
         let members = (0..self.n_members).map(member);
         let members = members.collect::<Result<Vec<_>, _>>()?;

@@ -9,6 +9,7 @@ use super::features::{Features, TrainingRows};
 use super::network::Network;
 use super::observer::{FitObserver, Phase, Watch};
 use super::options::{ClassWeights, Effort, FitOptions};
+use super::pretrained::Pretrained;
 use super::recipe::Recipe;
 use super::record::{HeldOutScore, Provenance, Record};
 use super::report::FitReport;
@@ -127,16 +128,17 @@ struct Predictor {
 impl Fit<'_, '_> {
     fn run(&mut self) -> Result<TimesClip, FitError> {
         let device = choose(self.options)?;
+        let pretrained = Pretrained::open(self.options)?;
         let mut predictors = Vec::new();
-        let closed_form = self.closed_form(&device, &mut predictors)?;
+        let closed_form = self.closed_form(&device, &pretrained, &mut predictors)?;
         if closed_form.is_none() && self.options.effort == Effort::Fast {
-            let problem = "the effort `fast` needs kernels or built-in encoders";
+            let problem = "the effort `fast` needs kernels or pretrained encoders";
             return Err(FitError::Options {
                 problem: problem.to_owned(),
             });
         }
         let network = match self.needs_network(closed_form.as_ref().map(|(_, fit)| fit)) {
-            true => self.network(&device, &mut predictors)?,
+            true => self.network(&device, &pretrained, &mut predictors)?,
             false => None,
         };
         if predictors.is_empty() {
@@ -172,13 +174,14 @@ impl Fit<'_, '_> {
     fn closed_form(
         &mut self,
         device: &ChosenDevice,
+        pretrained: &Pretrained,
         predictors: &mut Vec<Predictor>,
     ) -> Result<Option<(Features, ClosedFormFit)>, FitError> {
         let rows = ClosedFormRows::of(self)?;
         let series = rows.series(self.set);
         let n_classes = self.set.n_classes();
         let _ = self.watch.start(Phase::Kernels, series.len());
-        let Some(features) = Features::fit(&series, self.options, device)? else {
+        let Some(features) = Features::fit(&series, self.options, pretrained, device)? else {
             return Ok(None);
         };
         let fitted = {
@@ -242,6 +245,7 @@ impl Fit<'_, '_> {
     fn network(
         &mut self,
         _: &ChosenDevice,
+        _: &Pretrained,
         _: &mut Vec<Predictor>,
     ) -> Result<Option<FittedNetwork>, FitError> {
         Err(FitError::NoTrainer)

@@ -11,8 +11,10 @@ use super::recipe::Recipe;
 use crate::batch::TimesClipBatcher;
 use crate::cache::UncachedImages;
 use crate::data::SeriesDataset;
-use crate::model::{ParameterCount, TimesClipClassifier, TimesClipOutput};
-use crate::weights::{NamedTensor, classifier_tensors};
+use crate::model::{
+    ParameterCount, TimesClipClassifier, TimesClipOutput, VisionInput, VisionTower,
+};
+use crate::weights::{NamedTensor, ensemble_tensors};
 
 /// What the networks say of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +47,11 @@ pub(super) fn prefix(number: usize) -> String {
     format!("network.{number}.")
 }
 
+/// Where the frozen weights of a network are, if it shares those of the first.
+pub(super) fn first_of(number: usize) -> Option<String> {
+    (number > 0).then(|| prefix(0))
+}
+
 /// Networks of one recipe on one device; their probabilities are averaged.
 #[derive(Debug)]
 pub(super) struct Ensemble<B: Backend> {
@@ -62,23 +69,54 @@ impl<B: Backend> Ensemble<B> {
     ) -> Self {
         let batcher = recipe.batcher();
         Self {
-            members,
+            members: share_frozen_vision(members),
             recipe,
             batcher,
             device,
         }
     }
 
+    /// Whether one pass of a frozen vision encoder is enough for all.
+    fn shares_vision(&self) -> bool {
+        let towers = self.members.iter().map(TimesClipClassifier::frozen_vision);
+        let mut others = towers.skip(1);
+        let first = self.members[0].frozen_vision();
+        first.is_some_and(|first| {
+            others.all(|other| other.is_some_and(|other| other.is_shared_with(first)))
+        })
+    }
+
     /// The same networks, whose frozen vision encoders compute in another precision.
     pub(super) fn with_frozen_precision(self, dtype: FloatDType) -> Self {
         let members = self.members.into_iter();
+        let members = members.map(|member| member.with_frozen_precision(dtype));
         Self {
-            members: members
-                .map(|member| member.with_frozen_precision(dtype))
-                .collect(),
+            members: share_frozen_vision(members.collect()),
             ..self
         }
     }
+}
+
+/// The same networks with one frozen vision encoder, if those of all are alike.
+fn share_frozen_vision<B: Backend>(
+    mut members: Vec<TimesClipClassifier<B>>,
+) -> Vec<TimesClipClassifier<B>> {
+    let Some((first, others)) = members.split_first_mut() else {
+        return members;
+    };
+    let Some(tower) = first.frozen_vision().filter(|_| !others.is_empty()) else {
+        return members;
+    };
+    let fingerprint = tower.fingerprint();
+    for other in others {
+        let alike = |tower: &VisionTower<B>| tower.fingerprint() == fingerprint;
+        if other.frozen_vision().is_some_and(alike)
+            && let Some(branch) = &mut other.vision
+        {
+            branch.vision_model = tower.clone();
+        }
+    }
+    members
 }
 
 impl<B: Backend> Network for Ensemble<B> {
@@ -92,7 +130,13 @@ impl<B: Backend> Network for Ensemble<B> {
             }
             false => self.batcher.gather_series(&batch, &indices)?,
         };
-        let input = gathered.into_tensors::<B>(&self.device).input;
+        let mut input = gathered.into_tensors::<B>(&self.device).input;
+        if self.shares_vision()
+            && let Some(branch) = &self.members[0].vision
+        {
+            let features = input.vision.map(|pictures| branch.features(pictures));
+            input.vision = features.map(VisionInput::Features);
+        }
         let mut outputs: Vec<NetworkOutput> = Vec::new();
         for member in &self.members {
             let output = read_out(member.forward(input.clone()));
@@ -111,11 +155,7 @@ impl<B: Backend> Network for Ensemble<B> {
     }
 
     fn tensors(&self) -> Vec<NamedTensor> {
-        let members = self.members.iter().enumerate();
-        let tensors = members.flat_map(|(number, member)| {
-            classifier_tensors(member, &self.recipe.model, &prefix(number))
-        });
-        tensors.collect()
+        ensemble_tensors(&self.members, &self.recipe.model, prefix)
     }
 
     fn parameter_count(&self) -> ParameterCount {

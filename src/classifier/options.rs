@@ -154,7 +154,9 @@ impl FitOptions {
         } else if self.starting_model().is_some() && self.effort == Effort::Fast {
             Some("a model to start from: the effort `fast` trains no network".to_owned())
         } else {
-            self.encoders.problem(modalities)
+            self.network
+                .problem()
+                .or_else(|| self.encoders.problem(modalities))
         };
         problem.map_or(Ok(()), |problem| Err(FitError::Options { problem }))
     }

@@ -12,10 +12,7 @@ use crate::cache::features::FeatureDtype;
 use crate::data::SeriesDataset;
 use crate::data::normalize::Normalizer;
 use crate::model::TimesClipClassifierConfig;
-use crate::raster::{PixelStatistics, PlotStyle};
-
-#[cfg(feature = "train")]
-pub(super) use fit::Pretrained;
+use crate::raster::{AxisReader, PixelStatistics, PlotStyle};
 
 /// What the networks of a model are built of; the same for all of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,8 +31,15 @@ pub(super) struct Recipe {
 impl Recipe {
     /// What makes batches for these networks.
     pub(super) fn batcher(&self) -> TimesClipBatcher {
-        TimesClipBatcher::new(self.normalizer.clone(), self.model.modalities)
-            .with_colors(self.style.palette.clone(), self.pixels)
+        let batcher = TimesClipBatcher::new(self.normalizer.clone(), self.model.modalities)
+            .with_colors(self.style.palette.clone(), self.pixels);
+        match self.model.language.tokenizer.n_points() {
+            Some(n_points) if self.model.modalities.has_language() => {
+                let axes = AxisReader::new(&self.style, n_points);
+                batcher.with_points(axes.expect("the style is checked when it is fitted or read"))
+            }
+            _ => batcher,
+        }
     }
 
     /// Refuses series that the networks cannot take.

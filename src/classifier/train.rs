@@ -11,7 +11,8 @@ use super::FitError;
 use super::network::{Ensemble, Network};
 use super::observer::{FitEvent, Phase, Watch};
 use super::options::FitOptions;
-use super::recipe::{Pretrained, Recipe, dtype};
+use super::pretrained::{Pretrained, TEXT_WEIGHTS, VISION_WEIGHTS};
+use super::recipe::{Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
 use super::start::StartingModel;
 use crate::backend::TrainingJob;
@@ -181,7 +182,9 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
         let configs: Vec<_> = folds
             .iter()
             .zip(0..)
-            .map(|(fold, number)| training_config(self.options, fold.train.len(), number))
+            .map(|(fold, number)| {
+                training_config(self.options, self.pretrained, fold.train.len(), number)
+            })
             .collect();
         let steps = |(fold, config): (&Split, &TrainingConfig)| {
             config.n_epochs(fold.train.len()) * fold.train.len().div_ceil(config.batch_size)
@@ -308,15 +311,24 @@ pub(super) fn start<B: AutodiffBackend>(
         .filter(|_| config.modalities.has_vision())
     {
         let encoder = checkpoint.load_vision(&config.vision, device);
-        model = model.with_vision_encoder(encoder.map_err(weights("the vision weights"))?);
+        model = model.with_vision_encoder(encoder.map_err(weights(VISION_WEIGHTS))?);
     }
     if let Some(checkpoint) = pretrained
         .text
         .as_ref()
         .filter(|_| config.modalities.has_language())
     {
-        let encoder = checkpoint.load_text(&config.language, device);
-        model = model.with_text_encoder(encoder.map_err(weights("the text weights"))?);
+        let weights = weights(TEXT_WEIGHTS);
+        model = match config.language.tokenizer.n_points() {
+            Some(_) => {
+                let encoder = checkpoint.load_own_reading(device).map_err(weights)?;
+                model.with_reading_encoder(encoder)
+            }
+            None => {
+                let encoder = checkpoint.load_text(&config.language, device);
+                model.with_text_encoder(encoder.map_err(weights)?)
+            }
+        };
     }
     with_precision(model, options, device)
 }

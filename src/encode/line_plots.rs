@@ -11,12 +11,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::data::Series;
 use crate::model::{ReadingEncoder, ReadingEncoderConfig, VisionEncoder, VisionTower};
-use crate::raster::{AxisReader, Palette, PlotStyle, RasterError, Rasterizer, XSpan, YScale};
+use crate::raster::{
+    AxisReader, Palette, PixelStatistics, PlotStyle, RasterError, Rasterizer, XSpan, YScale,
+    color_table,
+};
 
-/// Width of the line as a fraction of the side, as the encoders were pretrained: 2 of 112 px.
-const STROKE_WIDTH: f64 = 2.0 / 112.0;
-/// Empty border, likewise.
-const MARGIN: f64 = 0.03;
 /// Variates of one pass of the reading encoder.
 const READ_AT_ONCE: usize = 256;
 
@@ -69,12 +68,9 @@ impl PlotAxes {
     /// The pictures that the small vision encoder was pretrained on, on these axes.
     pub fn style(&self, side_px: usize) -> PlotStyle {
         PlotStyle {
-            side_px,
-            stroke_width: STROKE_WIDTH,
-            margin: MARGIN,
             y_scale: YScale::Fixed(self.y_ranges.clone()),
             x_span: XSpan::Steps(self.x_steps),
-            palette: Palette::new(vec![[0; 3]]),
+            ..PlotStyle::for_ink(side_px)
         }
     }
 }
@@ -105,24 +101,49 @@ pub struct PlotSeer<B: Backend> {
     tower: VisionTower<B>,
     side_px: usize,
     width: usize,
+    d_place: usize,
+    /// `[1, 256, 3]`, black ink on white paper
+    colors: Tensor<B, 3>,
     device: B::Device,
 }
 
 impl<B: Backend> PlotSeer<B> {
-    /// Sees with an encoder whose stem takes ink, such as that of
-    /// `weights::builtin`.
+    /// Sees with an encoder such as that of `weights::builtin`, whose stem takes ink, or with one
+    /// that takes pixels as CLIP does.
     pub fn new(encoder: VisionEncoder<B>, device: &B::Device) -> Self {
+        let config = encoder.config();
         Self {
-            side_px: encoder.config().side_px,
-            width: encoder.config().d_output(),
+            side_px: config.side_px,
+            width: config.d_output(),
+            d_place: config.transformer.d_model,
+            colors: black_ink(&PixelStatistics::CLIP, device),
             tower: VisionTower::frozen(encoder),
             device: device.clone(),
+        }
+    }
+
+    /// The same, with pixels shifted and scaled as its encoder takes them; ink has none.
+    #[must_use]
+    pub fn with_pixels(self, statistics: &PixelStatistics) -> Self {
+        Self {
+            colors: black_ink(statistics, &self.device),
+            ..self
         }
     }
 
     /// Features of one variate.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Features of one place of a variate's plot, of those that the tap takes.
+    pub fn d_place(&self) -> usize {
+        self.d_place
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> VisionEncoder<B> {
+        self.tower.encoder()
     }
 
     /// Identity of the encoder.
@@ -177,12 +198,17 @@ impl<B: Backend> PlotSeer<B> {
         let masks: Vec<i32> = masks.into_iter().map(i32::from).collect();
         let masks = TensorData::new(masks, [variates.len(), 1, self.side_px, self.side_px]);
         let masks = Tensor::<B, 4, Int>::from_data(masks, &self.device);
-        let colors = Tensor::zeros([1, 2, 3], &self.device);
-        let seen = self.tower.forward(masks, colors).into_data();
+        let seen = self.tower.forward(masks, self.colors.clone()).into_data();
         for (place, feature) in features.iter_mut().zip(seen.iter::<f32>()) {
             *place = feature;
         }
     }
+}
+
+/// The pixels of black ink on white paper.
+fn black_ink<B: Backend>(statistics: &PixelStatistics, device: &B::Device) -> Tensor<B, 3> {
+    let colors = color_table(&Palette::new(vec![[0; 3]]), 1, statistics);
+    Tensor::from_data(TensorData::new(colors, [1, 256, 3]), device)
 }
 
 /// The variates of some series, each different one once: to explain an answer, one variate of a
@@ -258,6 +284,11 @@ impl<B: Backend> PlotReader<B> {
     /// Features of one variate.
     pub fn width(&self) -> usize {
         self.config().d_output()
+    }
+
+    /// Features of one stretch of time of a variate.
+    pub fn d_place(&self) -> usize {
+        self.config().transformer.d_model
     }
 
     fn config(&self) -> &ReadingEncoderConfig {

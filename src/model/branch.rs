@@ -7,8 +7,11 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
 use super::frozen::VisionTower;
+use super::reading::ReadingEncoderConfig;
 use super::standardize::Standardize;
-use super::tokenizer::{ConvolutionTokenizer, SeriesTokenizer, TokenizerConfig, torch_linear};
+use super::tokenizer::{
+    ConvolutionTokenizer, PointTokenizer, SeriesTokenizer, TokenizerConfig, torch_linear,
+};
 use super::transformer::{Transformer, TransformerConfig};
 use crate::model::fused::{self, NORM_EPSILON};
 use crate::model::input::{SeriesInput, VisionInput};
@@ -107,6 +110,11 @@ pub struct LanguageConfig {
 }
 
 impl LanguageConfig {
+    /// A language branch of the sizes of a reading encoder.
+    pub fn of_points(reading: &ReadingEncoderConfig) -> Self {
+        Self::new(reading.tokenizer().into(), reading.transformer.clone())
+    }
+
     pub(super) fn problem(&self) -> Option<String> {
         self.tokenizer
             .problem()
@@ -120,26 +128,30 @@ impl LanguageConfig {
         device: &B::Device,
     ) -> LanguageBranch<B> {
         let width = self.transformer.d_model;
-        let (tokenizer, convolutions) = match &self.tokenizer {
+        let mut branch = LanguageBranch {
+            tokenizer: None,
+            convolutions: None,
+            points: None,
+            text_model: self.init_text(device),
+            projection: None,
+        };
+        // Of convolutions class token and mean are read out, of points all tokens.
+        let d_read = match &self.tokenizer {
             TokenizerConfig::Patches(config) => {
-                (Some(config.init(n_variates, width, device)), None)
+                branch.tokenizer = Some(config.init(n_variates, width, device));
+                width
             }
             TokenizerConfig::Convolutions(config) => {
-                (None, Some(config.init(n_variates, width, device)))
+                branch.convolutions = Some(config.init(n_variates, width, device));
+                2 * width
+            }
+            TokenizerConfig::Points(config) => {
+                branch.points = Some(config.init(width, device));
+                config.n_tokens() * width
             }
         };
-        // Of convolutions class token and mean are read out.
-        let d_read = if convolutions.is_some() {
-            2 * width
-        } else {
-            width
-        };
-        LanguageBranch {
-            tokenizer,
-            convolutions,
-            text_model: self.init_text(device),
-            projection: (d_read != d_model).then(|| Projection::new(d_read, d_model, device)),
-        }
+        branch.projection = (d_read != d_model).then(|| Projection::new(d_read, d_model, device));
+        branch
     }
 
     /// Creates the text encoder alone, with CLIP's initialization.
@@ -161,7 +173,7 @@ pub struct TextEncoder<B: Backend> {
     pub encoder: Transformer<B>,
     /// Norm of what leaves the blocks.
     pub final_layer_norm: LayerNorm<B>,
-    causal: bool,
+    pub(super) causal: bool,
 }
 
 impl<B: Backend> TextEncoder<B> {
@@ -248,8 +260,10 @@ impl<B: Backend> TextEncoder<B> {
 pub struct LanguageBranch<B: Backend> {
     /// Values to tokens, variate by variate, if it reads patches.
     pub tokenizer: Option<SeriesTokenizer<B>>,
-    /// Values to tokens, all variates together, if it does not.
+    /// Values to tokens, all variates together, if it reads by convolutions.
     pub convolutions: Option<ConvolutionTokenizer<B>>,
+    /// Points on the axes of the pictures to tokens, variate by variate, if it reads points.
+    pub points: Option<PointTokenizer<B>>,
     /// CLIP's text transformer.
     pub text_model: TextEncoder<B>,
     /// Into the shared space, where the widths differ.
@@ -261,15 +275,17 @@ impl<B: Backend> LanguageBranch<B> {
     ///
     /// # Shapes
     /// - input: as the fields of [`SeriesInput`] say
-    /// - output: `[batch, n_variates, d_model]` of patches, `[batch, 1, d_model]` of convolutions
+    /// - output: `[batch, n_variates, d_model]` of patches and points, `[batch, 1, d_model]` of
+    ///   convolutions
     ///
     /// # Panics
-    /// If the branch was put together without a tokenizer.
+    /// If the branch was put together without a tokenizer, or reads points and there are none.
     pub fn forward(&self, input: &SeriesInput<B>) -> Tensor<B, 3> {
-        let read = match (&self.tokenizer, &self.convolutions) {
-            (Some(tokenizer), _) => self.read_variates(tokenizer, input),
-            (None, Some(convolutions)) => self.read_whole(convolutions, input),
-            (None, None) => panic!("a language branch without a tokenizer"),
+        let read = match (&self.tokenizer, &self.convolutions, &self.points) {
+            (Some(tokenizer), ..) => self.read_variates(tokenizer, input),
+            (None, Some(convolutions), _) => self.read_whole(convolutions, input),
+            (None, None, Some(points)) => self.read_points(points, input),
+            (None, None, None) => panic!("a language branch without a tokenizer"),
         };
         match &self.projection {
             Some(projection) => projection.forward(read),
@@ -296,6 +312,18 @@ impl<B: Backend> LanguageBranch<B> {
             .forward_class_token(tokens.tokens, tokens.masked);
         let width = x.dims()[2];
         x.reshape([batch, n_variates, width])
+    }
+
+    /// All tokens of every variate, one after the other.
+    fn read_points(&self, tokenizer: &PointTokenizer<B>, input: &SeriesInput<B>) -> Tensor<B, 3> {
+        let Some(points) = input.points.clone() else {
+            panic!("the model reads points, but the batch brings none");
+        };
+        let [batch, n_variates, n_points, point] = points.dims();
+        let tokens = tokenizer.forward(points.reshape([batch * n_variates, n_points, point]));
+        let x = self.text_model.forward(tokens.tokens, tokens.masked);
+        let [_, n_tokens, width] = x.dims();
+        x.reshape([batch, n_variates, n_tokens * width])
     }
 
     /// The class token, then the mean of the tokens that say something.

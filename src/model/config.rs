@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::branch::LanguageConfig;
 use super::freeze::Freeze;
 use super::head::{ClassifierHeadConfig, HeadNorm, VariatePooling};
+use super::reading::ReadingEncoderConfig;
 use super::selection::VariateSelectionConfig;
 use super::tokenizer::{ConvolutionTokenizerConfig, SeriesTokenizerConfig, TokenizerConfig};
 use super::transformer::TransformerConfig;
@@ -48,7 +49,8 @@ pub struct TimesClipClassifierConfig {
     /// Which weights of the vision encoder are frozen.
     #[config(default = "Freeze::None")]
     pub freeze_vision: Freeze,
-    /// Which weights of the text encoder are frozen; tokens in front of it still learn.
+    /// Which weights of the text encoder are frozen; patches and convolutions in front of it still
+    /// learn.
     #[config(default = "Freeze::None")]
     pub freeze_text: Freeze,
     /// Whether the features of a wholly frozen vision encoder are standardized by the training
@@ -127,6 +129,15 @@ impl TimesClipClassifierConfig {
             .with_language(LanguageConfig::new(tokenizer.into(), transformer))
             .with_selection(VariateSelectionConfig::new().with_dropout(0.0))
             .with_head(ClassifierHeadConfig::new(Vec::new()).with_dropout(0.0))
+    }
+
+    /// The preset around the encoders that come with the crate (`weights::builtin`): both know the axes
+    /// of the pictures, look at one variate at a time, and are meant to be loaded and frozen.
+    pub fn line_plots(n_variates: usize, n_classes: usize) -> Self {
+        let reading = ReadingEncoderConfig::new();
+        Self::convolutional(n_variates, n_classes, 1)
+            .with_vision(VisionEncoderConfig::line_plots())
+            .with_language(LanguageConfig::of_points(&reading))
     }
 
     /// The small preset around DINOv2's ViT-S/14, which is meant to be loaded and frozen.

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::branch::TextEncoder;
+use super::branch::LanguageBranch;
 use super::frozen::VisionTower;
 use super::transformer::Transformer;
 use super::vision::VisionEncoder;
@@ -12,7 +12,8 @@ use super::vision::VisionEncoder;
 /// Which weights of an encoder are frozen.
 ///
 /// Frozen weights take no gradient and no optimizer state. Gradients still pass through frozen text
-/// blocks to the tokens in front of them.
+/// blocks to the patches or convolutions in front of them; those that make tokens of points are frozen
+/// with the blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Freeze {
@@ -50,13 +51,23 @@ impl Freeze {
         VisionTower::trained(encoder)
     }
 
-    pub(super) fn freeze_text<B: Backend>(self, mut text: TextEncoder<B>) -> TextEncoder<B> {
+    pub(super) fn freeze_language<B: Backend>(
+        self,
+        mut branch: LanguageBranch<B>,
+    ) -> LanguageBranch<B> {
+        let mut text = branch.text_model;
         match self {
             Self::None => {}
             Self::Layers(n) => text.encoder = freeze_layers(text.encoder, n),
             Self::All => text = text.no_grad(),
         }
-        text
+        branch.text_model = text;
+        if self == Self::None {
+            return branch;
+        }
+        // Points were pretrained with the blocks; patches and convolutions never are.
+        branch.points = branch.points.map(Module::no_grad);
+        branch
     }
 }
 

@@ -65,6 +65,14 @@ impl<B: Backend> VisionTower<B> {
         matches!(self.0, Tower::Frozen(_))
     }
 
+    /// Whether both are one frozen encoder, in memory too.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Tower::Frozen(own), Tower::Frozen(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
     /// The encoder itself; a frozen one takes no gradients.
     pub fn encoder(&self) -> VisionEncoder<B> {
         match &self.0 {

@@ -14,6 +14,9 @@ pub struct SeriesInput<B: Backend> {
     /// `[batch, n_variates, 2]`, standardized mean and standard deviation of each variate, for models that
     /// read them
     pub statistics: Option<Tensor<B, 3>>,
+    /// `[batch, n_variates, n_points, 4]`, points on the axes of the pictures, for models that read
+    /// them; [`AxisReader`](crate::raster::AxisReader) makes them
+    pub points: Option<Tensor<B, 4>>,
 }
 
 /// What the vision branch sees.

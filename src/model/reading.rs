@@ -6,12 +6,10 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::halving;
-use super::transformer::{Transformer, TransformerConfig, normal};
+use super::branch::TextEncoder;
+use super::tokenizer::{PointTokenizer, PointTokenizerConfig, point_tokens};
+use super::transformer::{Transformer, TransformerConfig};
 use crate::model::fused::{self, Activation};
-
-/// Numbers of a point: value, validity, difference, and its size.
-const POINT: usize = 4;
 
 /// Added under a square root.
 const TINY: f64 = 1e-12;
@@ -41,9 +39,18 @@ fn small_blocks() -> TransformerConfig {
 }
 
 impl ReadingEncoderConfig {
+    /// How points become tokens.
+    pub fn tokenizer(&self) -> PointTokenizerConfig {
+        PointTokenizerConfig {
+            n_points: self.n_points,
+            windows: self.windows.clone(),
+            channels: self.channels.clone(),
+        }
+    }
+
     /// Tokens of a variate.
     pub fn n_tokens(&self) -> usize {
-        self.n_points >> self.windows.len()
+        self.tokenizer().n_tokens()
     }
 
     /// Numbers of a variate that leave the encoder.
@@ -53,28 +60,8 @@ impl ReadingEncoderConfig {
 
     /// Says what is wrong with these sizes, if anything.
     pub(crate) fn problem(&self) -> Option<String> {
-        let Self {
-            n_points,
-            windows,
-            channels,
-            ..
-        } = self;
-        if channels.len() + 1 != windows.len() {
-            let channels = channels.len();
-            return Some(format!(
-                "{channels} channel numbers between {} convolutions",
-                windows.len()
-            ));
-        }
-        if windows.iter().any(|window| window % 2 == 0) {
-            return Some(format!("windows of {windows:?} points, not odd"));
-        }
-        let halvings = u32::try_from(windows.len()).unwrap_or(u32::MAX);
-        let shrinks = 2_usize.checked_pow(halvings);
-        if *n_points == 0 || shrinks.is_none_or(|shrinks| n_points % shrinks != 0) {
-            return Some(format!(
-                "{n_points} points cannot be halved {halvings} times"
-            ));
+        if let Some(problem) = self.tokenizer().problem() {
+            return Some(problem);
         }
         let n_tokens = self.n_tokens();
         if let Some(columns) = self.joint_columns
@@ -94,18 +81,15 @@ impl ReadingEncoderConfig {
         if let Some(problem) = self.problem() {
             panic!("{problem}");
         }
-        let Self {
-            windows,
-            channels,
-            transformer,
-            ..
-        } = self;
+        let transformer = &self.transformer;
         let d_model = transformer.d_model;
-        let through = [&[POINT], channels.as_slice(), &[d_model]].concat();
+        let PointTokenizer {
+            stem, positions, ..
+        } = self.tokenizer().init(d_model, device);
         let norm = LayerNormConfig::new(d_model).with_epsilon(transformer.layer_norm_eps);
         ReadingEncoder {
-            stem: halving::stack(windows.iter().copied(), &through, device),
-            positions: normal([self.n_tokens(), d_model], 0.02, device),
+            stem,
+            positions,
             encoder: transformer.init(device),
             final_layer_norm: norm.init(device),
             joint: self.joint_columns.map(|columns| JointSpace {
@@ -197,11 +181,8 @@ impl<B: Backend> ReadingEncoder<B> {
     /// # Panics
     /// If there is another number of points.
     pub fn forward(&self, points: Tensor<B, 3>) -> Tensor<B, 3> {
-        let found = points.dims()[1];
-        let expected = self.config.n_points;
-        assert_eq!(found, expected, "{found} points, encoder of {expected}");
-        let tokens = halving::halve_lines(&self.stem, points);
-        let x = tokens + self.positions.val().unsqueeze();
+        let n_points = self.config.n_points;
+        let x = point_tokens(&self.stem, &self.positions, n_points, points);
         let x = self.encoder.forward(x, None);
         let epsilon = self.config.transformer.layer_norm_eps;
         fused::layer_norm(&self.final_layer_norm, epsilon, x)
@@ -210,5 +191,20 @@ impl<B: Backend> ReadingEncoder<B> {
     /// What it was made from.
     pub fn config(&self) -> &ReadingEncoderConfig {
         &self.config
+    }
+
+    /// The same weights as the two parts of a [`LanguageBranch`](super::LanguageBranch).
+    pub fn into_parts(self) -> (PointTokenizer<B>, TextEncoder<B>) {
+        let tokenizer = PointTokenizer {
+            stem: self.stem,
+            positions: self.positions,
+            n_points: self.config.n_points,
+        };
+        let text = TextEncoder {
+            encoder: self.encoder,
+            final_layer_norm: self.final_layer_norm,
+            causal: false,
+        };
+        (tokenizer, text)
     }
 }

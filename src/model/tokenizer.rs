@@ -2,6 +2,7 @@
 
 mod convolution;
 mod patches;
+mod points;
 
 use burn::module::Initializer;
 use burn::tensor::backend::Backend;
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use convolution::{ConvolutionTokenizer, ConvolutionTokenizerConfig, TimeConvolutions};
 pub use patches::{SeriesTokenizer, SeriesTokenizerConfig};
+pub(in crate::model) use points::point_tokens;
+pub use points::{PointTokenizer, PointTokenizerConfig};
 
 /// How the language branch reads a series.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub enum TokenizerConfig {
     Patches(SeriesTokenizerConfig),
     /// Convolutions over all variates, and one sequence a sample: one embedding of the whole.
     Convolutions(ConvolutionTokenizerConfig),
+    /// Points on the axes of the pictures, and one sequence a variate, as the built-in reading
+    /// encoder has it: one embedding a variate.
+    Points(PointTokenizerConfig),
 }
 
 impl TokenizerConfig {
@@ -27,7 +33,7 @@ impl TokenizerConfig {
     pub fn patches(&self) -> Option<&SeriesTokenizerConfig> {
         match self {
             Self::Patches(config) => Some(config),
-            Self::Convolutions(_) => None,
+            Self::Convolutions(_) | Self::Points(_) => None,
         }
     }
 
@@ -35,14 +41,22 @@ impl TokenizerConfig {
     pub fn patches_mut(&mut self) -> Option<&mut SeriesTokenizerConfig> {
         match self {
             Self::Patches(config) => Some(config),
-            Self::Convolutions(_) => None,
+            Self::Convolutions(_) | Self::Points(_) => None,
+        }
+    }
+
+    /// Points of a variate, if it reads them.
+    pub fn n_points(&self) -> Option<usize> {
+        match self {
+            Self::Points(config) => Some(config.n_points),
+            Self::Patches(_) | Self::Convolutions(_) => None,
         }
     }
 
     /// Embeddings of a sample of `n_variates`.
     pub(super) fn n_embeddings(&self, n_variates: usize) -> usize {
         match self {
-            Self::Patches(_) => n_variates,
+            Self::Patches(_) | Self::Points(_) => n_variates,
             Self::Convolutions(_) => 1,
         }
     }
@@ -52,6 +66,7 @@ impl TokenizerConfig {
         match self {
             Self::Patches(config) => config.problem(),
             Self::Convolutions(config) => config.problem(),
+            Self::Points(config) => config.problem(),
         }
     }
 }
@@ -68,11 +83,17 @@ impl From<ConvolutionTokenizerConfig> for TokenizerConfig {
     }
 }
 
+impl From<PointTokenizerConfig> for TokenizerConfig {
+    fn from(config: PointTokenizerConfig) -> Self {
+        Self::Points(config)
+    }
+}
+
 /// Token sequences, and which of their tokens say nothing.
 #[derive(Debug)]
 pub struct SeriesTokens<B: Backend> {
-    /// `[n, n_tokens, d_model]`, class token first; `n` is `batch * n_variates` of patches, `batch`
-    /// of convolutions
+    /// `[n, n_tokens, d_model]`, class token first, which points have none of; `n` is
+    /// `batch * n_variates` of patches and points, `batch` of convolutions
     pub tokens: Tensor<B, 3>,
     /// `[n, n_tokens]`, true where a token covers no valid step; `None` if every step of the batch
     /// is valid

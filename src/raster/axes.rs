@@ -4,8 +4,6 @@ use super::layout::{Frame, Layout};
 use super::style::{PlotStyle, RasterError};
 use crate::data::Series;
 
-/// Numbers of a point.
-const POINT: usize = 4;
 /// Differences are small where a line is smooth: this makes them of the size of the values.
 const DIFFERENCE_SCALE: f32 = 8.0;
 /// Values far outside of a picture are as far outside as this, in heights of the picture.
@@ -23,6 +21,9 @@ pub struct AxisReader {
 }
 
 impl AxisReader {
+    /// Numbers of a point.
+    pub const POINT: usize = 4;
+
     /// Prepares to read `n_points` points, at least 2, on the axes of `style`.
     ///
     /// # Errors
@@ -45,7 +46,7 @@ impl AxisReader {
 
     /// Number of numbers of a variate.
     pub fn width(&self) -> usize {
-        self.n_points * POINT
+        self.n_points * Self::POINT
     }
 
     /// Reads one variate between its steps; one without two values is missing throughout.
@@ -65,7 +66,7 @@ impl AxisReader {
         let values: Vec<f32> = series.variate(variate).collect();
         let last = (self.n_points - 1) as f64;
         let mut before = None;
-        for (i, point) in points.chunks_exact_mut(POINT).enumerate() {
+        for (i, point) in points.chunks_exact_mut(Self::POINT).enumerate() {
             let value = value_at(&values, frame.step_at(i as f64 / last));
             let height = value.map_or(0.0, |value| height(&frame, value));
             let difference = DIFFERENCE_SCALE * before.map_or(0.0, |before| height - before);

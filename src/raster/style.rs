@@ -102,7 +102,23 @@ impl YScale {
     }
 }
 
+/// Width of the line as a fraction of the side, as the small encoders were pretrained: 2 of 112 px.
+const INK_STROKE_WIDTH: f64 = 2.0 / 112.0;
+/// Empty border, likewise.
+const INK_MARGIN: f64 = 0.03;
+
 impl PlotStyle {
+    /// The pictures that the small encoders of ink were pretrained on, on axes of each series.
+    pub fn for_ink(side_px: usize) -> Self {
+        Self {
+            side_px,
+            stroke_width: INK_STROKE_WIDTH,
+            margin: INK_MARGIN,
+            palette: Palette::new(vec![[0; 3]]),
+            ..Self::default()
+        }
+    }
+
     /// Checks every field.
     ///
     /// # Errors

@@ -23,6 +23,13 @@ pub struct TrainingConfig {
     /// Learning rate that the schedule starts from or rises to.
     #[config(default = 1e-4)]
     pub learning_rate: f64,
+    /// Learning rate of the vision encoder as a multiple of that of the rest; pretrained weights are
+    /// fine-tuned more slowly than new ones are learned.
+    #[config(default = 1.0)]
+    pub vision_rate: f64,
+    /// Likewise of the text encoder, and of what makes tokens of points in front of it.
+    #[config(default = 1.0)]
+    pub text_rate: f64,
     /// Decoupled weight decay of matrices; biases, norms and class tokens have none.
     #[config(default = 1e-4)]
     pub weight_decay: f32,
@@ -111,6 +118,13 @@ impl TrainingConfig {
         } else if !(learning_rate > 0.0 && learning_rate.is_finite()) {
             Some(format!(
                 "a learning rate of {learning_rate} is not a positive number"
+            ))
+        } else if let Some(rate) = [self.vision_rate, self.text_rate]
+            .into_iter()
+            .find(|rate| !(*rate > 0.0 && rate.is_finite()))
+        {
+            Some(format!(
+                "an encoder's learning rate of {rate} times that of the rest is not a positive number"
             ))
         } else if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
             Some(format!(

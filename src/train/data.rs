@@ -108,14 +108,12 @@ impl<'a> TrainingData<'a> {
         };
         let problem = if !self.views.is_empty() {
             "views are cached, and yet every epoch is to have new ones".to_owned()
-        } else if self.source.features().is_some() {
-            "every epoch is to have new views, but the data come as features, which are of one"
-                .to_owned()
         } else {
             let drawn = augmentation.side_px();
             let cached = self.source.images().map(CachedImageDataset::side_px);
             match (drawn, cached) {
                 _ if !self.source.batcher().modalities().has_vision() => return Ok(()),
+                _ if self.source.features().is_some() => return Ok(()),
                 (Some(drawn), Some(cached)) if drawn != cached => {
                     format!("views are drawn at {drawn} px, the set at {cached} px")
                 }

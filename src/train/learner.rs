@@ -3,13 +3,13 @@
 //! Models are large values, and passed about by value they would fill the stack of a small thread in
 //! builds that are not optimized: here they are boxed.
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::{AutodiffModule, Module, list_param_ids};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 
 use super::TrainingConfig;
 use super::average::Average;
-use super::optimizer::{GroupRecord, GroupedAdamW};
+use super::optimizer::{GroupRecord, GroupedAdamW, Slower};
 use crate::model::TimesClipClassifier;
 
 type Model<B> = TimesClipClassifier<B>;
@@ -32,7 +32,11 @@ impl<B: AutodiffBackend> Learner<B> {
         let decay = config.average_decay;
         Self {
             average: decay.map(|decay| Average::of(&model, decay)),
-            optimizer: GroupedAdamW::new(config.weight_decay, config.max_grad_norm),
+            optimizer: GroupedAdamW::new(
+                config.weight_decay,
+                config.max_grad_norm,
+                slower(&model, config),
+            ),
             model: Some(model),
         }
     }
@@ -98,4 +102,30 @@ impl<B: AutodiffBackend> Learner<B> {
             None => Box::new(self.model().valid()),
         }
     }
+}
+
+/// The weights of the encoders, where they learn at a rate of their own.
+fn slower<B: AutodiffBackend>(model: &Model<B>, config: &TrainingConfig) -> Vec<Slower> {
+    let seeing = model.vision.as_ref().map(|branch| {
+        let weights = list_param_ids(&branch.vision_model);
+        (config.vision_rate, weights)
+    });
+    let reading = model.language.as_ref().map(|branch| {
+        let mut weights = list_param_ids(&branch.text_model);
+        weights.extend(
+            branch
+                .points
+                .iter()
+                .flat_map(|points| list_param_ids(points)),
+        );
+        (config.text_rate, weights)
+    });
+    let encoders = seeing.into_iter().chain(reading);
+    let encoders = encoders.filter(|(factor, _)| *factor != 1.0);
+    encoders
+        .map(|(factor, weights)| Slower {
+            weights: weights.into_iter().collect(),
+            factor,
+        })
+        .collect()
 }

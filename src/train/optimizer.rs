@@ -1,4 +1,6 @@
-//! AdamW in two groups, and the clipping of the gradient's global norm.
+//! AdamW in two groups, slower for some weights, and the clipping of the gradient's global norm.
+
+use std::collections::HashSet;
 
 use burn::module::{AutodiffModule, ModuleVisitor, Param, ParamId};
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -19,15 +21,23 @@ pub(super) struct GroupedAdamW<B: AutodiffBackend, M: AutodiffModule<B>> {
     matrices: OptimizerAdaptor<AdamW, M, B>,
     vectors: OptimizerAdaptor<AdamW, M, B>,
     max_norm: Option<f64>,
+    slower: Vec<Slower>,
+}
+
+/// Weights that learn at another rate than the rest, as a multiple of it.
+pub(super) struct Slower {
+    pub(super) weights: HashSet<ParamId>,
+    pub(super) factor: f64,
 }
 
 impl<B: AutodiffBackend, M: AutodiffModule<B>> GroupedAdamW<B, M> {
-    pub(super) fn new(weight_decay: f32, max_norm: Option<f64>) -> Self {
+    pub(super) fn new(weight_decay: f32, max_norm: Option<f64>, slower: Vec<Slower>) -> Self {
         let adamw = AdamWConfig::new().with_epsilon(EPSILON);
         Self {
             matrices: adamw.clone().with_weight_decay(weight_decay).init(),
             vectors: adamw.with_weight_decay(0.0).init(),
             max_norm,
+            slower,
         }
     }
 
@@ -36,12 +46,17 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> GroupedAdamW<B, M> {
         if let Some(max_norm) = self.max_norm {
             clip_global_norm::<B, M>(&module, &mut gradients, max_norm);
         }
-        let mut matrices = TakeMatrices {
-            from: &mut gradients,
-            taken: GradientsParams::new(),
-        };
-        module.visit(&mut matrices);
-        let matrices = matrices.taken;
+        let mut module = module;
+        for Slower { weights, factor } in std::mem::take(&mut self.slower) {
+            let taken = take::<B, M>(&module, &mut gradients, |id, _| weights.contains(&id));
+            module = self.apply(rate * factor, module, taken);
+            self.slower.push(Slower { weights, factor });
+        }
+        self.apply(rate, module, gradients)
+    }
+
+    fn apply(&mut self, rate: f64, module: M, mut gradients: GradientsParams) -> M {
+        let matrices = take::<B, M>(&module, &mut gradients, |_, n_dims| n_dims >= 2);
         let module = self.matrices.step(rate, module, matrices);
         self.vectors.step(rate, module, gradients)
     }
@@ -112,20 +127,35 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Scale<'_> {
     }
 }
 
-/// Moves the gradients of tensors of two and more dimensions out of `from`.
-struct TakeMatrices<'a> {
-    from: &'a mut GradientsParams,
-    taken: GradientsParams,
+/// Moves the gradients out of which `wanted` chooses, by weight and number of dimensions.
+fn take<B: AutodiffBackend, M: AutodiffModule<B>>(
+    module: &M,
+    from: &mut GradientsParams,
+    wanted: impl Fn(ParamId, usize) -> bool,
+) -> GradientsParams {
+    let taken = GradientsParams::new();
+    let mut take = Take {
+        from,
+        taken,
+        wanted,
+    };
+    module.visit(&mut take);
+    take.taken
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for TakeMatrices<'_> {
+struct Take<'a, F> {
+    from: &'a mut GradientsParams,
+    taken: GradientsParams,
+    wanted: F,
+}
+
+impl<B: AutodiffBackend, F: Fn(ParamId, usize) -> bool> ModuleVisitor<B> for Take<'_, F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if D < 2 {
-            return;
-        }
-        let id: ParamId = param.id;
-        if let Some(gradient) = self.from.remove::<B::InnerBackend, D>(id) {
-            self.taken.register::<B::InnerBackend, D>(id, gradient);
+        if (self.wanted)(param.id, D)
+            && let Some(gradient) = self.from.remove::<B::InnerBackend, D>(param.id)
+        {
+            self.taken
+                .register::<B::InnerBackend, D>(param.id, gradient);
         }
     }
 }

@@ -22,7 +22,18 @@ pub(super) struct Source<'a> {
     pub(super) part: Part,
     /// What the names of its tensors start with.
     pub(super) prefix: String,
+    /// What of it another module of the checkpoint may have in its stead.
+    pub(super) shared: Option<Shared>,
     pub(super) resize: Option<Resize>,
+}
+
+/// Parts of a module that are in its checkpoint once for several.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// What the names of the tensors of the module that has them start with.
+    pub(super) prefix: String,
+    /// Parts that may be there alone.
+    pub(super) parts: Vec<&'static str>,
 }
 
 /// What a module is of its checkpoint, which decides what else may be there.
@@ -101,7 +112,7 @@ impl Source<'_> {
     /// All that is wrong with the tensors, for these fields.
     fn problems(&self, fields: &[Field]) -> Vec<TensorProblem> {
         let needed = fields.iter().filter_map(|field| {
-            let (name, expected) = (field.name.clone(), self.file_shape(field));
+            let (name, expected) = (self.name(field), self.file_shape(field));
             let Some(found) = self.checkpoint.entry(&name) else {
                 return Some(TensorProblem::Missing { name, expected });
             };
@@ -117,7 +128,7 @@ impl Source<'_> {
             let found = found?.to_owned();
             Some(TensorProblem::Type { name, found })
         });
-        let used: BTreeSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let used: BTreeSet<String> = fields.iter().map(|field| self.name(field)).collect();
         let unused = self.checkpoint.tensor_names().filter_map(|name| {
             let unused = !used.contains(name) && !self.is_known(name);
             let entry = self.checkpoint.entry(name).filter(|_| unused)?;
@@ -129,18 +140,33 @@ impl Source<'_> {
         needed.chain(unused).collect()
     }
 
+    /// The name of a field's tensor in the file.
+    fn name(&self, field: &Field) -> String {
+        let own = &field.name;
+        if self.checkpoint.entry(own).is_some() {
+            return own.clone();
+        }
+        let elsewhere = |shared: &Shared| {
+            let name = own.strip_prefix(self.prefix.as_str())?;
+            let is_shared = shared.parts.iter().any(|part| name.starts_with(part));
+            is_shared.then(|| format!("{}{name}", shared.prefix))
+        };
+        let elsewhere = self.shared.as_ref().and_then(elsewhere);
+        elsewhere.unwrap_or_else(|| own.clone())
+    }
+
     /// The shape of a field's tensor in the file.
     fn file_shape(&self, field: &Field) -> Vec<usize> {
         let mut shape = field.file_shape();
         if let Some(resize) = self.resize.filter(|_| field.is_positions) {
-            shape[0] = 1 + resize.old * resize.old;
+            shape[0] = shape[0] - resize.new * resize.new + resize.old * resize.old;
         }
         shape
     }
 
     /// The values of a field.
     fn read(&self, field: &Field) -> Result<Vec<f32>, WeightsError> {
-        let tensor = self.checkpoint.tensor(&field.name)?;
+        let tensor = self.checkpoint.tensor(&self.name(field))?;
         let HostTensor { shape, values } = tensor.expect("the plan was checked: it is there");
         Ok(match (self.resize, shape.as_slice()) {
             (Some(Resize { old, new }), [_, d_model]) if field.is_positions => {

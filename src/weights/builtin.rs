@@ -16,17 +16,27 @@ pub const READING: &[u8] = include_bytes!("../../assets/reading.safetensors");
 /// # Panics
 /// Never: a test holds that the file in the program is whole.
 pub fn vision<B: Backend>(device: &B::Device) -> VisionEncoder<B> {
-    let file = Checkpoint::of_bytes("builtin-vision.safetensors", VISION);
-    let encoder = file.and_then(|file| file.load_own_vision(device));
+    let encoder = vision_file().load_own_vision(device);
     encoder.expect("the encoder in the program is whole")
 }
 
-/// The reading encoder: 128 points on the axes of a picture in, 16 tokens of 128 numbers out.
+/// The reading encoder: 256 points on the axes of a picture in, 16 tokens of 128 numbers out.
 ///
 /// # Panics
 /// Never: a test holds that the file in the program is whole.
 pub fn reading<B: Backend>(device: &B::Device) -> ReadingEncoder<B> {
-    let file = Checkpoint::of_bytes("builtin-reading.safetensors", READING);
-    let encoder = file.and_then(|file| file.load_own_reading(device));
+    let encoder = reading_file().load_own_reading(device);
     encoder.expect("the encoder in the program is whole")
+}
+
+/// The vision encoder's file, opened.
+pub(crate) fn vision_file() -> Checkpoint {
+    let file = Checkpoint::of_bytes("builtin-vision.safetensors", VISION);
+    file.expect("the encoder in the program is whole")
+}
+
+/// The reading encoder's file, opened.
+pub(crate) fn reading_file() -> Checkpoint {
+    let file = Checkpoint::of_bytes("builtin-reading.safetensors", READING);
+    file.expect("the encoder in the program is whole")
 }

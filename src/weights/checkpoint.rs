@@ -124,7 +124,8 @@ impl Checkpoint {
         Ok(tensor)
     }
 
-    /// Sizes and choices of the vision encoder, from `config.json`; without dropout.
+    /// Sizes and choices of the vision encoder, from `config.json`, or from the file itself if this
+    /// crate saved it; without dropout.
     ///
     /// `pre_layernorm`, which CLIP's files do not have, says with `false` that no norm precedes the
     /// blocks, as in a plain ViT under CLIP's names.
@@ -133,7 +134,10 @@ impl Checkpoint {
     /// [`WeightsError::NoTower`] if the checkpoint is a text tower, [`WeightsError::Unsupported`]
     /// names a setting that this crate does not have.
     pub fn vision_config(&self) -> Result<VisionEncoderConfig, WeightsError> {
-        self.config()?.vision()
+        match self.own_vision_config()? {
+            Some(own) => Ok(own),
+            None => self.config()?.vision(),
+        }
     }
 
     /// Sizes and choices of the text encoder's blocks, from `config.json`; without dropout.
@@ -150,7 +154,11 @@ impl Checkpoint {
     /// # Errors
     /// [`WeightsError::Unsupported`] names a value that cannot be.
     pub fn pixel_norm(&self) -> Result<Option<PixelNorm>, WeightsError> {
-        pixels::read(&self.directory)
+        match self.own_vision_config()? {
+            // Its convolutions take ink, whatever its color.
+            Some(_) => Ok(None),
+            None => pixels::read(&self.directory),
+        }
     }
 
     /// Loads the vision encoder.
@@ -174,6 +182,9 @@ impl Checkpoint {
         let grid = |config: &VisionEncoderConfig| config.side_px / config.image_patch_size;
         let (old, new) = (grid(&own), grid(config));
         let resize = (old != new).then_some(Resize { old, new });
+        if self.own_vision_config()?.is_some() {
+            return assign::load(self.whole(resize), config.init(device));
+        }
         assign::load(self.source(Tower::Vision, resize)?, config.init(device))
     }
 
@@ -215,6 +226,7 @@ impl Checkpoint {
             checkpoint: self,
             part: Part::Tower(tower, whole),
             prefix: if prefixed { prefix } else { String::new() },
+            shared: None,
             resize,
         })
     }

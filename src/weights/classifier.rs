@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agreement::Stated;
-use super::assign::{self, Part, Source};
+use super::assign::{self, Part, Shared, Source};
 use super::checkpoint::Checkpoint;
 use super::error::WeightsError;
 use super::file::WeightFile;
 use super::safetensors;
-use crate::model::{ConfigError, TimesClipClassifier, TimesClipClassifierConfig};
+use super::save::frozen_parts;
+use crate::model::{
+    ConfigError, TimesClipClassifier, TimesClipClassifierConfig, VisionEncoder, VisionEncoderConfig,
+};
 
 /// Key of what a file of ours says of itself.
 pub(super) const NOTE: &str = "timesclip";
@@ -74,17 +77,19 @@ impl Checkpoint {
         if let Some(note) = self.note()? {
             Stated(self.path()).same_classifier(&note.model, config)?;
         }
-        self.load_member("", config, device)
+        self.load_member("", None, config, device)
     }
 
-    /// Loads the classifier whose tensors have `prefix` in front of their names, among others; the
-    /// configuration is believed.
+    /// Loads the classifier whose tensors have `prefix` in front of their names, among others; what is
+    /// frozen in it may be there once, with the classifier of the prefix `first`. The configuration is
+    /// believed.
     ///
     /// # Errors
     /// As [`load_classifier`](Self::load_classifier).
     pub(crate) fn load_member<B: Backend>(
         &self,
         prefix: &str,
+        first: Option<&str>,
         config: &TimesClipClassifierConfig,
         device: &B::Device,
     ) -> Result<TimesClipClassifier<B>, WeightsError> {
@@ -92,10 +97,39 @@ impl Checkpoint {
             checkpoint: self,
             part: Part::Classifier,
             prefix: prefix.to_owned(),
+            shared: first.map(|first| Shared {
+                prefix: first.to_owned(),
+                parts: frozen_parts(config),
+            }),
             resize: None,
         };
         let model = config.init_undrawn::<B>(device);
         Ok(assign::load(source, model)?.freeze())
+    }
+
+    /// Loads the vision encoder whose tensors have `prefix` in front of their names, among others; the
+    /// configuration is believed.
+    ///
+    /// # Errors
+    /// [`WeightsError::Invalid`] if its sizes do not fit together, and [`WeightsError::Tensors`] if
+    /// the file's tensors are not the encoder's.
+    pub(crate) fn load_encoder<B: Backend>(
+        &self,
+        prefix: &str,
+        config: &VisionEncoderConfig,
+        device: &B::Device,
+    ) -> Result<VisionEncoder<B>, WeightsError> {
+        if let Some(problem) = config.problem() {
+            return Err(WeightsError::Invalid { problem });
+        }
+        let source = Source {
+            checkpoint: self,
+            part: Part::Classifier,
+            prefix: prefix.to_owned(),
+            shared: None,
+            resize: None,
+        };
+        assign::load(source, config.init(device))
     }
 
     /// What the file says of itself, if it does and can be believed.

@@ -12,7 +12,7 @@ use half::f16;
 use safetensors::{Dtype, View, serialize};
 use serde::{Deserialize, Serialize};
 
-use super::assign::{self, Part, Source};
+use super::assign::{self, Part, Resize, Source};
 use super::checkpoint::Checkpoint;
 use super::error::WeightsError;
 use super::fields::Field;
@@ -69,7 +69,7 @@ impl Checkpoint {
             return Err(self.other("a vision encoder", "a reading encoder"));
         };
         config.problem().map_or(Ok(()), invalid)?;
-        assign::load(self.whole(), config.init(device))
+        assign::load(self.whole(None), config.init(device))
     }
 
     /// Loads a reading encoder that [`save_reading`] saved.
@@ -84,15 +84,41 @@ impl Checkpoint {
             return Err(self.other("a reading encoder", "a vision encoder"));
         };
         config.problem().map_or(Ok(()), invalid)?;
-        assign::load(self.whole(), config.init(device))
+        assign::load(self.whole(None), config.init(device))
+    }
+
+    /// Sizes of the reading encoder that [`save_reading`] saved; none if the file holds something
+    /// else.
+    ///
+    /// # Errors
+    /// [`WeightsError::Malformed`] if what it says of its encoder cannot be read.
+    pub fn reading_config(&self) -> Result<Option<ReadingEncoderConfig>, WeightsError> {
+        Ok(match self.own_note()? {
+            Some(Note::Reading(config)) => Some(config),
+            _ => None,
+        })
+    }
+
+    /// Sizes of the vision encoder that [`save_vision`] saved, likewise.
+    pub(super) fn own_vision_config(&self) -> Result<Option<VisionEncoderConfig>, WeightsError> {
+        match self.own_note()? {
+            Some(Note::Vision(config)) => Ok(Some(config)),
+            Some(Note::Reading(_)) => Err(self.other("a vision encoder", "a reading encoder")),
+            None => Ok(None),
+        }
     }
 
     fn encoder_note(&self) -> Result<Note, WeightsError> {
+        let missing = || self.other("an encoder of this crate", "missing");
+        self.own_note()?.ok_or_else(missing)
+    }
+
+    fn own_note(&self) -> Result<Option<Note>, WeightsError> {
         let Some(text) = self.tensors().note(NOTE)? else {
-            return Err(self.other("an encoder of this crate", "missing"));
+            return Ok(None);
         };
         let unparsable = WeightsError::unparsable(self.path(), "its metadata describe no encoder");
-        serde_json::from_str(&text).map_err(unparsable)
+        serde_json::from_str(&text).map(Some).map_err(unparsable)
     }
 
     fn other(&self, supported: &str, found: &str) -> WeightsError {
@@ -104,12 +130,13 @@ impl Checkpoint {
         }
     }
 
-    fn whole(&self) -> Source<'_> {
+    pub(super) fn whole(&self, resize: Option<Resize>) -> Source<'_> {
         Source {
             checkpoint: self,
             part: Part::Classifier,
             prefix: String::new(),
-            resize: None,
+            shared: None,
+            resize,
         }
     }
 }

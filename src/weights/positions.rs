@@ -3,24 +3,23 @@
 /// Weight of the second derivative in the cubic, as PyTorch and Pillow have it.
 const A: f32 = -0.75;
 
-/// Resizes the positions of a square grid of patches; that of the class token, first, is kept.
+/// Resizes the positions of a square grid of patches; that of a class token in front is kept.
 ///
 /// # Shapes
-/// - table: `[1 + old * old, d_model]`, row-major
-/// - output: `[1 + new * new, d_model]`
+/// - table: `[class + old * old, d_model]`, row-major
+/// - output: `[class + new * new, d_model]`
 ///
 /// # Source
 /// `interpolate_pos_encoding` of Hugging Face transformers: PyTorch's bicubic interpolation with
 /// `align_corners=False` and without antialiasing; neighbors outside are the border's.
 pub(super) fn resize(table: &[f32], d_model: usize, old: usize, new: usize) -> Vec<f32> {
-    let (class, grid) = table.split_at(d_model);
-    assert_eq!(
-        grid.len(),
-        old * old * d_model,
-        "a table of {} positions, not {}",
-        grid.len() / d_model,
-        old * old
+    let n = old * old * d_model;
+    assert!(
+        table.len() >= n,
+        "a table of {} numbers, of which {n} are positions",
+        table.len()
     );
+    let (class, grid) = table.split_at(table.len() - n);
     let taps: Vec<[(usize, f32); 4]> = (0..new).map(|to| taps(to, old, new)).collect();
     let mut resized = class.to_vec();
     for rows in &taps {

@@ -16,7 +16,7 @@ use super::classifier::{NOTE, Note};
 use super::error::WeightsError;
 use super::fields::Field;
 use crate::files::write_atomically;
-use crate::model::{TimesClipClassifier, TimesClipClassifierConfig};
+use crate::model::{Freeze, TimesClipClassifier, TimesClipClassifierConfig, VisionEncoder};
 
 /// Where a trained vision encoder has its weights, and where a frozen one has them too.
 const VISION: &str = "vision.vision_model.";
@@ -86,6 +86,50 @@ pub(crate) fn write_tensors(
     })
 }
 
+/// All weights of several classifiers, each with a prefix in front of their names; what is frozen in
+/// them, and the same in the first, is there once.
+///
+/// # Panics
+/// As [`classifier_tensors`].
+pub(crate) fn ensemble_tensors<B: Backend>(
+    models: &[TimesClipClassifier<B>],
+    config: &TimesClipClassifierConfig,
+    prefix: impl Fn(usize) -> String,
+) -> Vec<NamedTensor> {
+    let of = |number: usize| classifier_tensors(&models[number], config, &prefix(number));
+    let (first, parts) = (prefix(0), frozen_parts(config));
+    let mut tensors = of(0);
+    let n_first = tensors.len();
+    for number in 1..models.len() {
+        let (known, prefix) = (&tensors[..n_first], prefix(number));
+        let is_known = |tensor: &NamedTensor| {
+            let name = tensor.name.strip_prefix(&prefix)?;
+            parts.iter().find(|part| name.starts_with(**part))?;
+            let name = format!("{first}{name}");
+            let alike = known.iter().find(|known| known.name == name)?;
+            Some((alike.bytes)() == (tensor.bytes)())
+        };
+        let own = of(number).into_iter();
+        let own: Vec<_> = own
+            .filter(|tensor| is_known(tensor) != Some(true))
+            .collect();
+        tensors.extend(own);
+    }
+    tensors
+}
+
+/// Parts of a classifier that do not learn, if any.
+pub(super) fn frozen_parts(config: &TimesClipClassifierConfig) -> Vec<&'static str> {
+    let mut parts = Vec::new();
+    if config.modalities.has_vision() && config.freeze_vision == Freeze::All {
+        parts.push(VISION);
+    }
+    if config.modalities.has_language() && config.freeze_text == Freeze::All {
+        parts.extend(["language.text_model.", "language.points."]);
+    }
+    parts
+}
+
 /// All weights of a classifier, with `prefix` in front of their names.
 ///
 /// # Panics
@@ -129,6 +173,21 @@ pub(crate) fn classifier_tensors<B: Backend>(
     if let Some(encoder) = &encoder {
         encoder.visit(&mut fetch);
     }
+    fetch.found
+}
+
+/// All weights of a vision encoder, with `prefix` in front of their names.
+pub(crate) fn vision_tensors<B: Backend>(
+    encoder: &VisionEncoder<B>,
+    prefix: &str,
+) -> Vec<NamedTensor> {
+    let fields = Field::all("", encoder);
+    let mut fetch = Fetch {
+        fields: fields.into_iter().map(|field| (field.id, field)).collect(),
+        prefix: prefix.to_owned(),
+        found: Vec::new(),
+    };
+    encoder.visit(&mut fetch);
     fetch.found
 }
 

@@ -102,6 +102,7 @@ fn input<B: burn::tensor::backend::Backend>(expected: &mut Expected) -> TimesCli
                     .equal_elem(1),
             ),
             statistics: Some(Tensor::from_data(expected.data("statistics"), &device)),
+            points: None,
         }),
         vision: Some(VisionInput::Masks {
             masks: Tensor::from_data(expected.data("masks"), &device),

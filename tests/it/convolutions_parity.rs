@@ -69,6 +69,7 @@ impl Expected {
                 values: Tensor::from_data(self.data("values"), &device),
                 valid,
                 statistics: None,
+                points: None,
             }),
             vision: None,
         }

@@ -1,6 +1,8 @@
 //! All integration tests in one binary: every further one would link Burn again.
 
 mod augmentation;
+#[cfg(feature = "builtin")]
+mod builtin_networks;
 mod cache_contract;
 mod child;
 mod classifier_file;

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod extend;
+mod formats;
 mod insight;
 mod search;
 mod tutorial;

@@ -2,7 +2,8 @@
 
 use super::{Fit, FittedNetwork, Predictor};
 use crate::backend::{ChosenDevice, train_on};
-use crate::classifier::recipe::{Pretrained, Recipe};
+use crate::classifier::pretrained::Pretrained;
+use crate::classifier::recipe::Recipe;
 use crate::classifier::start::StartingModel;
 use crate::classifier::train::{TrainNetworks, TrainedNetworks};
 use crate::classifier::{FitError, NETWORK};
@@ -18,10 +19,10 @@ impl Fit<'_, '_> {
     pub(super) fn network(
         &mut self,
         device: &ChosenDevice,
+        pretrained: &Pretrained,
         predictors: &mut Vec<Predictor>,
     ) -> Result<Option<FittedNetwork>, FitError> {
-        let pretrained = Pretrained::open(self.options)?;
-        let recipe = Recipe::fit(self.set, self.options, &pretrained)?;
+        let recipe = Recipe::fit(self.set, self.options, pretrained)?;
         let start = self.options.starting_model();
         let start = start.map(StartingModel::open).transpose()?;
         let recipe = match &start {
@@ -58,7 +59,7 @@ impl Fit<'_, '_> {
             set: self.set,
             options: self.options,
             recipe: &recipe,
-            pretrained: &pretrained,
+            pretrained,
             start: start.as_ref(),
             folds: &folds,
             watch: &mut self.watch,

@@ -11,6 +11,9 @@ pub enum Preset {
     /// Trains from scratch on a CPU in minutes.
     #[default]
     Small,
+    /// The encoders that come with the crate (feature `builtin`), one for the line plot and one for
+    /// the values of each variate, on the same axes.
+    LinePlots,
     /// The reference's architecture around CLIP ViT-B/32.
     #[serde(rename = "clip-vit-b-32")]
     ClipVitB32,
@@ -28,11 +31,13 @@ impl FromStr for Preset {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "small" => Ok(Self::Small),
+            "line-plots" => Ok(Self::LinePlots),
             "clip-vit-b-32" => Ok(Self::ClipVitB32),
             "clip-vit-b-16" => Ok(Self::ClipVitB16),
             "vit-s-14" => Ok(Self::VitS14),
             _ => Err(format!(
-                "unknown preset `{name}`: expected small, clip-vit-b-32, clip-vit-b-16 or vit-s-14"
+                "unknown preset `{name}`: expected small, line-plots, clip-vit-b-32, \
+                 clip-vit-b-16 or vit-s-14"
             )),
         }
     }
@@ -61,19 +66,33 @@ pub struct NetworkOptions {
     pub dropout: Option<f64>,
 }
 
-#[cfg(feature = "train")]
 impl NetworkOptions {
-    /// Whether the language branch of the small preset reads patches.
-    pub(in crate::classifier) fn reads_patches(&self) -> bool {
+    /// Says what cannot be, if anything.
+    pub(in crate::classifier) fn problem(&self) -> Option<String> {
+        let other = self.tokenizer.is_some_and(|it| it != Tokenizer::Patches);
+        (self.is_reference() && other)
+            .then(|| "another tokenizer: the reference reads patches".to_owned())
+    }
+
+    /// Whether the architecture is the reference's.
+    pub(in crate::classifier) fn is_reference(&self) -> bool {
+        matches!(self.preset, Preset::ClipVitB32 | Preset::ClipVitB16)
+    }
+
+    /// How the language branch makes tokens of values.
+    pub(in crate::classifier) fn reading(&self) -> Tokenizer {
         let patches = self.patch_len.is_some() || self.patch_stride.is_some();
-        match self.tokenizer {
-            Some(tokenizer) => tokenizer == Tokenizer::Patches,
-            None => patches,
+        match (self.tokenizer, self.preset) {
+            (Some(tokenizer), _) => tokenizer,
+            (None, _) if patches => Tokenizer::Patches,
+            (None, Preset::LinePlots) => Tokenizer::Points,
+            (None, Preset::ClipVitB32 | Preset::ClipVitB16) => Tokenizer::Patches,
+            (None, _) => Tokenizer::Convolutions,
         }
     }
 }
 
-/// How the language branch of the small preset makes tokens of values.
+/// How the language branch makes tokens of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tokenizer {
@@ -81,6 +100,9 @@ pub enum Tokenizer {
     Convolutions,
     /// Linear patches, variate by variate, as the reference.
     Patches,
+    /// Convolutions over points on the axes of the pictures, variate by variate, as the built-in
+    /// reading encoder.
+    Points,
 }
 
 impl FromStr for Tokenizer {
@@ -90,8 +112,9 @@ impl FromStr for Tokenizer {
         match name {
             "convolutions" => Ok(Self::Convolutions),
             "patches" => Ok(Self::Patches),
+            "points" => Ok(Self::Points),
             _ => Err(format!(
-                "unknown tokenizer `{name}`: expected convolutions or patches"
+                "unknown tokenizer `{name}`: expected convolutions, patches or points"
             )),
         }
     }

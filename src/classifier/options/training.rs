@@ -20,6 +20,8 @@ pub struct TrainingOptions {
     pub batch_size: Option<usize>,
     /// Peak learning rate.
     pub learning_rate: Option<f64>,
+    /// Learning rate of pretrained encoders that are trained, as a multiple of that of the rest.
+    pub encoder_rate: f64,
     /// Weight of InfoNCE in the loss.
     pub contrastive_weight: f64,
     /// Share of the target probability that is spread over all classes.
@@ -45,6 +47,7 @@ impl Default for TrainingOptions {
             epochs: None,
             batch_size: None,
             learning_rate: None,
+            encoder_rate: 0.1,
             contrastive_weight: 0.1,
             label_smoothing: 0.1,
             weight_decay: 0.05,
@@ -72,7 +75,8 @@ pub struct Augmentation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AugmentWhen {
-    /// Anew in every step, wherever the vision encoder is trained or absent; never otherwise.
+    /// Anew in every step: values and pictures; values alone where the vision encoder is frozen, since
+    /// its features are computed once; neither in the reference's presets.
     #[default]
     EveryStep,
     /// So many augmented views of every sample, made once and cached, which epochs take in turn.

@@ -1,60 +1,24 @@
 //! From options and data to what a network is built of.
 
 use super::Recipe;
+use crate::cache::CacheError;
 use crate::classifier::FitError;
-use crate::classifier::options::{
-    Axis, EncoderWeights, FitOptions, NetworkOptions, Preset, Switch,
-};
+use crate::classifier::options::{Axis, FitOptions, NetworkOptions, Preset, Switch, Tokenizer};
+use crate::classifier::pretrained::{Pretrained, TEXT_WEIGHTS, as_told, keeps_places};
 use crate::data::SeriesDataset;
 use crate::data::normalize::{Normalization, Normalizer};
 use crate::model::loss::TimesClipLoss;
-use crate::model::{Freeze, TimesClipClassifierConfig};
+use crate::model::{
+    Freeze, LanguageConfig, ReadingEncoderConfig, TimesClipClassifierConfig, TokenPooling,
+    VisionEncoderConfig, VisionStem,
+};
 use crate::raster::{PixelStatistics, PlotStyle, XSpan, YScale};
-use crate::weights::Checkpoint;
-use crate::weights::hub::{HubOptions, WeightsSource};
+use crate::weights::{Checkpoint, WeightsError};
 
 /// Tokens that the longest training series makes at most, where the patch length is left open.
 const MOST_PATCHES: usize = 256;
 /// Steps of a patch at least: the reference's patches.
 const SHORTEST_PATCH: usize = 4;
-
-/// Pretrained checkpoints that were found, not yet read.
-#[derive(Debug, Default)]
-pub(in crate::classifier) struct Pretrained {
-    pub(in crate::classifier) vision: Option<Checkpoint>,
-    pub(in crate::classifier) text: Option<Checkpoint>,
-}
-
-impl Pretrained {
-    /// Finds the files of the pretrained weights, downloading them if a hub is named.
-    pub(in crate::classifier) fn open(options: &FitOptions) -> Result<Self, FitError> {
-        let (encoders, modalities) = (&options.encoders, options.modalities);
-        let of = |weights: &EncoderWeights, option, wanted| match weights {
-            EncoderWeights::Pretrained(source) if wanted => open(source, option).map(Some),
-            _ => Ok(None),
-        };
-        Ok(Self {
-            vision: of(
-                &encoders.vision_weights,
-                "the vision weights",
-                modalities.has_vision(),
-            )?,
-            text: of(
-                &encoders.text_weights,
-                "the text weights",
-                modalities.has_language(),
-            )?,
-        })
-    }
-}
-
-fn open(source: &WeightsSource, option: &'static str) -> Result<Checkpoint, FitError> {
-    let options = HubOptions {
-        progress: true,
-        ..HubOptions::from_env()?
-    };
-    Checkpoint::open(source.local(&options)?).map_err(|source| FitError::Weights { option, source })
-}
 
 impl Recipe {
     /// Fits everything but the weights to the training samples.
@@ -65,24 +29,41 @@ impl Recipe {
     ) -> Result<Self, FitError> {
         let model = model(set, options, pretrained)?;
         let series = set.samples().iter().map(|sample| &sample.series);
-        let style = PlotStyle {
-            side_px: model.vision.side_px,
-            y_scale: match options.pictures.y_axis {
-                Axis::Series => YScale::Series,
-                Axis::Training => YScale::fitted(set),
-            },
-            x_span: match options.pictures.x_axis {
-                Axis::Series => XSpan::Finite,
-                Axis::Training => XSpan::Steps(set.max_steps().max(2)),
-            },
-            ..PlotStyle::default()
-        };
+        let style = style(set, options, &model.vision);
+        style
+            .validate()
+            .map_err(|source| CacheError::Raster { source })?;
         Ok(Self {
             normalizer: Normalizer::fit(options.normalization, series)?,
             style,
             pixels: pixels(options, pretrained)?,
             model,
         })
+    }
+}
+
+/// How the encoder's pictures are drawn: small pictures need a line that is wide enough, and what
+/// looks at ink was trained on it.
+fn style(set: &SeriesDataset, options: &FitOptions, vision: &VisionEncoderConfig) -> PlotStyle {
+    let side_px = vision.side_px;
+    let grid = matches!(vision.tap.pooling, TokenPooling::Grid { .. });
+    let drawn = match vision.stem {
+        VisionStem::Patches if !(grid && keeps_places(options, vision)) => PlotStyle {
+            side_px,
+            ..PlotStyle::default()
+        },
+        _ => PlotStyle::for_ink(side_px),
+    };
+    PlotStyle {
+        y_scale: match options.pictures.y_axis {
+            Axis::Series => YScale::Series,
+            Axis::Training => YScale::fitted(set),
+        },
+        x_span: match options.pictures.x_axis {
+            Axis::Series => XSpan::Finite,
+            Axis::Training => XSpan::Steps(set.max_steps().max(2)),
+        },
+        ..drawn
     }
 }
 
@@ -95,36 +76,26 @@ fn model(
     let (network, encoders) = (&options.network, &options.encoders);
     let mut config = preset(set, network).with_modalities(options.modalities.of_network());
     resize(&mut config, options, set.max_steps());
-    if let Some(checkpoint) = &pretrained.vision {
-        config.vision = checkpoint
-            .vision_config()
-            .map_err(|source| FitError::Weights {
-                option: "the vision weights",
-                source,
-            })?;
-    }
+    config.vision = match pretrained.vision_config(options)? {
+        Some(vision) => vision,
+        None => as_told(options, config.vision),
+    };
     if let Some(checkpoint) = &pretrained.text {
-        let text = checkpoint
-            .text_config()
-            .map_err(|source| FitError::Weights {
-                option: "the text weights",
-                source,
-            })?;
-        config.language.transformer = text;
-    }
-    if let Some(side) = options.pictures.side {
-        config.vision.side_px = side;
-    }
-    if let Some(tap) = encoders.tap {
-        config.vision.tap = tap;
+        read_text_sizes(&mut config.language, checkpoint).map_err(|source| FitError::Weights {
+            option: TEXT_WEIGHTS,
+            source,
+        })?;
     }
     config.vision.tokens = encoders.tokens;
-    let frozen = match pretrained.vision {
-        Some(_) => Freeze::All,
-        None => Freeze::None,
+    let frozen = |pretrained: bool| match pretrained {
+        true => Freeze::All,
+        false => Freeze::None,
     };
-    config.freeze_vision = encoders.freeze_vision.unwrap_or(frozen);
-    config.freeze_text = encoders.freeze_text.unwrap_or(Freeze::None);
+    let points = config.language.tokenizer.n_points().is_some() && pretrained.text.is_some();
+    config.freeze_vision = encoders
+        .freeze_vision
+        .unwrap_or(frozen(pretrained.vision.is_some()));
+    config.freeze_text = encoders.freeze_text.unwrap_or(frozen(points));
     let frozen = config.modalities.has_vision() && config.freeze_vision == Freeze::All;
     config.standardize_features =
         encoders.standardize == Switch::On || encoders.standardize == Switch::Auto && frozen;
@@ -147,19 +118,40 @@ fn model(
     Ok(config)
 }
 
+/// Takes over the sizes of a pretrained text or reading encoder.
+fn read_text_sizes(
+    language: &mut LanguageConfig,
+    checkpoint: &Checkpoint,
+) -> Result<(), WeightsError> {
+    match checkpoint.reading_config()? {
+        Some(reading) => *language = LanguageConfig::of_points(&reading),
+        None => language.transformer = checkpoint.text_config()?,
+    }
+    Ok(())
+}
+
 /// The architecture that the rest starts from.
 fn preset(set: &SeriesDataset, network: &NetworkOptions) -> TimesClipClassifierConfig {
+    type Config = TimesClipClassifierConfig;
     let (n_variates, n_classes) = (set.n_variates(), set.n_classes());
-    match network.preset {
-        Preset::Small if network.reads_patches() => {
-            TimesClipClassifierConfig::new(n_variates, n_classes)
+    let vision = match network.preset {
+        Preset::ClipVitB32 => return Config::reference_vit_b_32(n_variates, n_classes),
+        Preset::ClipVitB16 => return Config::reference_vit_b_16(n_variates, n_classes),
+        Preset::Small => None,
+        Preset::LinePlots => Some(VisionEncoderConfig::line_plots()),
+        Preset::VitS14 => Some(VisionEncoderConfig::vit_s_14()),
+    };
+    let convolutional = Config::convolutional(n_variates, n_classes, set.max_steps());
+    let config = match network.reading() {
+        Tokenizer::Patches => Config::new(n_variates, n_classes),
+        Tokenizer::Convolutions => convolutional,
+        Tokenizer::Points => {
+            convolutional.with_language(LanguageConfig::of_points(&ReadingEncoderConfig::new()))
         }
-        Preset::Small => {
-            TimesClipClassifierConfig::convolutional(n_variates, n_classes, set.max_steps())
-        }
-        Preset::ClipVitB32 => TimesClipClassifierConfig::reference_vit_b_32(n_variates, n_classes),
-        Preset::ClipVitB16 => TimesClipClassifierConfig::reference_vit_b_16(n_variates, n_classes),
-        Preset::VitS14 => TimesClipClassifierConfig::vit_s_14(n_variates, n_classes),
+    };
+    match vision {
+        Some(vision) => config.with_vision(vision),
+        None => config,
     }
 }
 
@@ -167,7 +159,7 @@ fn preset(set: &SeriesDataset, network: &NetworkOptions) -> TimesClipClassifierC
 fn resize(config: &mut TimesClipClassifierConfig, options: &FitOptions, longest: usize) {
     let network = &options.network;
     if let Some(tokenizer) = config.language.tokenizer.patches_mut() {
-        if network.preset == Preset::Small {
+        if !network.is_reference() {
             tokenizer.patch_len = longest.div_ceil(MOST_PATCHES).max(SHORTEST_PATCH);
             tokenizer.patch_stride = tokenizer.patch_len;
         }
@@ -213,20 +205,8 @@ fn class_weights(set: &SeriesDataset, options: &FitOptions) -> Option<Vec<f32>> 
 /// learn faster where paper is zero: the positions are then not drowned by the white that all
 /// patches share.
 fn pixels(options: &FitOptions, pretrained: &Pretrained) -> Result<PixelStatistics, FitError> {
-    let read = match &pretrained.vision {
-        Some(checkpoint) => checkpoint
-            .pixel_norm()
-            .map_err(|source| FitError::Weights {
-                option: "the vision weights",
-                source,
-            })?,
-        None => None,
-    };
-    Ok(match (read, options.network.preset) {
-        (Some(norm), _) => PixelStatistics {
-            mean: norm.mean,
-            std: norm.std,
-        },
+    Ok(match (pretrained.pixels()?, options.network.preset) {
+        (Some(pixels), _) => pixels,
         (None, Preset::Small) if pretrained.vision.is_none() => PixelStatistics {
             mean: [1.0; 3],
             ..PixelStatistics::CLIP

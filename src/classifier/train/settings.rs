@@ -4,15 +4,25 @@ use crate::batch;
 use crate::cache::CacheError;
 use crate::classifier::FitError;
 use crate::classifier::options::{AugmentWhen, FitOptions, Preset, TrainingLeft};
+use crate::classifier::pretrained::Pretrained;
 use crate::classifier::recipe::Recipe;
 use crate::data::augment::Augmenter;
 use crate::train::{KeptEpoch, Schedule, TrainingConfig};
 
 /// Hyperparameters for a fold of `n_train` samples, counted from 0.
-pub(super) fn training_config(options: &FitOptions, n_train: usize, fold: u64) -> TrainingConfig {
+pub(super) fn training_config(
+    options: &FitOptions,
+    pretrained: &Pretrained,
+    n_train: usize,
+    fold: u64,
+) -> TrainingConfig {
+    let rate = |pretrained: &Option<_>| match pretrained {
+        Some(_) => options.training.encoder_rate,
+        None => 1.0,
+    };
     let training = &options.training;
     let mut config = match options.network.preset {
-        Preset::Small | Preset::VitS14 => TrainingConfig::for_samples(n_train),
+        Preset::Small | Preset::LinePlots | Preset::VitS14 => TrainingConfig::for_samples(n_train),
         Preset::ClipVitB32 | Preset::ClipVitB16 => TrainingConfig::new()
             .with_max_grad_norm(Some(1.0))
             .with_schedule(Schedule::Cosine { warmup_epochs: 5 }),
@@ -33,6 +43,8 @@ pub(super) fn training_config(options: &FitOptions, n_train: usize, fold: u64) -
         config.average_decay = (decay > 0.0).then_some(decay);
     }
     config
+        .with_vision_rate(rate(&pretrained.vision))
+        .with_text_rate(rate(&pretrained.text))
         .with_weight_decay(training.weight_decay)
         .with_early_stopping(training.early_stopping)
         .with_score(training.score)
@@ -44,21 +56,24 @@ pub(super) fn training_config(options: &FitOptions, n_train: usize, fold: u64) -
         .with_seed(options.seed.wrapping_add(fold))
 }
 
-/// Augmentation in every step, unless embeddings or pictures are made beforehand.
+/// Augmentation in every step, unless pictures are made beforehand; of values alone, if features
+/// are.
 pub(super) fn augmentation(
     options: &FitOptions,
     recipe: &Recipe,
     cached: bool,
 ) -> Result<Option<batch::Augmentation>, FitError> {
     let device = options.compute.device_cache.is_some();
-    let preset = matches!(options.network.preset, Preset::Small | Preset::VitS14);
-    let possible = !cached && !device && preset;
+    let possible = !device
+        && !options.network.is_reference()
+        && (!cached || recipe.model.modalities.has_language());
     let wanted = match options.augmentation.when {
         AugmentWhen::EveryStep => true,
         AugmentWhen::Never => options.prefixes,
         AugmentWhen::Views(_) => false,
     };
-    if options.prefixes && wanted && !possible {
+    // A picture of a whole series would give away what comes after its beginning.
+    if options.prefixes && wanted && (cached || !possible) {
         let problem = "with embeddings or pictures that are made beforehand, and with the CLIP presets, \
                        beginnings of series are trained on as cached views: set a number of views";
         return Err(FitError::Options {
@@ -70,10 +85,12 @@ pub(super) fn augmentation(
     }
     let augmenter = Augmenter::new(options.transforms(), options.seed)?;
     let augmentation = batch::Augmentation::new(augmenter);
-    Ok(Some(match recipe.model.modalities.has_vision() {
-        true => augmentation
-            .with_pictures(&recipe.style)
-            .map_err(|source| CacheError::Raster { source })?,
-        false => augmentation,
-    }))
+    Ok(Some(
+        match recipe.model.modalities.has_vision() && !cached {
+            true => augmentation
+                .with_pictures(&recipe.style)
+                .map_err(|source| CacheError::Raster { source })?,
+            false => augmentation,
+        },
+    ))
 }

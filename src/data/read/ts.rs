@@ -77,7 +77,10 @@ impl<R: BufRead> Ts<R> {
         while self.lines.advance()? {
             let line = self.lines.text().into_owned();
             let words = words(&line);
-            let key = words[0].to_lowercase();
+            // A line of blanks that are not ASCII has no words.
+            let key = words
+                .first()
+                .map_or(String::new(), |word| word.to_lowercase());
             let value = words.get(1).map(String::as_str).unwrap_or_default();
             let is_true = value.eq_ignore_ascii_case("true");
             match key.as_str() {
