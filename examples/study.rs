@@ -15,7 +15,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use timesclip::data::answers::TsmlResult;
-use timesclip::options::{AugmentWhen, EncoderWeights};
+use timesclip::model::PatchTokens;
+use timesclip::options::{AugmentWhen, EncoderWeights, Preset, Tokenizer};
 use timesclip::{Effort, Evaluation, FitOptions, Modalities, SeriesDataset, TimesClip};
 
 #[global_allocator]
@@ -45,6 +46,22 @@ struct Args {
     /// What to leave out, several with commas: contrastive, augmentation, builtin, folds
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
+    /// The network's architecture, as of `timesclip train`
+    #[arg(long, default_value = "small")]
+    preset: Preset,
+    /// How its language branch makes tokens of values [default: the preset's]
+    #[arg(long)]
+    tokenizer: Option<Tokenizer>,
+    /// Weights of the vision encoder, as of `timesclip train`
+    #[arg(long, default_value = "builtin")]
+    vision_weights: EncoderWeights,
+    /// Patches that become tokens of the network's vision encoder, all or ink
+    #[arg(long, default_value = "all")]
+    tokens: PatchTokens,
+    /// What the rows are called beside the model type, where options beside those of --without are
+    /// not the defaults
+    #[arg(long)]
+    name: Option<String>,
     /// Also write the predictions as tsml-eval reads them, into this folder
     #[arg(long)]
     tsml: Option<PathBuf>,
@@ -52,10 +69,12 @@ struct Args {
 
 /// Key of a row: set, model type with what is left out, effort, seed.
 type Key = (String, String, String, u64);
-/// Accuracy, log loss, ECE, seconds.
-type Scores = [f64; 4];
+/// Accuracy and log loss of held-out training samples, accuracy, log loss and ECE of the test split,
+/// seconds.
+type Scores = [f64; 6];
 
-const HEADER: &str = "set,model,effort,seed,accuracy,log_loss,ece,seconds";
+const HEADER: &str =
+    "set,model,effort,seed,held_out_accuracy,held_out_log_loss,accuracy,log_loss,ece,seconds";
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -76,11 +95,9 @@ fn main() -> Result<()> {
                 }
                 let scores = run(&args, (&name, &folder), modalities, seed)
                     .with_context(|| format!("{name}, {modalities}, seed {seed}"))?;
-                let [accuracy, log_loss, ece, seconds] = scores;
                 let (set, model, effort, seed) = &key;
-                let line = format!(
-                    "{set},{model},{effort},{seed},{accuracy:.6},{log_loss:.6},{ece:.6},{seconds:.2}"
-                );
+                let numbers = scores.map(|score| format!("{score:.6}")).join(",");
+                let line = format!("{set},{model},{effort},{seed},{numbers}");
                 eprintln!("{line}");
                 writeln!(file, "{line}")?;
                 rows.insert(key, scores);
@@ -93,7 +110,8 @@ fn main() -> Result<()> {
 
 fn key(args: &Args, name: &str, modalities: Modalities, seed: u64) -> Key {
     let without = args.without.iter().map(|what| format!(" without {what}"));
-    let model = format!("{modalities}{}", without.collect::<String>());
+    let named = args.name.iter().map(|name| format!(" {name}"));
+    let model = format!("{modalities}{}", named.chain(without).collect::<String>());
     let effort = format!("{:?}", args.effort).to_lowercase();
     (name.to_owned(), model, effort, seed)
 }
@@ -130,6 +148,10 @@ fn options(args: &Args, modalities: Modalities, seed: u64) -> Result<FitOptions>
         effort: args.effort,
         ..FitOptions::default()
     };
+    options.network.preset = args.preset;
+    options.network.tokenizer = args.tokenizer;
+    options.encoders.vision_weights = args.vision_weights.clone();
+    options.encoders.tokens = args.tokens;
     for what in &args.without {
         match what.as_str() {
             "contrastive" => options.training.contrastive_weight = 0.0,
@@ -167,8 +189,16 @@ fn run(
             &evaluation,
         )?;
     }
-    let ece = evaluation.ece.unwrap_or(f64::NAN);
-    Ok([evaluation.accuracy, evaluation.log_loss, ece, seconds])
+    let held_out = model.provenance().scores.last();
+    let held_out = held_out.context("a fit without held-out answers")?;
+    Ok([
+        held_out.accuracy,
+        held_out.log_loss,
+        evaluation.accuracy,
+        evaluation.log_loss,
+        evaluation.ece.unwrap_or(f64::NAN),
+        seconds,
+    ])
 }
 
 fn write_tsml(
@@ -204,15 +234,21 @@ fn read(path: &Path) -> Result<BTreeMap<Key, Scores>> {
     let text = fs::read_to_string(path)?;
     let rows = text.lines().filter(|line| *line != HEADER).map(|line| {
         let cells: Vec<&str> = line.split(',').collect();
-        ensure!(cells.len() == 8, "{line:?} is no row of a study");
-        let number = |i: usize| cells[i].parse::<f64>();
+        ensure!(
+            cells.len() == HEADER.split(',').count(),
+            "{line:?} is no row of a study: {HEADER}"
+        );
         let key = (
             cells[0].into(),
             cells[1].into(),
             cells[2].into(),
             cells[3].parse()?,
         );
-        Ok((key, [number(4)?, number(5)?, number(6)?, number(7)?]))
+        let mut scores = Scores::default();
+        for (score, cell) in scores.iter_mut().zip(&cells[4..]) {
+            *score = cell.parse()?;
+        }
+        Ok((key, scores))
     });
     rows.collect()
 }
@@ -227,16 +263,18 @@ fn print(rows: &BTreeMap<Key, Scores>) {
             .or_default()
             .push(*scores);
     }
-    println!("| model | effort | set | accuracy | log loss | ECE | seconds |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| model | effort | set | held out | accuracy | log loss | ECE | seconds |");
+    println!("|---|---|---|---|---|---|---|---|");
     for ((model, effort, set), scores) in means {
         let mean = |i: usize| scores.iter().map(|s| s[i]).sum::<f64>() / scores.len() as f64;
         println!(
-            "| {model} | {effort} | {set} | {:.4} | {:.4} | {:.3} | {:.1} |",
+            "| {model} | {effort} | {set} | {:.3} / {:.3} | {:.4} | {:.4} | {:.3} | {:.1} |",
             mean(0),
             mean(1),
             mean(2),
-            mean(3)
+            mean(3),
+            mean(4),
+            mean(5)
         );
     }
 }

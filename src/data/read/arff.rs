@@ -105,8 +105,11 @@ impl Header {
         let mut inner = false;
         while lines.advance()? {
             let line = lines.text().into_owned();
-            let key = line.split_whitespace().next().unwrap_or_default();
-            let rest = line[key.len()..].trim();
+            let (key, rest) = line
+                .trim()
+                .split_once(char::is_whitespace)
+                .unwrap_or((line.trim(), ""));
+            let rest = rest.trim();
             match key.to_lowercase().as_str() {
                 "@relation" => header.relation = quoted_word(rest).0,
                 "@end" => inner = false,

@@ -1,10 +1,12 @@
 //! Reads Parquet files: columns as in a table of text, or lists of the steps of a variate.
 
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use ::parquet::errors::ParquetError;
-use ::parquet::file::reader::SerializedFileReader;
+use ::parquet::file::metadata::ParquetMetaData;
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::reader::RowIter;
 use ::parquet::record::{Field, Row};
 use bytes::Bytes;
@@ -20,7 +22,8 @@ const MOST_STEPS: usize = 1 << 20;
 
 /// The rows of a file as cells of text; the names of the columns are the first one.
 struct ParquetRows {
-    rows: RowIter<'static>,
+    /// `None` behind the first damage.
+    rows: Option<RowIter<'static>>,
     file: PathBuf,
     columns: Vec<Column>,
     cells: Vec<String>,
@@ -65,8 +68,49 @@ pub(super) fn read<'a>(
 }
 
 fn open(bytes: &Bytes, file: &Path) -> Result<RowIter<'static>, ReadError> {
-    let reader = SerializedFileReader::new(bytes.clone()).map_err(damaged(file, 0))?;
-    Ok(RowIter::from_file_into(Box::new(reader)))
+    undamaged(file, 0, || {
+        let reader = SerializedFileReader::new(bytes.clone())?;
+        check_places(reader.metadata(), bytes.len())?;
+        Ok(RowIter::from_file_into(Box::new(reader)))
+    })
+}
+
+/// Refuses columns that are said to be outside of the file.
+fn check_places(metadata: &ParquetMetaData, len: usize) -> Result<(), ParquetError> {
+    let columns = metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
+    for column in columns {
+        let start = column.dictionary_page_offset();
+        let start = start.unwrap_or_else(|| column.data_page_offset());
+        let end = start.checked_add(column.compressed_size());
+        let is_inside = start >= 0
+            && column.compressed_size() >= 0
+            && end
+                .and_then(|end| usize::try_from(end).ok())
+                .is_some_and(|end| end <= len);
+        if !is_inside {
+            let problem = "a column that is not in the file";
+            return Err(ParquetError::General(problem.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// What `read` gives. The crate that decodes has assertions for what a damaged file may say: then,
+/// too, it is the file that is at fault.
+fn undamaged<T>(
+    file: &Path,
+    row: u64,
+    read: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, ReadError> {
+    let read = catch_unwind(AssertUnwindSafe(read));
+    let read = read.unwrap_or_else(|_| {
+        let problem = "parts that contradict each other";
+        Err(ParquetError::General(problem.to_owned()))
+    });
+    read.map_err(damaged(file, row))
 }
 
 fn damaged(file: &Path, row: u64) -> impl FnOnce(ParquetError) -> ReadError {
@@ -82,8 +126,11 @@ fn damaged(file: &Path, row: u64) -> impl FnOnce(ParquetError) -> ReadError {
 /// The columns of all rows, with the most steps of their lists.
 fn columns(bytes: &Bytes, file: &Path) -> Result<Vec<Column>, ReadError> {
     let mut columns: Vec<Column> = Vec::new();
-    for (number, row) in (1..).zip(open(bytes, file)?) {
-        let row = row.map_err(damaged(file, number))?;
+    let mut rows = open(bytes, file)?;
+    for number in 1.. {
+        let Some(row) = undamaged(file, number, || rows.next().transpose())? else {
+            break;
+        };
         if columns.is_empty() {
             let names = row.get_column_iter().map(|(name, _)| name.clone());
             columns = names
@@ -126,7 +173,7 @@ fn columns(bytes: &Bytes, file: &Path) -> Result<Vec<Column>, ReadError> {
 impl ParquetRows {
     fn open(bytes: &Bytes, file: &Path, columns: &[Column]) -> Result<Self, ReadError> {
         Ok(Self {
-            rows: open(bytes, file)?,
+            rows: Some(open(bytes, file)?),
             file: file.to_owned(),
             columns: columns.to_vec(),
             cells: Vec::new(),
@@ -179,14 +226,17 @@ impl Rows for ParquetRows {
             self.cells = self.names();
             return Ok(true);
         }
-        match self
-            .rows
-            .next()
-            .transpose()
-            .map_err(damaged(&self.file, self.n_rows - 1))?
-        {
-            None => Ok(false),
-            Some(row) => self.take(&row).map(|()| true),
+        let Some(rows) = &mut self.rows else {
+            return Ok(false);
+        };
+        match undamaged(&self.file, self.n_rows - 1, || rows.next().transpose()) {
+            Ok(None) => Ok(false),
+            Ok(Some(row)) => self.take(&row).map(|()| true),
+            Err(error) => {
+                // Nothing can be believed of what comes after.
+                self.rows = None;
+                Err(error)
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! Readers from the outside: files as people have them, and what is said of them.
 
-mod documented;
 mod fixtures;
 mod generated;
 
@@ -605,6 +604,21 @@ fn a_ts_file_is_read_with_its_classes() {
     );
     assert_eq!(classes(&found), ["b", "a"]);
     assert_eq!(found.understanding.format, Format::Ts);
+}
+
+#[test]
+fn a_header_line_of_blanks_that_are_not_ascii_is_told() {
+    let text = "@problemName x\n\u{a0}\n@classLabel true a b\n@data\n1,2:a\n3,4:b\n";
+    let error = read("x.ts", text, &ReadOptions::default()).unwrap_err();
+    let message = full(&error);
+    assert!(
+        message.contains("line 2") && message.contains("a header line that starts with `@`"),
+        "{message}"
+    );
+    // Blanks in front of a keyword are none of its letters.
+    let text = "@relation r\n\u{a0}@attribute x numeric\n@attribute c {a,b}\n@data\n1,a\n2,b\n";
+    let found = read("x.arff", text, &ReadOptions::default()).unwrap();
+    assert_eq!(classes(&found), ["a", "b"]);
 }
 
 #[test]

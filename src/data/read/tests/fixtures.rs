@@ -1,9 +1,13 @@
 //! Files that pandas, numpy, pyarrow and aeon wrote: `tests/fixtures/read/NOTE.md`.
 
+#[cfg(feature = "parquet")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+#[cfg(feature = "parquet")]
+use super::super::parse;
 use super::super::{ReadOptions, ReadSeries, SeriesReader, read_with};
 use super::full;
 use crate::data::Labels;
@@ -181,6 +185,29 @@ fn files_of_pyarrow_are_read() {
         assert_eq!(read.dataset.metadata().ids[0].values[5], "s5", "{name}");
         assert_eq!(read.dataset.variate_names(), ["acc_x", "acc_y"], "{name}");
     }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_damaged_parquet_file_is_an_error_or_a_sound_set_and_no_panic() {
+    let sound = std::fs::read(fixture("lists.parquet")).expect("a file");
+    let (mut n_refused, footer) = (0, sound.len().saturating_sub(2000));
+    for at in (4..footer).step_by(7).chain(footer..sound.len()) {
+        for change in [0x01, 0x80] {
+            let mut bytes = sound.clone();
+            bytes[at] ^= change;
+            let read = parse(
+                bytes.as_slice(),
+                Path::new("t.parquet"),
+                &ReadOptions::default(),
+            );
+            let Err(error) = read else { continue };
+            n_refused += 1;
+            let message = error.to_string();
+            assert!(message.starts_with("`t.parquet`"), "byte {at}: {message}");
+        }
+    }
+    assert!(n_refused > 200, "{n_refused} refused");
 }
 
 #[cfg(not(feature = "parquet"))]
