@@ -347,7 +347,8 @@ impl TimesClip {
             tensors.extend(features.encoder_tensors());
         }
         if let Some(network) = &self.network {
-            tensors.extend(network.tensors());
+            let tensors_of_networks = network.tensors(&tensors);
+            tensors.extend(tensors_of_networks);
         }
         tensors
     }

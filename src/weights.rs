@@ -61,4 +61,6 @@ pub use encoder::{save_reading, save_vision};
 pub use error::{TensorProblem, WeightsError};
 pub use pixels::PixelNorm;
 pub use save::save_classifier;
-pub(crate) use save::{NamedTensor, ensemble_tensors, vision_tensors, write_tensors};
+pub(crate) use save::{
+    NamedTensor, ensemble_tensors, vision_tensors, without_known, write_tensors,
+};

@@ -17,7 +17,7 @@ use crate::raster::{PixelStatistics, RasterError};
 use crate::weights::{Checkpoint, NamedTensor, WeightsError, vision_tensors};
 
 /// Where a pretrained vision encoder is in a model file.
-pub(super) const PREFIX: &str = "encoder.vision.";
+const PREFIX: &str = "encoder.vision.vision_model.";
 
 /// What a model file keeps of frozen encoders: which they are, and the axes that were fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,10 +15,10 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::encoders::{EncoderState, PREFIX};
+use super::encoders::EncoderState;
 use super::error::ModelFileError;
 use super::features::Features;
-use super::network::{Ensemble, Network, first_of, prefix};
+use super::network::{ENCODER_PREFIX, Ensemble, Network, prefix, shared_prefixes};
 use super::recipe::{Recipe, dtype};
 use super::record::Record;
 use super::{LoadOptions, TimesClip};
@@ -298,7 +298,7 @@ fn check_recipe(record: &Record, recipe: &Recipe) -> Result<(), String> {
 /// The arrays of the closed form, by name.
 fn arrays(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Vec<f32>>, ModelFileError> {
     let names = checkpoint.tensor_names();
-    let elsewhere = ["network.", PREFIX];
+    let elsewhere = ["network.", ENCODER_PREFIX];
     let names = names.filter(|name| !elsewhere.iter().any(|part| name.starts_with(part)));
     let mut arrays = BTreeMap::new();
     for name in names {
@@ -324,9 +324,9 @@ impl BackendJob for LoadNetworks<'_> {
     fn run<B: Backend>(self, devices: &[B::Device]) -> Self::Output {
         let device = &devices[0];
         let member = |number| {
-            let (prefix, first) = (prefix(number), first_of(number));
+            let (prefix, shared) = (prefix(number), shared_prefixes(number));
             self.checkpoint
-                .load_member::<B>(&prefix, first.as_deref(), &self.recipe.model, device)
+                .load_member::<B>(&prefix, shared, &self.recipe.model, device)
         };
         let members = (0..self.n_members).map(member);
         let members = members.collect::<Result<Vec<_>, _>>()?;

@@ -14,7 +14,7 @@ use crate::data::SeriesDataset;
 use crate::model::{
     ParameterCount, TimesClipClassifier, TimesClipOutput, VisionInput, VisionTower,
 };
-use crate::weights::{NamedTensor, ensemble_tensors};
+use crate::weights::{NamedTensor, ensemble_tensors, without_known};
 
 /// What the networks say of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +32,9 @@ pub(super) trait Network: fmt::Debug + Send + Sync {
     /// Runs the networks over a batch of series, whose labels are not looked at.
     fn forward(&self, batch: SeriesDataset) -> Result<Vec<NetworkOutput>, PredictError>;
 
-    /// All weights, with `network.N.` in front of their names.
-    fn tensors(&self) -> Vec<NamedTensor>;
+    /// All weights, with `network.N.` in front of their names, but for frozen ones that the closed form
+    /// has among the known.
+    fn tensors(&self, known: &[NamedTensor]) -> Vec<NamedTensor>;
 
     /// Weights of one network.
     fn parameter_count(&self) -> ParameterCount;
@@ -47,10 +48,18 @@ pub(super) fn prefix(number: usize) -> String {
     format!("network.{number}.")
 }
 
-/// Where the frozen weights of a network are, if it shares those of the first.
-pub(super) fn first_of(number: usize) -> Option<String> {
-    (number > 0).then(|| prefix(0))
+/// Where the frozen weights of a network are, if they are not its own: with the first network, or with
+/// the closed form.
+pub(super) fn shared_prefixes(number: usize) -> Vec<String> {
+    let first = (number > 0).then(|| prefix(0));
+    first
+        .into_iter()
+        .chain([ENCODER_PREFIX.to_owned()])
+        .collect()
 }
+
+/// What stands in front of the branches that the closed form has.
+pub(super) const ENCODER_PREFIX: &str = "encoder.";
 
 /// Networks of one recipe on one device; their probabilities are averaged.
 #[derive(Debug)]
@@ -154,8 +163,10 @@ impl<B: Backend> Network for Ensemble<B> {
         Ok(outputs)
     }
 
-    fn tensors(&self) -> Vec<NamedTensor> {
-        ensemble_tensors(&self.members, &self.recipe.model, prefix)
+    fn tensors(&self, known: &[NamedTensor]) -> Vec<NamedTensor> {
+        let config = &self.recipe.model;
+        let tensors = ensemble_tensors(&self.members, config, prefix);
+        without_known(known, ENCODER_PREFIX, tensors, &prefix(0), config)
     }
 
     fn parameter_count(&self) -> ParameterCount {

@@ -15,6 +15,10 @@ pub(super) const TEXT_WEIGHTS: &str = "the text weights";
 #[derive(Debug, Default)]
 pub(super) struct Pretrained {
     pub(super) vision: Option<Checkpoint>,
+    #[cfg_attr(
+        not(feature = "train"),
+        expect(dead_code, reason = "networks alone read with it")
+    )]
     pub(super) text: Option<Checkpoint>,
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::error::FitError;
 use super::file::{model_path, read};
-use super::network::{first_of, prefix};
+use super::network::{prefix, shared_prefixes};
 use super::options::FitOptions;
 use super::recipe::Recipe;
 use super::record::Record;
@@ -112,9 +112,10 @@ impl StartingModel {
         device: &B::Device,
     ) -> Result<TimesClipClassifier<B>, FitError> {
         let prefix = prefix(fold % self.n_members);
-        let first = first_of(fold % self.n_members);
-        let checkpoint = &self.checkpoint;
-        let member = checkpoint.load_member::<B>(&prefix, first.as_deref(), config, device);
+        let shared = shared_prefixes(fold % self.n_members);
+        let member = self
+            .checkpoint
+            .load_member::<B>(&prefix, shared, config, device);
         member.map_err(|source| FitError::Weights {
             option: "the model to start from",
             source,

@@ -30,8 +30,9 @@ pub(super) struct Source<'a> {
 /// Parts of a module that are in its checkpoint once for several.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// What the names of the tensors of the module that has them start with.
-    pub(super) prefix: String,
+    /// What the names of the tensors of the modules that may have them start with, the first that has
+    /// one taken.
+    pub(super) prefixes: Vec<String>,
     /// Parts that may be there alone.
     pub(super) parts: Vec<&'static str>,
 }
@@ -148,8 +149,14 @@ impl Source<'_> {
         }
         let elsewhere = |shared: &Shared| {
             let name = own.strip_prefix(self.prefix.as_str())?;
-            let is_shared = shared.parts.iter().any(|part| name.starts_with(part));
-            is_shared.then(|| format!("{}{name}", shared.prefix))
+            shared.parts.iter().find(|part| name.starts_with(**part))?;
+            let names = shared
+                .prefixes
+                .iter()
+                .map(|prefix| format!("{prefix}{name}"));
+            names
+                .into_iter()
+                .find(|name| self.checkpoint.entry(name).is_some())
         };
         let elsewhere = self.shared.as_ref().and_then(elsewhere);
         elsewhere.unwrap_or_else(|| own.clone())

@@ -77,19 +77,18 @@ impl Checkpoint {
         if let Some(note) = self.note()? {
             Stated(self.path()).same_classifier(&note.model, config)?;
         }
-        self.load_member("", None, config, device)
+        self.load_member("", Vec::new(), config, device)
     }
 
     /// Loads the classifier whose tensors have `prefix` in front of their names, among others; what is
-    /// frozen in it may be there once, with the classifier of the prefix `first`. The configuration is
-    /// believed.
+    /// frozen in it may be there once, with one of the prefixes `shared`. The configuration is believed.
     ///
     /// # Errors
     /// As [`load_classifier`](Self::load_classifier).
     pub(crate) fn load_member<B: Backend>(
         &self,
         prefix: &str,
-        first: Option<&str>,
+        shared: Vec<String>,
         config: &TimesClipClassifierConfig,
         device: &B::Device,
     ) -> Result<TimesClipClassifier<B>, WeightsError> {
@@ -97,8 +96,8 @@ impl Checkpoint {
             checkpoint: self,
             part: Part::Classifier,
             prefix: prefix.to_owned(),
-            shared: first.map(|first| Shared {
-                prefix: first.to_owned(),
+            shared: Some(Shared {
+                prefixes: shared,
                 parts: frozen_parts(config),
             }),
             resize: None,

@@ -61,6 +61,9 @@ mod tests {
     fn the_same_size_is_the_same_table() {
         let table: Vec<f32> = (0..20).map(|i| (i as f32).sin()).collect();
         assert_eq!(resize(&table, 2, 3, 3), table);
+        // An encoder without a class token has none to keep.
+        assert_eq!(resize(&table[2..], 2, 3, 3), table[2..]);
+        assert_eq!(resize(&table, 2, 3, 5)[2..], resize(&table[2..], 2, 3, 5));
     }
 
     #[test]

@@ -97,25 +97,36 @@ pub(crate) fn ensemble_tensors<B: Backend>(
     prefix: impl Fn(usize) -> String,
 ) -> Vec<NamedTensor> {
     let of = |number: usize| classifier_tensors(&models[number], config, &prefix(number));
-    let (first, parts) = (prefix(0), frozen_parts(config));
     let mut tensors = of(0);
-    let n_first = tensors.len();
     for number in 1..models.len() {
-        let (known, prefix) = (&tensors[..n_first], prefix(number));
-        let is_known = |tensor: &NamedTensor| {
-            let name = tensor.name.strip_prefix(&prefix)?;
-            parts.iter().find(|part| name.starts_with(**part))?;
-            let name = format!("{first}{name}");
-            let alike = known.iter().find(|known| known.name == name)?;
-            Some((alike.bytes)() == (tensor.bytes)())
-        };
-        let own = of(number).into_iter();
-        let own: Vec<_> = own
-            .filter(|tensor| is_known(tensor) != Some(true))
-            .collect();
-        tensors.extend(own);
+        let (first, own) = (prefix(0), prefix(number));
+        let others = without_known(&tensors, &first, of(number), &own, config);
+        tensors.extend(others);
     }
     tensors
+}
+
+/// The tensors of a classifier, whose names start with `own`, without what is frozen in it and the same
+/// among the known ones, whose names start with `prefix`.
+pub(crate) fn without_known(
+    known: &[NamedTensor],
+    prefix: &str,
+    tensors: Vec<NamedTensor>,
+    own: &str,
+    config: &TimesClipClassifierConfig,
+) -> Vec<NamedTensor> {
+    let parts = frozen_parts(config);
+    let is_known = |tensor: &NamedTensor| {
+        let name = tensor.name.strip_prefix(own)?;
+        parts.iter().find(|part| name.starts_with(**part))?;
+        let name = format!("{prefix}{name}");
+        let alike = known.iter().find(|known| known.name == name)?;
+        Some(alike.shape == tensor.shape && (alike.bytes)() == (tensor.bytes)())
+    };
+    let tensors = tensors.into_iter();
+    tensors
+        .filter(|tensor| is_known(tensor) != Some(true))
+        .collect()
 }
 
 /// Parts of a classifier that do not learn, if any.

@@ -241,6 +241,7 @@ fn an_encoder_of_this_crate_may_come_from_a_file() {
 
 #[test]
 fn the_closed_form_takes_a_pretrained_encoder_which_the_model_file_keeps() {
+    let _turn = lock_generator();
     let (set, folder) = (waves(12), tempfile::tempdir().expect("a folder"));
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip/data/vision");
     let clip = clip.to_str().expect("a path of text");
@@ -261,6 +262,21 @@ fn the_closed_form_takes_a_pretrained_encoder_which_the_model_file_keeps() {
     assert_eq!(answers, loaded.predict(&set).expect("answers"));
     let embedded = model.embed(&set).expect("embeddings");
     assert_eq!(embedded, loaded.embed(&set).expect("embeddings"));
+
+    // Beside a network the encoder is still there once.
+    let mut both = options.clone();
+    (both.effort, both.folds) = (Effort::Full, Some(2));
+    let both = TimesClip::fit(&set, &both).expect("a fit");
+    if both.networks().is_some() {
+        let names = names(&both);
+        let of = |start: &str| names.iter().filter(|name| name.starts_with(start)).count();
+        assert!(of("encoder.vision.") > 0 && of("network.1.") > 0);
+        assert_eq!(of("network.0.vision.vision_model."), 0);
+        both.save(&path).expect("saved");
+        let loaded = TimesClip::load(&path).expect("loaded");
+        let answers = both.predict(&set).expect("answers");
+        assert_eq!(answers, loaded.predict(&set).expect("answers"));
+    }
 
     // The same weights, tapped elsewhere, say something else.
     options.encoders.tap = Some(VisionTap::default());

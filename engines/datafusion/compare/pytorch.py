@@ -98,8 +98,8 @@ class Network:
 def main(model, folder, out):
     record, weights = load(model)
     classes = find(record, "class_names")
-    normalizer = find(record, "normalizer")
-    mean, std = (torch.tensor(find(normalizer, key), dtype=torch.float32).view(1, VARIATES, 1) for key in ("mean", "std"))
+    variates = find(record, "normalizer")["variates"]
+    mean, std = (torch.tensor([v[key] for v in variates]).view(1, VARIATES, 1) for key in ("mean", "std"))
     network = Network(weights)
     started, row = time.perf_counter(), 0
     with torch.inference_mode(), open(out, "w") as answers:
