@@ -58,10 +58,6 @@ struct Args {
     /// Patches that become tokens of the network's vision encoder, all or ink
     #[arg(long, default_value = "all")]
     tokens: PatchTokens,
-    /// What the rows are called beside the model type, where options beside those of --without are
-    /// not the defaults
-    #[arg(long)]
-    name: Option<String>,
     /// Also write the predictions as tsml-eval reads them, into this folder
     #[arg(long)]
     tsml: Option<PathBuf>,
@@ -110,10 +106,40 @@ fn main() -> Result<()> {
 
 fn key(args: &Args, name: &str, modalities: Modalities, seed: u64) -> Key {
     let without = args.without.iter().map(|what| format!(" without {what}"));
-    let named = args.name.iter().map(|name| format!(" {name}"));
-    let model = format!("{modalities}{}", named.chain(without).collect::<String>());
+    let model = format!(
+        "{modalities}{}{}",
+        others(args),
+        without.collect::<String>()
+    );
     let effort = format!("{:?}", args.effort).to_lowercase();
     (name.to_owned(), model, effort, seed)
+}
+
+/// What of network and encoders is not the default: rows of other options have other names.
+fn others(args: &Args) -> String {
+    let FitOptions {
+        network, encoders, ..
+    } = FitOptions::default();
+    let name = |option: serde_json::Result<serde_json::Value>| {
+        let option = option.unwrap_or_default();
+        option
+            .as_str()
+            .map_or_else(|| option.to_string(), str::to_owned)
+    };
+    let mut others = String::new();
+    if args.preset != network.preset {
+        others += &format!(" {}", name(serde_json::to_value(args.preset)));
+    }
+    if let Some(tokenizer) = args.tokenizer {
+        others += &format!(" {}", name(serde_json::to_value(tokenizer)));
+    }
+    if args.vision_weights != encoders.vision_weights {
+        others += &format!(" {}", name(serde_json::to_value(&args.vision_weights)));
+    }
+    if args.tokens != encoders.tokens {
+        others += &format!(" {} tokens", args.tokens);
+    }
+    others
 }
 
 /// Names and folders of the sets.

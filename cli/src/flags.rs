@@ -248,21 +248,24 @@ impl NetworkFlags {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Pretrained encoders")]
 struct EncoderFlags {
-    /// builtin, none, or a CLIP or plain ViT in Hugging Face's layout: a path or hf:OWNER/NAME
+    /// builtin, none, or a CLIP or plain ViT in Hugging Face's layout, or an encoder of this crate: a
+    /// path or hf:OWNER/NAME
     #[arg(long, value_name = "WEIGHTS", default_value = "builtin")]
     vision_weights: EncoderWeights,
     /// Weights of the text encoder, likewise
     #[arg(long, value_name = "WEIGHTS", default_value = "builtin")]
     text_weights: EncoderWeights,
     /// Encoder weights to freeze: `vision`, `text`, `vision:N` or `text:N` for the first N blocks,
-    /// several with commas, or `none` [default: a pretrained vision encoder]
+    /// several with commas, or `none` [default: a pretrained vision
+    /// or reading encoder]
     #[arg(long, value_name = "WHAT")]
     freeze: Option<FreezeFlag>,
-    /// Block of the vision encoder whose tokens are taken, counted from 1 [default: the last]
+    /// Block of the vision encoder whose tokens are taken, counted from 1 [default: the last; of
+    /// pretrained weights at two thirds, unless --side, --tap-tokens or a CLIP preset is given]
     #[arg(long, value_name = "BLOCK")]
     tap_layer: Option<usize>,
     /// Tokens of it that are taken: class, mean, both, or grid:ROWSxCOLUMNS, the means of the cells
-    /// of a grid [default: class]
+    /// of a grid [default: class; grid:4x8 where --tap-layer says two thirds]
     #[arg(long, value_name = "TOKENS", value_parser = tap_tokens)]
     tap_tokens: Option<TokenPooling>,
     /// Patches that become tokens of the network's vision encoder: all, or ink, without those of
@@ -273,7 +276,7 @@ struct EncoderFlags {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     standardize: Switch,
     /// Width and height of pictures in pixels; pretrained positions are resized [default: the
-    /// encoder's]
+    /// encoder's; eight patches where a grid of places is taken]
     #[arg(long, value_name = "PX")]
     side: Option<usize>,
     /// What a frozen vision encoder computes in: f32, f16 or bf16; half precisions are for GPUs

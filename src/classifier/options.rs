@@ -23,6 +23,7 @@ use crate::data::augment::AugmentConfig;
 use crate::data::normalize::Normalization;
 use crate::kernels::KernelConfig;
 use crate::modalities::Modalities;
+use crate::model::Freeze;
 
 /// How a [`TimesClip`](super::TimesClip) is fitted.
 ///
@@ -134,6 +135,39 @@ impl FitOptions {
             .map(PathBuf::as_path)
     }
 
+    /// Names a rate for pretrained encoders that learn, if none of them does.
+    fn idle_encoder_rate(&self) -> Option<String> {
+        let Self {
+            modalities,
+            encoders,
+            network,
+            training,
+            ..
+        } = self;
+        let starts = |weights: &EncoderWeights, builtin: bool| match weights {
+            EncoderWeights::Pretrained(_) => true,
+            EncoderWeights::Builtin => builtin,
+            EncoderWeights::Random => false,
+        };
+        let sees = modalities.has_vision()
+            && starts(
+                &encoders.vision_weights,
+                network.preset == Preset::LinePlots,
+            )
+            && encoders.freeze_vision.is_some_and(|it| it != Freeze::All);
+        let points = network.reading() == Tokenizer::Points;
+        let frozen = match points {
+            true => Freeze::All,
+            false => Freeze::None,
+        };
+        let reads = modalities.has_language()
+            && starts(&encoders.text_weights, points)
+            && encoders.freeze_text.unwrap_or(frozen) != Freeze::All;
+        let told = training.encoder_rate != TrainingOptions::default().encoder_rate;
+        let problem = "a learning rate of pretrained encoders: none of them is trained";
+        (told && !sees && !reads).then(|| problem.to_owned())
+    }
+
     /// Checks what can be checked without data.
     ///
     /// # Errors
@@ -154,8 +188,8 @@ impl FitOptions {
         } else if self.starting_model().is_some() && self.effort == Effort::Fast {
             Some("a model to start from: the effort `fast` trains no network".to_owned())
         } else {
-            self.network
-                .problem()
+            self.idle_encoder_rate()
+                .or_else(|| self.network.problem())
                 .or_else(|| self.encoders.problem(modalities))
         };
         problem.map_or(Ok(()), |problem| Err(FitError::Options { problem }))
@@ -259,7 +293,8 @@ pub struct PictureOptions {
     pub y_axis: Axis,
     /// What the horizontal axis spans.
     pub x_axis: Axis,
-    /// Width and height in pixels. Default: the encoder's.
+    /// Width and height in pixels. Default: the encoder's; eight patches where a pretrained encoder is
+    /// read in a grid of places.
     pub side: Option<usize>,
 }
 

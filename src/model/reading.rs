@@ -18,13 +18,13 @@ const TINY: f64 = 1e-12;
 #[derive(Config, Debug)]
 pub struct ReadingEncoderConfig {
     /// Points of a variate; each convolution halves them.
-    #[config(default = 256)]
+    #[config(default = "PointTokenizerConfig::new().n_points")]
     pub n_points: usize,
     /// Points that each convolution looks at, an odd number.
-    #[config(default = "vec![7, 5, 5, 3]")]
+    #[config(default = "PointTokenizerConfig::new().windows")]
     pub windows: Vec<usize>,
     /// Channels between the convolutions, one less than there are windows.
-    #[config(default = "vec![32, 64, 96]")]
+    #[config(default = "PointTokenizerConfig::new().channels")]
     pub channels: Vec<usize>,
     /// The blocks.
     #[config(default = "small_blocks()")]

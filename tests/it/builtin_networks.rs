@@ -207,6 +207,12 @@ fn encoders_may_be_mixed_with_others() {
     });
     let error = refused.expect_err("the reference reads patches");
     assert!(matches!(error, FitError::Options { .. }), "{error}");
+    let idle = fit(&|options| options.training.encoder_rate = 0.5);
+    let error = idle.expect_err("both encoders are frozen");
+    assert!(
+        error.to_string().contains("none of them is trained"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -232,6 +238,11 @@ fn an_encoder_of_this_crate_may_come_from_a_file() {
     let builtin = TimesClip::fit(&set, &builtin).expect("a fit");
     assert_eq!(from_files.networks(), builtin.networks());
     assert!(builtin.networks().is_some());
+    // A reading encoder reads points.
+    let mut other = options.clone();
+    other.network.tokenizer = Some(Tokenizer::Convolutions);
+    let error = TimesClip::fit(&set, &other).expect_err("another tokenizer");
+    assert!(error.to_string().contains("reads points"), "{error}");
     // A reading encoder does not see.
     options.encoders.vision_weights = weights(reading);
     let error = TimesClip::fit(&set, &options).expect_err("not a vision encoder");
@@ -267,16 +278,14 @@ fn the_closed_form_takes_a_pretrained_encoder_which_the_model_file_keeps() {
     let mut both = options.clone();
     (both.effort, both.folds) = (Effort::Full, Some(2));
     let both = TimesClip::fit(&set, &both).expect("a fit");
-    if both.networks().is_some() {
-        let names = names(&both);
-        let of = |start: &str| names.iter().filter(|name| name.starts_with(start)).count();
-        assert!(of("encoder.vision.") > 0 && of("network.1.") > 0);
-        assert_eq!(of("network.0.vision.vision_model."), 0);
-        both.save(&path).expect("saved");
-        let loaded = TimesClip::load(&path).expect("loaded");
-        let answers = both.predict(&set).expect("answers");
-        assert_eq!(answers, loaded.predict(&set).expect("answers"));
-    }
+    let names = names(&both);
+    let of = |start: &str| names.iter().filter(|name| name.starts_with(start)).count();
+    assert!(of("encoder.vision.") > 0 && of("network.1.") > 0);
+    assert_eq!(of("network.0.vision.vision_model."), 0);
+    both.save(&path).expect("saved");
+    let loaded = TimesClip::load(&path).expect("loaded");
+    let again = both.predict(&set).expect("answers");
+    assert_eq!(again, loaded.predict(&set).expect("answers"));
 
     // The same weights, tapped elsewhere, say something else.
     options.encoders.tap = Some(VisionTap::default());

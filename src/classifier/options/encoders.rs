@@ -19,9 +19,12 @@ pub struct EncoderOptions {
     pub text_weights: EncoderWeights,
     /// Which weights of the vision encoder are frozen. Default: all, if they are pretrained.
     pub freeze_vision: Option<Freeze>,
-    /// Which weights of the text encoder are frozen. Default: none.
+    /// Which weights of the text encoder are frozen. Default: all of a pretrained encoder that reads
+    /// points, else none.
     pub freeze_text: Option<Freeze>,
-    /// Which tokens of the vision encoder are taken. Default: the preset's.
+    /// Which tokens of the vision encoder are taken. Default: the preset's; of pretrained weights
+    /// outside of the reference's presets, if the side of the pictures is not told either, a grid of
+    /// places of the block at two thirds of the depth.
     pub tap: Option<VisionTap>,
     /// Which patches of a picture become tokens of a network's vision encoder.
     pub tokens: PatchTokens,
@@ -81,13 +84,15 @@ impl EncoderOptions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum EncoderWeights {
-    /// Those that come with this crate (feature `builtin`), frozen, for the closed form; the network
-    /// starts from random ones.
+    /// Those that come with this crate (feature `builtin`), frozen, for the closed form. The network
+    /// starts from them with the preset `line-plots`, or where it reads points; else from random ones.
     #[default]
     Builtin,
     /// Random ones.
     Random,
-    /// A checkpoint in Hugging Face's layout: a path, or `hf:OWNER/NAME`.
+    /// A checkpoint in Hugging Face's layout, or an encoder that this crate saved: a path, or
+    /// `hf:OWNER/NAME`. For the network; a vision encoder, frozen, for the closed form too, but in the
+    /// reference's presets.
     Pretrained(WeightsSource),
 }
 

@@ -81,6 +81,7 @@ fn model(
         None => as_told(options, config.vision),
     };
     if let Some(checkpoint) = &pretrained.text {
+        check_text(checkpoint, network)?;
         read_text_sizes(&mut config.language, checkpoint).map_err(|source| FitError::Weights {
             option: TEXT_WEIGHTS,
             source,
@@ -116,6 +117,23 @@ fn model(
         .with_class_weights(class_weights(set, options));
     config.validate()?;
     Ok(config)
+}
+
+/// Refuses a reading encoder for another tokenizer than its own, and the other way round.
+fn check_text(checkpoint: &Checkpoint, network: &NetworkOptions) -> Result<(), FitError> {
+    let reading = checkpoint.reading_config();
+    let reading = reading.map_err(|source| FitError::Weights {
+        option: TEXT_WEIGHTS,
+        source,
+    })?;
+    let problem = match (reading.is_some(), network.reading() == Tokenizer::Points) {
+        (true, false) => "the text weights are those of a reading encoder, which reads points",
+        (false, true) => "the text weights are not those of a reading encoder: it reads no points",
+        _ => return Ok(()),
+    };
+    Err(FitError::Options {
+        problem: problem.to_owned(),
+    })
 }
 
 /// Takes over the sizes of a pretrained text or reading encoder.
