@@ -44,6 +44,7 @@ fn transform(c: &mut Criterion) {
             "mini_rocket",
             KernelConfig {
                 hydra_groups: 0,
+                difference_features: 0,
                 ..whole.clone()
             },
         ),
@@ -51,6 +52,7 @@ fn transform(c: &mut Criterion) {
             "hydra",
             KernelConfig {
                 mini_features: 0,
+                difference_features: 0,
                 ..whole
             },
         ),

@@ -8,7 +8,8 @@
 //!
 //! On the CPU backend, in single precision, unless said otherwise. `TIMESCLIP_BENCH_SAMPLES` is
 //! another number of samples, `TIMESCLIP_BENCH_PRESET` another model, `clip-vit-b-32` or `small`:
-//! with few and small it runs on anything in a minute.
+//! with few and small it runs on anything in a minute. `TIMESCLIP_BENCH_TOKENS=ink` leaves out the
+//! tokens of blank patches.
 
 #[path = "shared/settings.rs"]
 mod settings;
@@ -30,7 +31,7 @@ use timesclip::data::SeriesDataset;
 use timesclip::data::normalize::{Normalization, Normalizer};
 use timesclip::encode::FeatureEncoder;
 use timesclip::metrics::ConfusionMatrix;
-use timesclip::model::{Freeze, TimesClipClassifierConfig};
+use timesclip::model::{Freeze, PatchTokens, TimesClipClassifierConfig};
 use timesclip::raster::PlotStyle;
 use timesclip::train::{Trainer, TrainingConfig, TrainingData, evaluate};
 
@@ -128,10 +129,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         "small" => TimesClipClassifierConfig::new(N_VARIATES, N_CLASSES),
         other => return Err(format!("there is no preset {other:?}").into()),
     };
-    println!("{n_samples} x {N_VARIATES} x {N_STEPS}, {preset} frozen in {dtype}, on {device}\n");
+    let tokens = settings::value("TIMESCLIP_BENCH_TOKENS", PatchTokens::All)?;
+    println!(
+        "{n_samples} x {N_VARIATES} x {N_STEPS}, {preset} frozen in {dtype}, {tokens} tokens, on {device}\n"
+    );
+    let mut config = config.with_freeze_vision(Freeze::All);
+    config.vision = config.vision.with_tokens(tokens);
     let job = Job {
         set: walks(n_samples, N_VARIATES, N_STEPS),
-        config: config.with_freeze_vision(Freeze::All),
+        config,
         dtype,
     };
     train_on(device.kind, &[device.index], job)?

@@ -17,6 +17,10 @@
 //! (Krichevsky and Trofimov): a sample is of other classes with `0.5 / (n + 1)`; otherwise a
 //! training set without errors would ask for certainty.
 //!
+//! [`RidgeViews`] fits several ridges, each to some of the blocks, and joins them by weights on their
+//! held-out answers: what one penalty for all would have to weigh the same, a block with much noise
+//! and one with little, then has its own.
+//!
 //! All of this happens on the principal axes of the features ([`RidgeConfig::most_axes`] at most),
 //! where the ridge is diagonal. They come from the Gram matrix of the samples when there are fewer
 //! samples than features, else from that of the features, added up over chunks of rows.
@@ -50,11 +54,13 @@ mod primal;
 mod rows;
 mod smoothed;
 mod targets;
+mod views;
 
 pub use held_out::HeldOut;
-pub use model::{ClosedForm, ClosedFormState};
+pub use model::{ClosedForm, ClosedFormState, ViewState};
 pub use rows::{Block, FeatureRows, FeatureTable, RowsError};
 pub use targets::{Targets, balanced_weights};
+pub use views::RidgeViews;
 
 use crate::metrics::Score;
 use axes::Axes;
@@ -367,7 +373,7 @@ mod tests {
         let dual = fit_on(&Dual::new(&table, &targets).unwrap(), &targets, &config).unwrap();
         let primal = fit_on(&Primal::new(&table, &targets).unwrap(), &targets, &config).unwrap();
 
-        assert_eq!(dual.model.state().alpha, primal.model.state().alpha);
+        assert_eq!(dual.model.state().views, primal.model.state().views);
         let temperatures = [&dual, &primal].map(|fit| fit.model.state().temperature);
         assert!(
             (temperatures[0] / temperatures[1] - 1.0).abs() < 1e-3,

@@ -1,4 +1,5 @@
-//! Random convolutional kernels: MiniRocket and Hydra as fixed, seeded features of a series.
+//! Random convolutional kernels: MiniRocket, of values and of differences, and Hydra as fixed, seeded
+//! features of a series.
 //!
 //! Nothing here is trained. Fitting draws kernels from a seed and, for MiniRocket, thresholds from
 //! the training series; a ridge on the features ([`crate::closed_form`]) does the learning.
@@ -33,6 +34,8 @@ use padded::Padded;
 const N_TAPS: usize = 9;
 /// Name of MiniRocket's thresholds among [`KernelTransform::arrays`].
 const BIASES: &str = "kernels.mini_rocket.biases";
+/// Those of MiniRocket on differences.
+const DIFFERENCE_BIASES: &str = "kernels.differences.biases";
 
 /// How many kernels there are, and the seed they come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,16 +46,20 @@ pub struct KernelConfig {
     /// Groups of eight competing Hydra kernels per dilation, half of them on the values and half
     /// on their differences: an even number; 0 leaves Hydra out.
     pub hydra_groups: usize,
+    /// Features of MiniRocket on the differences of neighboring steps, as `mini_features`.
+    pub difference_features: usize,
     /// Seed of all that is drawn.
     pub seed: u64,
 }
 
 impl Default for KernelConfig {
-    /// 9,996 MiniRocket features and 64 Hydra groups, as in both papers.
+    /// 9,996 MiniRocket features and 64 Hydra groups, as in both papers, and as many MiniRocket
+    /// features of differences.
     fn default() -> Self {
         Self {
             mini_features: 10_000,
             hydra_groups: 64,
+            difference_features: 10_000,
             seed: 0,
         }
     }
@@ -60,16 +67,19 @@ impl Default for KernelConfig {
 
 impl KernelConfig {
     /// The same kernels, or fewer if they have more than `most_features` for series of `n_steps`:
-    /// then at most two fifths of them are Hydra's where there is also MiniRocket, which has at
-    /// least its 84 kernels.
+    /// then there are none of differences where there are others, and at most two fifths are Hydra's
+    /// where there is also MiniRocket, which has at least its 84 kernels.
     ///
     /// For sets of many samples, whose ridge is solved by a matrix of the features' size.
     #[must_use]
     pub fn within(mut self, most_features: usize, n_steps: usize) -> Self {
         let of_pair = Hydra::features_of_pair(n_steps.max(N_TAPS));
         let wanted = self.hydra_groups / 2 * of_pair;
-        if self.mini_features + wanted <= most_features {
+        if self.mini_features + wanted + self.difference_features <= most_features {
             return self;
+        }
+        if self.mini_features + wanted > 0 {
+            self.difference_features = 0;
         }
         let (share, kept) = match self.mini_features {
             0 => (most_features, 0),
@@ -79,24 +89,25 @@ impl KernelConfig {
         let n_pairs = n_pairs.min(self.hydra_groups / 2);
         self.hydra_groups = 2 * n_pairs;
         let left = most_features.saturating_sub(n_pairs * of_pair);
-        if self.mini_features > 0 {
-            let rounded = left / mini_rocket::N_KERNELS * mini_rocket::N_KERNELS;
-            self.mini_features = self.mini_features.min(rounded.max(mini_rocket::N_KERNELS));
+        let rounded = left / mini_rocket::N_KERNELS * mini_rocket::N_KERNELS;
+        for features in [&mut self.mini_features, &mut self.difference_features] {
+            *features = (*features).min(rounded.max(mini_rocket::N_KERNELS));
         }
         self
     }
 
     fn check(&self) -> Result<(), KernelError> {
-        let found = self.mini_features;
-        if (1..mini_rocket::N_KERNELS).contains(&found) {
+        for found in [self.mini_features, self.difference_features] {
             let least = mini_rocket::N_KERNELS;
-            return Err(KernelError::TooFewFeatures { found, least });
+            if (1..least).contains(&found) {
+                return Err(KernelError::TooFewFeatures { found, least });
+            }
         }
         if !self.hydra_groups.is_multiple_of(2) {
             let found = self.hydra_groups;
             return Err(KernelError::OddGroups { found });
         }
-        if self.mini_features == 0 && self.hydra_groups == 0 {
+        if self.mini_features + self.hydra_groups + self.difference_features == 0 {
             return Err(KernelError::NoKernels);
         }
         Ok(())
@@ -118,8 +129,8 @@ pub struct KernelState {
 
 /// Fitted kernels: a series in, a row of features out.
 ///
-/// A row is one block of features after the other, MiniRocket before Hydra; a head that scales
-/// blocks apart finds their widths in [`Self::block_widths`].
+/// A row is one block of features after the other, MiniRocket's, Hydra's and those of MiniRocket on
+/// differences; a head that scales blocks apart finds their widths in [`Self::block_widths`].
 ///
 /// # Source
 ///
@@ -145,6 +156,7 @@ pub struct KernelTransform {
     state: KernelState,
     mini: Option<MiniRocket>,
     hydra: Option<Hydra>,
+    differences: Option<MiniRocket>,
 }
 
 impl KernelTransform {
@@ -167,12 +179,31 @@ impl KernelTransform {
         for (index, series) in series.iter().enumerate() {
             state.check_variates(index, series)?;
         }
-        let mut mini = state.draw_mini();
-        if let Some(mini) = &mut mini {
-            mini.fit_biases(series, config.seed);
+        let mut transform = Self::draw(state);
+        let (n_steps, margin, seed) = (transform.state.n_steps, transform.margin(), config.seed);
+        let values = |series: &Series| Padded::of(series, n_steps, margin);
+        if let Some(mini) = &mut transform.mini {
+            mini.fit_biases(series, seed, values);
         }
-        let hydra = state.draw_hydra();
-        Ok(Self { state, mini, hydra })
+        if let Some(differences) = &mut transform.differences {
+            differences.fit_biases(series, seed, |series| values(series).differences(N_TAPS));
+        }
+        Ok(transform)
+    }
+
+    /// Kernels whose thresholds are still zero.
+    fn draw(state: KernelState) -> Self {
+        let (mini, hydra, differences) = (
+            state.draw_mini(),
+            state.draw_hydra(),
+            state.draw_differences(),
+        );
+        Self {
+            state,
+            mini,
+            hydra,
+            differences,
+        }
     }
 
     /// Features of one series.
@@ -194,15 +225,16 @@ impl KernelTransform {
         assert_eq!(found, expected, "a row of {found} for {expected} features");
         let margin = self.margin();
         let values = Padded::of(series, self.state.n_steps, margin);
-        let (mini, hydra) = out.split_at_mut(self.block_widths()[0]);
-        match (&self.mini, &self.hydra) {
-            (Some(rocket), Some(heads)) => {
-                rocket.transform(&values, mini);
-                heads.transform(&values, hydra);
-            }
-            (Some(rocket), None) => rocket.transform(&values, mini),
-            (None, Some(heads)) => heads.transform(&values, mini),
-            (None, None) => {}
+        let mut rest = out;
+        let mut next = |width| rest.split_off_mut(..width).unwrap_or_default();
+        if let Some(mini) = &self.mini {
+            mini.transform(&values, next(mini.n_features()));
+        }
+        if let Some(hydra) = &self.hydra {
+            hydra.transform(&values, next(hydra.n_features()));
+        }
+        if let Some(mini) = &self.differences {
+            mini.transform(&values.differences(N_TAPS), next(mini.n_features()));
         }
         Ok(())
     }
@@ -229,11 +261,13 @@ impl KernelTransform {
         self.block_widths().iter().sum()
     }
 
-    /// Features of each block, in their order in a row: MiniRocket's, Hydra's; no zeros.
+    /// Features of each block, in their order in a row: MiniRocket's, Hydra's, those of differences;
+    /// no zeros.
     pub fn block_widths(&self) -> Vec<usize> {
         let mini = self.mini.as_ref().map(MiniRocket::n_features);
         let hydra = self.hydra.as_ref().map(Hydra::n_features);
-        mini.into_iter().chain(hydra).collect()
+        let differences = self.differences.as_ref().map(MiniRocket::n_features);
+        mini.into_iter().chain(hydra).chain(differences).collect()
     }
 
     /// What to keep beside [`Self::arrays`].
@@ -243,8 +277,11 @@ impl KernelTransform {
 
     /// Numbers that came from the training series, by name.
     pub fn arrays(&self) -> Vec<(&'static str, &[f32])> {
-        let biases = self.mini.as_ref().map(|mini| (BIASES, mini.biases()));
-        biases.into_iter().collect()
+        let rockets = [(BIASES, &self.mini), (DIFFERENCE_BIASES, &self.differences)];
+        let rockets = rockets.into_iter();
+        rockets
+            .filter_map(|(name, rocket)| Some((name, rocket.as_ref()?.biases())))
+            .collect()
     }
 
     /// The transform that [`Self::state`] and [`Self::arrays`] came from.
@@ -269,30 +306,34 @@ impl KernelTransform {
                 n_variates,
             });
         }
-        let mut mini = state.draw_mini();
-        if let Some(mini) = &mut mini {
-            let biases = arrays
-                .get(BIASES)
-                .ok_or(KernelError::MissingArray { name: BIASES })?;
-            let (found, expected) = (biases.len(), mini.n_features());
+        let mut transform = Self::draw(state);
+        for (name, rocket) in [
+            (BIASES, &mut transform.mini),
+            (DIFFERENCE_BIASES, &mut transform.differences),
+        ] {
+            let Some(rocket) = rocket else { continue };
+            let biases = arrays.get(name);
+            let biases = biases.ok_or(KernelError::MissingArray { name })?;
+            let (found, expected) = (biases.len(), rocket.n_features());
             if found != expected {
                 return Err(KernelError::ArrayLength {
-                    name: BIASES,
+                    name,
                     found,
                     expected,
                 });
             }
-            mini.set_biases(biases.clone());
+            rocket.set_biases(biases.clone());
         }
-        let hydra = state.draw_hydra();
-        Ok(Self { state, mini, hydra })
+        Ok(transform)
     }
 
     /// Zeros that the widest kernel may read on either side of a series.
     fn margin(&self) -> usize {
         let mini = self.mini.as_ref().map(MiniRocket::margin);
         let hydra = self.hydra.as_ref().map(Hydra::margin);
-        mini.into_iter().chain(hydra).max().unwrap_or_default()
+        let differences = self.differences.as_ref().map(MiniRocket::margin);
+        let margins = mini.into_iter().chain(hydra).chain(differences);
+        margins.max().unwrap_or_default()
     }
 }
 
@@ -305,6 +346,17 @@ impl KernelState {
         } = self.config;
         let shape = [self.n_steps, self.n_variates];
         (mini_features > 0).then(|| MiniRocket::draw(shape, mini_features, seed))
+    }
+
+    /// On one step less, but for series as short as a kernel.
+    fn draw_differences(&self) -> Option<MiniRocket> {
+        let KernelConfig {
+            difference_features,
+            seed,
+            ..
+        } = self.config;
+        let shape = [(self.n_steps - 1).max(N_TAPS), self.n_variates];
+        (difference_features > 0).then(|| MiniRocket::draw(shape, difference_features, seed))
     }
 
     fn draw_hydra(&self) -> Option<Hydra> {
@@ -410,6 +462,7 @@ mod tests {
         KernelConfig {
             mini_features: 252,
             hydra_groups: 4,
+            difference_features: 168,
             seed: 3,
         }
     }
@@ -424,18 +477,29 @@ mod tests {
         let transform = fit(&series, &small());
         let all = transform.transform_all(&[&series[0], &series[1]]).unwrap();
         // Dilations 1, 2, 4; values and differences; two groups of eight; sums and counts.
-        assert_eq!(transform.block_widths(), [252, 3 * 2 * 2 * 8 * 2]);
+        assert_eq!(transform.block_widths(), [252, 3 * 2 * 2 * 8 * 2, 168]);
 
         let apart = |config| fit(&series, &config).transform_all(&[&series[1]]).unwrap();
-        let mini = apart(KernelConfig {
+        let none = KernelConfig {
+            mini_features: 0,
             hydra_groups: 0,
+            difference_features: 0,
             ..small()
+        };
+        let mini = apart(KernelConfig {
+            mini_features: 252,
+            ..none.clone()
         });
         let hydra = apart(KernelConfig {
-            mini_features: 0,
-            ..small()
+            hydra_groups: 4,
+            ..none.clone()
         });
-        assert_eq!(all[transform.n_features()..], [mini, hydra].concat());
+        let differences = apart(KernelConfig {
+            difference_features: 168,
+            ..none
+        });
+        let expected = [mini, hydra, differences].concat();
+        assert_eq!(all[transform.n_features()..], expected);
     }
 
     #[test]
@@ -466,7 +530,7 @@ mod tests {
             .collect();
         assert_eq!(
             xxhash_rust::xxh3::xxh3_64(&bytes),
-            2_753_495_759_544_425_377
+            10_507_908_345_627_177_364
         );
     }
 
@@ -516,7 +580,12 @@ mod tests {
     #[test]
     fn kernels_keep_within_a_number_of_features() {
         let wide = KernelConfig::default();
-        assert_eq!(wide.clone().within(20_000, 100), wide);
+        assert_eq!(wide.clone().within(30_000, 100), wide);
+        let without_differences = KernelConfig {
+            difference_features: 0,
+            ..wide.clone()
+        };
+        assert_eq!(wide.clone().within(20_000, 100), without_differences);
         for n_steps in [1, 100, 5000] {
             for most in [100, 1000, 4096] {
                 let config = wide.clone().within(most, n_steps);
@@ -577,6 +646,7 @@ mod tests {
         let none = KernelConfig {
             mini_features: 0,
             hydra_groups: 0,
+            difference_features: 0,
             seed: 0,
         };
         assert_eq!(fit(&[&one], none), KernelError::NoKernels);

@@ -10,10 +10,10 @@ use timesclip::cache::features::FeatureDtype;
 /// The value of a variable, or what it is unless said otherwise.
 pub(crate) fn value<T>(name: &str, default: T) -> Result<T, Box<dyn Error>>
 where
-    T: FromStr<Err: Error + 'static>,
+    T: FromStr<Err: Into<Box<dyn Error>>>,
 {
     match std::env::var(name) {
-        Ok(text) => Ok(text.parse()?),
+        Ok(text) => text.parse().map_err(Into::into),
         Err(_) => Ok(default),
     }
 }

@@ -74,6 +74,7 @@ impl FitFlags {
             kernels: KernelOptions {
                 mini_features: model.kernel_features,
                 hydra_groups: model.hydra_groups,
+                difference_features: model.difference_features,
             },
             ridge: RidgeConfig {
                 score: training.score,
@@ -131,6 +132,9 @@ struct ModelFlags {
     /// Groups of Hydra kernels per dilation
     #[arg(long, value_name = "N", default_value_t = KernelOptions::default().hydra_groups)]
     hydra_groups: usize,
+    /// MiniRocket features of the differences of neighboring steps
+    #[arg(long, value_name = "N", default_value_t = KernelOptions::default().difference_features)]
+    difference_features: usize,
 }
 
 /// Training hyperparameters.

@@ -10,16 +10,14 @@ use super::options::FitOptions;
 use super::pretrained::Pretrained;
 use super::record::Record;
 use crate::backend::ChosenDevice;
-use crate::closed_form::{Block, ClosedFormError, FeatureRows, FeatureTable, RowsError};
+use crate::closed_form::{Block, FeatureRows, FeatureTable, RowsError};
 use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 use crate::weights::{Checkpoint, NamedTensor};
 
-/// How much a block of kernel features counts.
-const KERNEL_SCALE: f64 = 1.0;
-/// How much the features of frozen encoders count together, beside kernels. Kernels carry the
-/// accuracy; these lower the log loss (`docs/accuracy.md`).
-const ENCODER_SCALE: f64 = 0.3;
+/// Samples up to which every block of kernels also has a ridge of its own: each is a matrix of their
+/// size to decompose.
+const FEW_SAMPLES: usize = 1500;
 /// Features of all training samples that are held at once, in bytes; more are computed whenever they
 /// are asked for.
 const HELD_BYTES: usize = 2 << 30;
@@ -31,8 +29,15 @@ pub(super) struct Features {
     encoders: Option<(EncoderState, Box<dyn Encoders>)>,
 }
 
-/// A modality, and which blocks are its own.
-pub(super) type ModalityBlocks = (&'static str, Range<usize>);
+/// Ridges, by the blocks that each sees, and what they answer together.
+#[derive(Debug)]
+pub(super) struct Views {
+    pub(super) ridges: Vec<Range<usize>>,
+    /// Those of the classifier, the leading one first.
+    pub(super) all: Vec<usize>,
+    /// Those of each modality, where there are several.
+    pub(super) modalities: Vec<(&'static str, Vec<usize>)>,
+}
 
 impl Features {
     /// Fits the blocks that the options ask for; none if there are none.
@@ -100,44 +105,55 @@ impl Features {
     /// The blocks of a row.
     pub(super) fn blocks(&self) -> Vec<Block> {
         let kernels = self.kernels.iter().flat_map(KernelTransform::block_widths);
-        let kernels = kernels.map(|width| Block {
-            width,
-            scale: KERNEL_SCALE,
-        });
         let encoders = self.encoders.iter().flat_map(|(state, encoders)| {
-            let widths = encoders.widths();
-            let scale = match self.kernels {
-                Some(_) => ENCODER_SCALE / widths.len() as f64,
-                None => 1.0,
-            };
             let n_variates = state.axes.n_variates();
-            widths.into_iter().map(move |(width, _)| Block {
-                width: width * n_variates,
-                scale,
-            })
+            let widths = encoders.widths().into_iter();
+            widths.map(move |(width, _)| width * n_variates)
         });
-        kernels.chain(encoders).collect()
+        let widths = kernels.chain(encoders);
+        widths.map(|width| Block { width, scale: 1.0 }).collect()
     }
 
-    /// Which modality which blocks belong to.
-    pub(super) fn modalities(&self) -> Vec<ModalityBlocks> {
+    /// The ridges to fit to so many samples. One sees all kernels, one all encoders, and each kind of
+    /// them is also seen alone: `docs/accuracy.md` has what that is worth.
+    pub(super) fn views(&self, n_samples: usize) -> Views {
+        let mut ridges: Vec<Range<usize>> = Vec::new();
         let mut modalities = Vec::new();
         let mut end = 0;
         if let Some(kernels) = &self.kernels {
             end = kernels.block_widths().len();
-            modalities.push(("kernels", 0..end));
+            ridges.push(0..end);
+            if end > 1 && n_samples <= FEW_SAMPLES {
+                ridges.extend((0..end).map(|block| block..block + 1));
+            }
+            modalities.push(("kernels", (0..ridges.len()).collect()));
         }
+        let (of_kernels, first) = (ridges.len(), end);
         let state = self.encoder_state();
         for (name, there) in [
             ("vision", state.is_some_and(|state| state.vision.is_some())),
             ("language", state.is_some_and(|state| state.language)),
         ] {
             if there {
-                modalities.push((name, end..end + 1));
+                modalities.push((name, vec![ridges.len()]));
+                ridges.push(end..end + 1);
                 end += 1;
             }
         }
-        modalities
+        if end - first > 1 {
+            ridges.push(first..end);
+        }
+        // The last one sees all encoders.
+        let of_encoders = (of_kernels..ridges.len()).next_back();
+        let all = (0..of_kernels).chain(of_encoders).collect();
+        if modalities.len() == 1 {
+            modalities.clear();
+        }
+        Views {
+            ridges,
+            all,
+            modalities,
+        }
     }
 
     /// Rows of all blocks, `[series, width]`.
@@ -196,6 +212,7 @@ fn kernels(series: &[&Series], options: &FitOptions) -> KernelConfig {
     let config = KernelConfig {
         mini_features: options.kernels.mini_features,
         hydra_groups: options.kernels.hydra_groups,
+        difference_features: options.kernels.difference_features,
         seed: options.seed,
     };
     let most = options.ridge.most_axes;
@@ -229,29 +246,6 @@ impl<'a> TrainingRows<'a> {
         }
         let rows = features.rows(series).map_err(FitError::from)?;
         Ok(Self::Held(FeatureTable::new(rows, blocks)?))
-    }
-
-    /// The rows of some blocks alone, if all are held.
-    pub(super) fn only(
-        &self,
-        wanted: &Range<usize>,
-    ) -> Result<Option<FeatureTable>, ClosedFormError> {
-        let Self::Held(table) = self else {
-            return Ok(None);
-        };
-        let blocks = table.blocks();
-        let start: usize = blocks[..wanted.start].iter().map(|block| block.width).sum();
-        let width: usize = blocks[wanted.clone()].iter().map(|block| block.width).sum();
-        let whole: usize = blocks.iter().map(|block| block.width).sum();
-        let mut values = Vec::with_capacity(table.n_rows() * width);
-        let mut row = vec![0.0; whole];
-        for index in 0..table.n_rows() {
-            table
-                .read(&[index], &mut row)
-                .map_err(ClosedFormError::Rows)?;
-            values.extend_from_slice(&row[start..start + width]);
-        }
-        FeatureTable::new(values, blocks[wanted.clone()].to_vec()).map(Some)
     }
 }
 

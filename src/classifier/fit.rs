@@ -16,7 +16,7 @@ use super::report::FitReport;
 use super::{CLOSED_FORM, TimesClip, score};
 use crate::backend::ChosenDevice;
 use crate::closed_form::pool::LogPool;
-use crate::closed_form::{ClosedForm, ClosedFormFit, Targets, balanced_weights};
+use crate::closed_form::{ClosedFormFit, RidgeViews, Targets, balanced_weights};
 use crate::data::read::TableSchema;
 use crate::data::{Series, SeriesDataset, TimeGrid};
 
@@ -195,19 +195,15 @@ impl Fit<'_, '_> {
                 groups: rows.groups.as_deref(),
                 ..Targets::new(&rows.labels, n_classes)
             };
-            let fitted = ClosedForm::fit(&table, &targets, &self.options.ridge)?;
-            let modalities = features.modalities();
-            if modalities.len() > 1 {
-                for (name, blocks) in modalities {
-                    if let Some(table) = table.only(&blocks)? {
-                        let alone = ClosedForm::fit(&table, &targets, &self.options.ridge)?;
-                        let whole = rows.whole(&alone.held_out.probabilities, n_classes);
-                        self.report
-                            .alone(name, &score(name, 1.0, &self.labels, whole));
-                    }
-                }
+            let views = features.views(series.len());
+            let ridges = RidgeViews::fit(&table, &views.ridges, &targets, &self.options.ridge)?;
+            for (name, members) in &views.modalities {
+                let alone = ridges.pool(members, &targets);
+                let whole = rows.whole(&alone.held_out.probabilities, n_classes);
+                self.report
+                    .alone(name, &score(name, 1.0, &self.labels, whole));
             }
-            fitted
+            ridges.pool(&views.all, &targets)
         };
         let held_out = rows.whole(&fitted.held_out.probabilities, n_classes);
         let rows = held_out.chunks(n_classes);

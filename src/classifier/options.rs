@@ -316,6 +316,8 @@ pub struct KernelOptions {
     pub mini_features: usize,
     /// Groups of competing Hydra kernels per dilation, an even number; 0 leaves Hydra out.
     pub hydra_groups: usize,
+    /// Features of MiniRocket on the differences of neighboring steps; 0 leaves them out.
+    pub difference_features: usize,
 }
 
 impl Default for KernelOptions {
@@ -324,6 +326,7 @@ impl Default for KernelOptions {
         Self {
             mini_features: config.mini_features,
             hydra_groups: config.hydra_groups,
+            difference_features: config.difference_features,
         }
     }
 }

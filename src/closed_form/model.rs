@@ -23,8 +23,27 @@ pub struct ClosedFormState {
     pub n_classes: usize,
     /// What decision values are divided by before the softmax.
     pub temperature: f64,
+    /// The ridges it was joined from.
+    pub views: Vec<ViewState>,
+}
+
+/// What is known of a ridge of a classifier.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewState {
     /// The penalty that was chosen.
     pub alpha: f64,
+    /// Its weight in the pool.
+    pub weight: f64,
+}
+
+/// A classifier that is joined with others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member<'a> {
+    pub(super) model: &'a ClosedForm,
+    /// The first of all features that it sees.
+    pub(super) first_feature: usize,
+    pub(super) weight: f64,
 }
 
 /// A ridge classifier on raw features: standardization and scales are folded into its weights.
@@ -54,11 +73,53 @@ impl ClosedForm {
                 n_features: weights.len() / n_classes,
                 n_classes,
                 temperature: 1.0 / sharpness.max(f64::MIN_POSITIVE.sqrt()),
-                alpha,
+                views: vec![ViewState { alpha, weight: 1.0 }],
             },
             weights,
             intercepts,
         })
+    }
+
+    /// A weighted sum of classifiers of one ridge, each over some of the features.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the nearest 32-bit numbers are meant"
+    )]
+    pub(super) fn joined(members: &[Member<'_>], n_features: usize) -> Self {
+        let n_classes = members[0].model.state.n_classes;
+        let mut weights = vec![0.0; n_features * n_classes];
+        let mut intercepts = vec![0.0; n_classes];
+        let mut views = Vec::with_capacity(members.len());
+        for &Member {
+            model,
+            first_feature,
+            weight,
+        } in members
+        {
+            let sharpness = weight / model.state.temperature;
+            let add = |sums: &mut [f64], values: &[f32]| {
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += sharpness * f64::from(*value);
+                }
+            };
+            add(&mut weights[first_feature * n_classes..], &model.weights);
+            add(&mut intercepts, &model.intercepts);
+            views.extend(model.state.views.iter().map(|view| ViewState {
+                weight: weight * view.weight,
+                ..*view
+            }));
+        }
+        let nearest = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        Self {
+            state: ClosedFormState {
+                n_features,
+                n_classes,
+                temperature: 1.0,
+                views,
+            },
+            weights: nearest(weights),
+            intercepts: nearest(intercepts),
+        }
     }
 
     /// Values of the linear function; the largest is the answer.

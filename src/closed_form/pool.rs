@@ -59,6 +59,22 @@ impl LogPool {
         n_classes: usize,
         sample_weights: Option<&[f64]>,
     ) -> Self {
+        let equal = vec![1.0 / members.len().max(1) as f64; members.len()];
+        let start = Start {
+            weights: equal,
+            pull: 0.0,
+        };
+        Self::fit_from(&start, members, labels, n_classes, sample_weights)
+    }
+
+    /// The same, with weights drawn toward those of a start.
+    pub(super) fn fit_from(
+        start: &Start,
+        members: &[&[f32]],
+        labels: &[usize],
+        n_classes: usize,
+        sample_weights: Option<&[f64]>,
+    ) -> Self {
         assert!(
             !members.is_empty() && !labels.is_empty(),
             "a pool of nothing"
@@ -73,6 +89,7 @@ impl LogPool {
             n_classes,
             weights: sample_weights.map_or_else(|| vec![1.0; labels.len()], <[f64]>::to_vec),
             smoothing: Smoothing::new(labels.len(), n_classes),
+            start,
         };
         Self {
             weights: problem.minimize(),
@@ -112,6 +129,14 @@ impl LogPool {
     }
 }
 
+/// Weights that a fit starts from.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    pub(super) weights: Vec<f64>,
+    /// Added to the log loss, summed over the samples: this times the squared distance from the start.
+    pub(super) pull: f64,
+}
+
 fn logs(probabilities: &[f32]) -> Vec<f64> {
     let log = |&p: &f32| f64::from(p).max(LEAST).ln();
     probabilities.iter().map(log).collect()
@@ -126,13 +151,14 @@ struct Problem<'a> {
     n_classes: usize,
     weights: Vec<f64>,
     smoothing: Smoothing,
+    start: &'a Start,
 }
 
 impl Problem<'_> {
-    /// Projected Newton steps with a line search, from equal weights.
+    /// Projected Newton steps with a line search.
     fn minimize(&self) -> Vec<f64> {
         let n = self.logs.len();
-        let mut weights = vec![1.0 / n as f64; n];
+        let mut weights = self.start.weights.clone();
         let (mut loss, mut slopes, mut curvature) = self.derivatives(&weights);
         for _ in 0..MOST_STEPS {
             let free: Vec<usize> = (0..n)
@@ -198,6 +224,12 @@ impl Problem<'_> {
                     curvature[i][j] += own * (both - means[i] * means[j]);
                 }
             }
+        }
+        let pull = self.start.pull / self.labels.len() as f64;
+        for (i, (weight, start)) in weights.iter().zip(&self.start.weights).enumerate() {
+            loss += pull * (weight - start).powi(2);
+            slopes[i] += 2.0 * pull * (weight - start);
+            curvature[i][i] += 2.0 * pull;
         }
         (loss, slopes, curvature)
     }

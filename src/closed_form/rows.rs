@@ -10,7 +10,7 @@ pub type RowsError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Block {
     /// Number of features.
     pub width: usize,
-    /// Weight of the block beside the others: kernels 1, a frozen encoder's features 0.3.
+    /// Weight of the block beside the others in one ridge.
     pub scale: f64,
 }
 

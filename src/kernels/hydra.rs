@@ -73,7 +73,7 @@ impl Hydra {
     /// Features of one series: for each dilation, of values and then of differences, the sums of
     /// all groups and then their counts, `[n_dilations, 2, 2, n_groups, N_RIVALS]`.
     pub(super) fn transform(&self, values: &Padded, out: &mut [f32]) {
-        let differences = values.differences();
+        let differences = values.differences(0);
         let of_set = self.n_groups * N_RIVALS;
         let n_added = self.variates.len() / (self.weights.len() / (N_RIVALS * N_TAPS));
         let sets = out.chunks_exact_mut(2 * of_set);

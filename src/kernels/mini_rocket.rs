@@ -50,8 +50,13 @@ impl MiniRocket {
     }
 
     /// Takes each kernel's thresholds from its responses to one training series: quantiles that
-    /// follow the golden ratio.
-    pub(super) fn fit_biases(&mut self, series: &[&Series], seed: u64) {
+    /// follow the golden ratio. `read` gives what of a series the kernels see.
+    pub(super) fn fit_biases(
+        &mut self,
+        series: &[&Series],
+        seed: u64,
+        read: impl Fn(&Series) -> Padded + Sync,
+    ) {
         let mut random = Random::new([seed, 0, 0], Purpose::MiniRocketExamples);
         let n_combinations = self.variates.len();
         let examples: Vec<usize> = (0..n_combinations)
@@ -62,8 +67,7 @@ impl MiniRocket {
         let fitted: Vec<Vec<f32>> = (0..n_combinations)
             .into_par_iter()
             .map(|combination| {
-                let example = series[examples[combination]];
-                let values = Padded::of(example, this.n_steps, this.margin());
+                let values = read(series[examples[combination]]);
                 let mut responses = this.responses(combination, &values);
                 responses.sort_unstable_by(f32::total_cmp);
                 let places = starts[combination]..starts[combination + 1];
@@ -171,7 +175,9 @@ mod tests {
         let cases = Cases::read().mini_rocket;
         let case = cases.iter().find(|case| case.name == "one series").unwrap();
         let mut rocket = MiniRocket::draw([case.n_steps, 1], case.biases.len(), 0);
-        rocket.fit_biases(&[&series(&case.series[0], 1)], 0);
+        let (n_steps, margin) = (rocket.n_steps, rocket.margin());
+        let values = |series: &Series| Padded::of(series, n_steps, margin);
+        rocket.fit_biases(&[&series(&case.series[0], 1)], 0, values);
         assert_eq!(rocket.dilations, given(case).dilations);
         for (found, expected) in rocket.biases.iter().zip(&case.biases) {
             let close = (found - expected).abs() <= f32::EPSILON * expected.abs().max(1.0);

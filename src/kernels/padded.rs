@@ -41,9 +41,11 @@ impl Padded {
         }
     }
 
-    /// The differences of neighboring steps, one fewer than there are values.
-    pub(super) fn differences(&self) -> Self {
-        let mut differences = Self::zeros(self.n_rows(), self.n_steps - 1, self.margin);
+    /// The differences of neighboring steps, one fewer than there are values; at least `least`, with
+    /// zeros at the end.
+    pub(super) fn differences(&self, least: usize) -> Self {
+        let n_steps = (self.n_steps - 1).max(least);
+        let mut differences = Self::zeros(self.n_rows(), n_steps, self.margin);
         for row in 0..self.n_rows() {
             let pairs = self.values(row).windows(2);
             for (out, pair) in differences.values_mut(row).iter_mut().zip(pairs) {
@@ -136,7 +138,8 @@ mod tests {
         assert_eq!(longer.values(0), [1.0, 2.0, 3.0, 0.0, 0.0]);
         assert_eq!(longer.values(1), [10.0, 20.0, 20.0, 0.0, 0.0]);
         assert_eq!(longer.row_from(1, 2)[..4], [0.0, 0.0, 10.0, 20.0]);
-        assert_eq!(longer.differences().values(0), [1.0, 1.0, -3.0, 0.0]);
+        assert_eq!(longer.differences(0).values(0), [1.0, 1.0, -3.0, 0.0]);
+        assert_eq!(longer.differences(6).values(0)[3..], [0.0; 3]);
 
         assert_eq!(Padded::of(&series, 2, 0).values(1), [10.0, 20.0]);
     }

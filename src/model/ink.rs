@@ -1,10 +1,10 @@
 //! Ink tokens: a line plot is blank paper for the most part, and the blocks need not look at it.
 //!
-//! Tokens of patches without ink are dropped before the first block; the others keep their
-//! positions. Pictures are then sequences of different lengths: they run in groups of about equal
-//! length, filled up with tokens that nothing attends to. What is taken of the last block is a
-//! weighted sum of tokens, so that the place of a token in its picture is not lost with the blank
-//! ones around it.
+//! Patches without ink are dropped before they are painted and embedded; the tokens of the others
+//! keep their positions. Pictures are then sequences of different lengths: they run in groups of
+//! about equal length, filled up with tokens that nothing attends to. What is taken of the last
+//! block is a weighted sum of tokens, so that the place of a token in its picture is not lost with
+//! the blank ones around it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +13,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::patches::PatchEmbedding;
 use super::tap::TokenPooling;
 
 /// Tokens of a group at least: fewer do not keep a matrix product busy, which reads all weights
@@ -61,12 +62,18 @@ impl FromStr for PatchTokens {
     }
 }
 
-/// Patches of pictures that have any ink.
+/// Patches of pictures that have any ink, one variate after the other and each picture by picture.
 pub(super) struct InkPatches {
     /// Of each picture, the numbers of its patches, ascending.
     pictures: Vec<Vec<usize>>,
+    /// Of each picture, how many patches of all are before its own.
+    firsts: Vec<usize>,
+    n_variates: usize,
     /// Rows and columns of patches.
     grid: usize,
+    /// Pixels of a picture's side, and of a patch's.
+    side: usize,
+    size: usize,
 }
 
 /// Pictures of about as many tokens.
@@ -83,17 +90,14 @@ impl InkPatches {
     /// Looks for ink in every patch of `size` pixels.
     ///
     /// # Shapes
-    /// - masks: `[batch, n_variates, side, side]`
-    pub(super) fn find<B: Backend>(masks: &Tensor<B, 4, Int>, size: usize) -> Self {
-        let [batch, n_variates, side, _] = masks.dims();
+    /// - coverage: `[batch, n_variates, side, side]`
+    pub(super) fn find(coverage: &[u8], [n_variates, side]: [usize; 2], size: usize) -> Self {
         let grid = side / size;
-        let data = masks.clone().into_data();
-        let coverage: Vec<bool> = data.iter::<i32>().map(|coverage| coverage != 0).collect();
-        let of_picture = |picture: &[bool]| {
+        let of_picture = |picture: &[u8]| {
             let mut inked = vec![false; grid * grid];
             for (y, row) in picture.chunks_exact(side).take(grid * size).enumerate() {
                 for (x, patch) in row.chunks_exact(size).enumerate() {
-                    inked[y / size * grid + x] |= patch.contains(&true);
+                    inked[y / size * grid + x] |= patch.iter().any(|coverage| *coverage != 0);
                 }
             }
             let numbers = inked.iter().enumerate().filter(|(_, inked)| **inked);
@@ -101,8 +105,115 @@ impl InkPatches {
         };
         let pictures = coverage.chunks_exact((side * side).max(1)).map(of_picture);
         let pictures: Vec<Vec<usize>> = pictures.collect();
-        debug_assert_eq!(pictures.len(), batch * n_variates, "pictures");
-        Self { pictures, grid }
+        let mut firsts = vec![0; pictures.len()];
+        let mut first = 0;
+        for variate in 0..n_variates {
+            for picture in (variate..pictures.len()).step_by(n_variates) {
+                firsts[picture] = first;
+                first += pictures[picture].len();
+            }
+        }
+        Self {
+            pictures,
+            firsts,
+            n_variates,
+            grid,
+            side,
+            size,
+        }
+    }
+
+    /// Numbers of a variate's pictures.
+    fn of_variate(&self, variate: usize) -> impl Iterator<Item = usize> + use<> {
+        (variate..self.n_pictures()).step_by(self.n_variates)
+    }
+
+    /// Embeds the patches, and no others.
+    ///
+    /// # Shapes
+    /// - coverage: as for [`find`](Self::find)
+    /// - masks: the same as a tensor
+    /// - output: `[n_patches, d_model]`, none where there is no ink
+    pub(super) fn embed<B: Backend>(
+        &self,
+        coverage: &[u8],
+        masks: &Tensor<B, 4, Int>,
+        embedding: &PatchEmbedding<B>,
+        colors: &Tensor<B, 3>,
+    ) -> Option<Tensor<B, 2>> {
+        let (device, dtype) = (masks.device(), masks.dtype());
+        let (n_variates, n_colors) = (self.n_variates, colors.dims()[0]);
+        assert_eq!(
+            n_variates, n_colors,
+            "{n_variates} variates, but colors of {n_colors}"
+        );
+        let variates = (0..self.n_variates).filter_map(|variate| {
+            let cut = self.cut(coverage, variate);
+            let n = cut.len() / (self.size * self.size);
+            let cut = TensorData::new(cut, [n, 1, self.size, self.size]).convert_dtype(dtype);
+            let colors = colors.clone().narrow(0, variate, 1);
+            (n > 0).then(|| {
+                let cut = Tensor::from_data(cut, (&device, dtype));
+                embedding.forward_masks(cut, colors)
+            })
+        });
+        let variates: Vec<Tensor<B, 2>> = variates.collect();
+        (!variates.is_empty()).then(|| Tensor::cat(variates, 0))
+    }
+
+    /// The masks of a variate's patches, `[n_patches, size, size]`.
+    fn cut(&self, coverage: &[u8], variate: usize) -> Vec<u8> {
+        let (side, size) = (self.side, self.size);
+        let mut cut = Vec::new();
+        for picture in self.of_variate(variate) {
+            let plane = &coverage[picture * side * side..][..side * side];
+            for patch in &self.pictures[picture] {
+                let corner = patch / self.grid * size * side + patch % self.grid * size;
+                for row in 0..size {
+                    cut.extend_from_slice(&plane[corner + row * side..][..size]);
+                }
+            }
+        }
+        cut
+    }
+
+    /// Their rows among those of all patches; none where there is no ink.
+    ///
+    /// # Shapes
+    /// - all: `[n_pictures * grid * grid, width]`
+    /// - output: `[n_patches, width]`
+    pub(super) fn select<B: Backend>(&self, all: Tensor<B, 2>) -> Option<Tensor<B, 2>> {
+        let of_picture = self.grid * self.grid;
+        self.rows(all, |picture, patch| picture * of_picture + patch)
+    }
+
+    /// For each patch the row of its place in a picture.
+    ///
+    /// # Shapes
+    /// - rows: `[grid * grid, width]`
+    /// - output: `[n_patches, width]`
+    pub(super) fn places<B: Backend>(&self, rows: Tensor<B, 2>) -> Option<Tensor<B, 2>> {
+        self.rows(rows, |_, patch| patch)
+    }
+
+    fn rows<B: Backend>(
+        &self,
+        rows: Tensor<B, 2>,
+        of: impl Fn(usize, usize) -> usize,
+    ) -> Option<Tensor<B, 2>> {
+        let pictures = (0..self.n_variates).flat_map(|variate| self.of_variate(variate));
+        let numbers: Vec<i32> = pictures
+            .flat_map(|picture| {
+                let patches = self.pictures[picture].iter();
+                patches.map(move |patch| (picture, *patch))
+            })
+            .map(|(picture, patch)| place(of(picture, patch)))
+            .collect();
+        (!numbers.is_empty()).then(|| {
+            let numbers = TensorData::new(numbers.clone(), [numbers.len()]);
+            rows.clone()
+                .select(0, Tensor::from_data(numbers, &rows.device()))
+        })
     }
 
     /// Number of pictures.
@@ -111,7 +222,7 @@ impl InkPatches {
     }
 
     /// Tokens of a picture: a class token, if the encoder has one, and those of its ink; without
-    /// either, that of the first patch, which counts for nothing.
+    /// either, one that counts for nothing.
     fn length(&self, picture: usize, has_class: bool) -> usize {
         (self.pictures[picture].len() + usize::from(has_class)).max(1)
     }
@@ -152,26 +263,28 @@ impl InkGroup<'_> {
     /// The tokens of the group, and what must not be attended to; none if nothing is filled up.
     ///
     /// # Shapes
-    /// - x: `[n_pictures, seq, d_model]`, all tokens of all pictures
+    /// - x: `[1 + n_patches, d_model]`, the class token, or what fills up where there is none, and
+    ///   the tokens of all patches
     /// - output: `[group, length, d_model]`, `[group, 1, 1, length]`
     pub(super) fn take<B: Backend>(
         &self,
-        x: &Tensor<B, 3>,
+        x: &Tensor<B, 2>,
     ) -> (Tensor<B, 3>, Option<Tensor<B, 4, Bool>>) {
-        let ([n, seq, d_model], device) = (x.dims(), x.device());
-        let first = usize::from(self.has_class);
+        let ([_, d_model], device) = (x.dims(), x.device());
         let mut places = Vec::with_capacity(self.pictures.len() * self.length);
         let mut filled = Vec::with_capacity(places.capacity());
         for &picture in &self.pictures {
-            let patches = self.patches.pictures[picture].iter();
+            let first = 1 + self.patches.firsts[picture];
+            let n_patches = self.patches.pictures[picture].len();
             let class = self.has_class.then_some(0);
-            let tokens = class.into_iter().chain(patches.map(|patch| first + patch));
+            let tokens = class.into_iter().chain(first..first + n_patches);
             let start = places.len();
-            places.extend(tokens.map(|token| place(picture * seq + token)));
+            places.extend(tokens.map(place));
             let end = start + self.length;
+            // Something is attended to, even where there is nothing to see.
             filled.resize(places.len().max(start + 1), false);
             filled.resize(end, true);
-            places.resize(end, place(picture * seq));
+            places.resize(end, 0);
         }
         let shape = [self.pictures.len(), self.length];
         let masked = filled.contains(&true).then(|| {
@@ -180,7 +293,7 @@ impl InkGroup<'_> {
         });
         let places =
             Tensor::<B, 1, Int>::from_data(TensorData::new(places, [shape[0] * shape[1]]), &device);
-        let tokens = x.clone().reshape([n * seq, d_model]).select(0, places);
+        let tokens = x.clone().select(0, places);
         (tokens.reshape([shape[0], shape[1], d_model]), masked)
     }
 

@@ -281,17 +281,15 @@ impl<B: Backend> VisionEncoder<B> {
     /// the colors are of another shape.
     pub fn forward(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, n_variates, ..] = masks.dims();
-        let n = batch * n_variates;
-        let ink = (self.config.tokens == PatchTokens::Ink)
-            .then(|| InkPatches::find(&masks, self.config.image_patch_size));
-        let patches = match &self.embeddings.patch_embedding {
-            Some(embedding) => embedding.forward_masks(masks, colors),
-            None => self.convolve(masks),
-        };
-        let tokens = self.embed(patches, n);
-        let taken = match ink {
-            Some(ink) => self.tap_ink(&ink, &tokens),
-            None => self.tap(tokens),
+        let taken = match self.config.tokens {
+            PatchTokens::Ink => self.take_of_ink(masks, colors),
+            PatchTokens::All => {
+                let patches = match &self.embeddings.patch_embedding {
+                    Some(embedding) => embedding.forward_masks(masks, colors),
+                    None => self.convolve(masks),
+                };
+                self.tap(self.embed(patches, batch * n_variates))
+            }
         };
         let d_output = taken.dims()[1];
         taken.reshape([batch, n_variates, d_output])
@@ -413,18 +411,60 @@ impl<B: Backend> VisionEncoder<B> {
         self.config.tap.pooling.forward(x, grid, |x| self.norm(x))
     }
 
-    /// As [`tap`](Self::tap), on the tokens of ink alone.
-    fn tap_ink(&self, ink: &InkPatches, x: &Tensor<B, 3>) -> Tensor<B, 2> {
+    /// What is taken of the patches with ink alone; shapes as for [`forward`](Self::forward), with one row a
+    /// picture.
+    fn take_of_ink(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
+        let [_, n_variates, height, width] = masks.dims();
+        let (side, patch_size) = (self.config.side_px, self.config.image_patch_size);
+        assert_eq!(
+            [height, width],
+            [side; 2],
+            "pictures of {width} x {height} px, encoder of {side} px"
+        );
+        let coverage = masks.clone().into_data().convert::<u8>().into_vec::<u8>();
+        let coverage = coverage.expect("masks of levels of coverage");
+        let ink = InkPatches::find(&coverage, [n_variates, side], patch_size);
+        let patches = match &self.embeddings.patch_embedding {
+            Some(embedding) => ink.embed(&coverage, &masks, embedding, &colors),
+            None => ink.select(self.convolve(masks)),
+        };
+        let x = self.embed_ink(&ink, patches);
         let mut pictures = Vec::with_capacity(ink.n_pictures());
         let mut taken = Vec::new();
         for group in ink.groups(self.config.class_token) {
-            let (tokens, masked) = group.take(x);
+            let (tokens, masked) = group.take(&x);
             let tokens = self.run_blocks(tokens, masked.as_ref());
             let pooling = self.config.tap.pooling;
             taken.push(group.pool(pooling, tokens, |x| self.norm(x)));
             pictures.extend(group.pictures);
         }
         in_order(Tensor::cat(taken, 0), &pictures)
+    }
+
+    /// `[n_patches, d_model]` -> `[1 + n_patches, d_model]`: what enters the first block, a class
+    /// token (zeros if the encoder has none) and the patches with ink, at their places
+    fn embed_ink(&self, ink: &InkPatches, patches: Option<Tensor<B, 2>>) -> Tensor<B, 2> {
+        let positions = self.embeddings.position_embedding.weight.val();
+        let [n_positions, d_model] = positions.dims();
+        let (first, positions) = match &self.embeddings.class_embedding {
+            Some(class) => (
+                class.val().unsqueeze() + positions.clone().narrow(0, 0, 1),
+                positions.narrow(0, 1, n_positions - 1),
+            ),
+            None => (
+                Tensor::zeros([1, d_model], (&positions.device(), positions.dtype())),
+                positions,
+            ),
+        };
+        let patches = patches.zip(ink.places(positions));
+        let x = match patches {
+            Some((patches, positions)) => Tensor::cat(vec![first, patches + positions], 0),
+            None => first,
+        };
+        match &self.pre_layrnorm {
+            Some(norm) => fused::layer_norm(norm, self.layer_norm_eps(), x),
+            None => x,
+        }
     }
 
     /// Runs the blocks up to the tap, the last of them for no more tokens than are taken.

@@ -217,6 +217,42 @@ fn with_ink_everywhere_both_kinds_of_tokens_are_the_same() {
 }
 
 #[test]
+fn every_variate_has_its_own_colors_and_as_much_ink_as_it_has() {
+    let device = Default::default();
+    let masks = Expected::load().masks::<Cpu>();
+    // Two samples of three variates, of which the second has no ink at all.
+    let blank = Tensor::zeros([2, 1, 32, 32], &device);
+    let parts = [
+        masks.clone().narrow(0, 0, 2),
+        blank,
+        masks.clone().narrow(0, 4, 2),
+    ];
+    let samples = Tensor::cat(parts.to_vec(), 1);
+    let ramp = |paper: f32| (0..256).map(move |level| [paper + level as f32 / 100.0; 3]);
+    let [linear, table]: [Vec<Tensor<Cpu, 3>>; 2] = [
+        vec![colors(), colors() * 0.5, colors() - 1.0],
+        [0.0, 1.0, -2.0]
+            .map(|paper| {
+                let levels: Vec<f32> = ramp(paper).flatten().collect();
+                Tensor::from_data(TensorData::new(levels, [1, 256, 3]), &device)
+            })
+            .to_vec(),
+    ];
+    for (name, layer, pooling) in TAPS {
+        let encoder = load::<Cpu>(&config(layer, pooling, PatchTokens::Ink));
+        for colors in [&linear, &table] {
+            let all = encoder.forward(samples.clone(), Tensor::cat(colors.clone(), 0));
+            for (variate, (part, colors)) in parts.iter().zip(colors).enumerate() {
+                let alone = encoder.forward(part.clone(), colors.clone());
+                let found = all.clone().narrow(1, variate, 1) - alone;
+                let apart: f32 = found.abs().max().into_scalar();
+                assert!(apart <= TOLERANCE, "{name}, {variate}: {apart:e}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_frozen_picture_has_the_same_bits_in_any_company() {
     let mut expected = Expected::load();
     let masks = expected.masks::<Cpu>();

@@ -266,6 +266,26 @@ fn labels_that_look_like_a_target_of_regression_are_refused() {
 }
 
 #[test]
+fn classes_that_a_file_lists_are_classes_however_many() {
+    // The UCR set Fungi has one training sample of each of its 18 classes.
+    let names: Vec<String> = (1..=18).map(|class| class.to_string()).collect();
+    let rows: String = names
+        .iter()
+        .map(|class| format!("{class},2,3:{class}\n"))
+        .collect();
+    let header = |listed: &str| format!("@problemName f\n@classLabel true{listed}\n@data\n");
+    let listed = header(&format!(" {}", names.join(" "))) + &rows;
+    let found = read("f.ts", listed, &ReadOptions::default()).unwrap();
+    assert_eq!(found.dataset.n_classes(), 18);
+    let message = read("f.ts", header("") + &rows, &ReadOptions::default()).unwrap_err();
+    assert!(
+        message
+            .to_string()
+            .contains("looks like a regression target")
+    );
+}
+
+#[test]
 fn defects_of_tables_are_told_with_line_and_remedy() {
     for (text, start, end) in [
         (

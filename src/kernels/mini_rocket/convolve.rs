@@ -283,8 +283,8 @@ mod tests {
                 .map(|i| ((i * i) % 101) as f32 / 7.0)
                 .collect();
             let series = series(&values, n_variates);
-            rocket.fit_biases(&[&series], 5);
             let values = Padded::of(&series, n_steps, rocket.margin());
+            rocket.fit_biases(&[&series], 5, |_| values.clone());
             let inputs = Inputs {
                 values: &values,
                 tripled: &tripled(&values, rocket.margin()),

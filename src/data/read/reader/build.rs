@@ -14,8 +14,11 @@ use crate::data::{LabeledSeries, Metadata, SeriesDataset, TextColumn};
 const MANY_NUMBERS: usize = 10;
 
 impl SeriesReader<'_> {
-    /// Refuses labels that are numbers of a scale.
+    /// Refuses labels that are numbers of a scale, unless the file lists them as classes.
     pub(super) fn refuse_targets(&mut self, samples: &[Sample]) -> Result<(), ReadError> {
+        if self.source.facts().classes.is_some() {
+            return Ok(());
+        }
         let mut distinct: Vec<&str> = samples.iter().filter_map(|s| s.label.as_deref()).collect();
         let n = distinct.len();
         distinct.sort_unstable();

@@ -1,0 +1,291 @@
+//! Several ridges in one classifier: each sees some of the blocks, and a log-linear pool joins them.
+//!
+//! A pool of softmaxes of linear functions is a softmax of a linear function, so that what is kept,
+//! and what an answer costs, is that of one ridge.
+
+use std::ops::Range;
+
+use super::model::Member;
+use super::pool::{LogPool, Start};
+use super::rows::{self, Block, FeatureRows, RowsError};
+use super::{ClosedForm, ClosedFormError, ClosedFormFit, HeldOut, RidgeConfig, Targets};
+
+/// How strongly weights are drawn toward the first ridge alone; in a pool of few samples the others
+/// have to earn theirs. Chosen by cross-validation on the training splits of 94 UCR and UEA sets
+/// (`docs/accuracy.md`), where 1 to 10 are much the same.
+const PULL: f64 = 3.0;
+/// Rows that are read at once.
+const CHUNK: usize = 256;
+
+/// Ridges that each see some neighboring blocks of the same rows.
+#[derive(Clone, Debug)]
+pub struct RidgeViews {
+    ridges: Vec<(Range<usize>, ClosedFormFit)>,
+    /// Features of each block.
+    widths: Vec<usize>,
+}
+
+impl RidgeViews {
+    /// Fits a ridge to each range of blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClosedForm::fit`].
+    ///
+    /// # Panics
+    ///
+    /// If there are no such blocks.
+    pub fn fit(
+        rows: &impl FeatureRows,
+        views: &[Range<usize>],
+        targets: &Targets<'_>,
+        config: &RidgeConfig,
+    ) -> Result<Self, ClosedFormError> {
+        rows::check(rows)?;
+        let ridges = views.iter().map(|blocks| {
+            let fit = ClosedForm::fit(&Columns::new(rows, blocks.clone()), targets, config)?;
+            Ok((blocks.clone(), fit))
+        });
+        Ok(Self {
+            ridges: ridges.collect::<Result<_, ClosedFormError>>()?,
+            widths: rows.blocks().iter().map(|block| block.width).collect(),
+        })
+    }
+
+    /// Some of the ridges as one classifier, over the features of all blocks. Weights are those of
+    /// the least log loss of the held-out answers, drawn toward the first ridge alone.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such ridges, or the targets are not those of the fit.
+    pub fn pool(&self, members: &[usize], targets: &Targets<'_>) -> ClosedFormFit {
+        let members: Vec<_> = members.iter().map(|&member| &self.ridges[member]).collect();
+        let held_out: Vec<&[f32]> = members
+            .iter()
+            .map(|(_, fit)| fit.held_out.probabilities.as_slice())
+            .collect();
+        let (_, first) = members[0];
+        let (weights, held_out) = match members.len() {
+            1 => (vec![1.0], first.held_out.clone()),
+            n => {
+                let start = Start {
+                    weights: (0..n).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(),
+                    pull: PULL,
+                };
+                let (labels, n_classes) = (targets.labels, targets.n_classes);
+                let pool = LogPool::fit_from(&start, &held_out, labels, n_classes, targets.weights);
+                let pooled = HeldOut::of(pool.pool(&held_out), labels, n_classes);
+                (pool.weights, pooled)
+            }
+        };
+        let first_feature = |blocks: &Range<usize>| self.widths[..blocks.start].iter().sum();
+        let joined = members
+            .iter()
+            .zip(weights)
+            .map(|((blocks, fit), weight)| Member {
+                model: &fit.model,
+                first_feature: first_feature(blocks),
+                weight,
+            });
+        let joined: Vec<Member<'_>> = joined.collect();
+        ClosedFormFit {
+            model: ClosedForm::joined(&joined, self.widths.iter().sum()),
+            held_out,
+        }
+    }
+}
+
+/// Some blocks of rows.
+#[derive(Debug)]
+struct Columns<'a, R> {
+    rows: &'a R,
+    blocks: Range<usize>,
+    /// Features before them, and of them.
+    first: usize,
+    width: usize,
+}
+
+impl<'a, R: FeatureRows> Columns<'a, R> {
+    fn new(rows: &'a R, blocks: Range<usize>) -> Self {
+        let width = |blocks: &[Block]| blocks.iter().map(|block| block.width).sum();
+        Self {
+            first: width(&rows.blocks()[..blocks.start]),
+            width: width(&rows.blocks()[blocks.clone()]),
+            rows,
+            blocks,
+        }
+    }
+}
+
+impl<R: FeatureRows> FeatureRows for Columns<'_, R> {
+    fn n_rows(&self) -> usize {
+        self.rows.n_rows()
+    }
+
+    fn blocks(&self) -> &[Block] {
+        &self.rows.blocks()[self.blocks.clone()]
+    }
+
+    fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
+        let all = rows::width(self.rows);
+        if self.width == all {
+            return self.rows.read(indices, out);
+        }
+        let mut whole = vec![0.0; CHUNK.min(indices.len()) * all];
+        let chunks = out.chunks_mut(CHUNK * self.width);
+        for (indices, out) in indices.chunks(CHUNK).zip(chunks) {
+            let whole = &mut whole[..indices.len() * all];
+            self.rows.read(indices, whole)?;
+            let rows = whole
+                .chunks_exact(all)
+                .zip(out.chunks_exact_mut(self.width));
+            for (row, out) in rows {
+                out.copy_from_slice(&row[self.first..][..self.width]);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::FeatureTable;
+    use super::super::smoothed::Smoothing;
+    use super::*;
+
+    /// Weights are rounded to 32 bits, twice where they are joined.
+    const TOLERANCE: f32 = 1e-4;
+    const N_CLASSES: usize = 3;
+    const WIDTHS: [usize; 3] = [7, 300, 5];
+
+    /// Classes in turns: the first block tells them with some noise, the second is noise alone, and
+    /// the third tells the last class.
+    fn table(n_rows: usize) -> (FeatureTable, Vec<usize>) {
+        let labels: Vec<usize> = (0..n_rows).map(|i| i % N_CLASSES).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut values = Vec::new();
+        for &label in &labels {
+            for (block, width) in WIDTHS.into_iter().enumerate() {
+                values.extend((0..width).map(|feature| {
+                    let told = match block {
+                        0 => f32::from(u8::from(feature % N_CLASSES == label)) * 0.3,
+                        1 => 0.0,
+                        _ => f32::from(u8::from(label == 2)) * 0.1,
+                    };
+                    told + rng.random::<f32>()
+                }));
+            }
+        }
+        let blocks = WIDTHS.map(|width| Block { width, scale: 1.0 });
+        let table = FeatureTable::new(values, blocks.to_vec());
+        (table.expect("whole rows"), labels)
+    }
+
+    fn all_rows(table: &FeatureTable) -> Vec<f32> {
+        let indices: Vec<usize> = (0..table.n_rows()).collect();
+        let mut rows = vec![0.0; indices.len() * WIDTHS.iter().sum::<usize>()];
+        table.read(&indices, &mut rows).expect("they are held");
+        rows
+    }
+
+    #[test]
+    fn one_classifier_says_what_the_pool_of_ridges_says() {
+        let (table, labels) = table(90);
+        let targets = Targets::new(&labels, N_CLASSES);
+        let views = [0..3, 0..1, 1..2, 2..3];
+        let ridges = RidgeViews::fit(&table, &views, &targets, &RidgeConfig::default()).unwrap();
+        let joined = ridges.pool(&[0, 1, 2, 3], &targets);
+        let weights: Vec<f64> = joined
+            .model
+            .state()
+            .views
+            .iter()
+            .map(|v| v.weight)
+            .collect();
+        assert_eq!(weights.len(), 4);
+        assert!(weights[1] > 0.1, "{weights:?}");
+
+        let rows = all_rows(&table);
+        let width = rows.len() / labels.len();
+        let answers = views.iter().zip(&ridges.ridges).map(|(blocks, (_, fit))| {
+            let first: usize = WIDTHS[..blocks.start].iter().sum();
+            let of_view: usize = WIDTHS[blocks.clone()].iter().sum();
+            let rows = rows.chunks(width);
+            let rows: Vec<f32> = rows
+                .flat_map(|row| row[first..][..of_view].to_vec())
+                .collect();
+            fit.model.probabilities(&rows)
+        });
+        let answers: Vec<Vec<f32>> = answers.collect();
+        let members: Vec<&[f32]> = answers.iter().map(Vec::as_slice).collect();
+        let n_classes = N_CLASSES;
+        let pooled = LogPool { weights, n_classes }.pool(&members);
+        let found = joined.model.probabilities(&rows);
+        for (found, expected) in found.iter().zip(&pooled) {
+            assert!(
+                (found - expected).abs() < TOLERANCE,
+                "{found} for {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn others_are_only_taken_for_what_they_add() {
+        for n_rows in [30, 60, 90] {
+            let (table, labels) = table(n_rows);
+            let targets = Targets::new(&labels, N_CLASSES);
+            let views = [0..3, 0..1, 1..2, 2..3];
+            let config = RidgeConfig::default();
+            let ridges = RidgeViews::fit(&table, &views, &targets, &config).unwrap();
+            let smoothing = Smoothing::new(n_rows, N_CLASSES);
+            let [one, all] = [&[0][..], &[0, 1, 2, 3]].map(|members| {
+                let probabilities = ridges.pool(members, &targets).held_out.probabilities;
+                let rows = probabilities.chunks(N_CLASSES).zip(&labels);
+                let losses = rows.map(|(row, &label)| {
+                    let logs: Vec<f64> = row.iter().map(|&p| f64::from(p).ln()).collect();
+                    -smoothing.expect(&logs, label)
+                });
+                losses.sum::<f64>() / n_rows as f64
+            });
+            assert!(all <= one + 1e-6, "{n_rows}: {all} after {one}");
+        }
+    }
+
+    #[test]
+    fn a_single_view_is_the_ridge_itself() {
+        let (table, labels) = table(30);
+        let targets = Targets::new(&labels, N_CLASSES);
+        let config = RidgeConfig::default();
+        let ridges = RidgeViews::fit(&table, &[0..3, 1..2], &targets, &config).unwrap();
+        let ridge = ClosedForm::fit(&table, &targets, &config).unwrap();
+        let pooled = ridges.pool(&[0], &targets);
+        assert_eq!(pooled.held_out, ridge.held_out);
+        let rows = all_rows(&table);
+        let [found, expected] = [&pooled, &ridge].map(|fit| fit.model.probabilities(&rows));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() < TOLERANCE,
+                "{found} for {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn weights_start_from_the_first_ridge_alone() {
+        // Two members that say the same: nothing but the pull tells them apart.
+        let p: Vec<f32> = (0..40)
+            .flat_map(|i| if i % 2 == 0 { [0.8, 0.2] } else { [0.2, 0.8] })
+            .collect();
+        let labels: Vec<usize> = (0..40).map(|i| i % 2).collect();
+        let start = Start {
+            weights: vec![1.0, 0.0],
+            pull: PULL,
+        };
+        let pool = LogPool::fit_from(&start, &[&p, &p], &labels, 2, None);
+        let lead = pool.weights[0] - pool.weights[1];
+        assert!((lead - 1.0).abs() < 1e-6, "{pool:?}");
+    }
+}
