@@ -144,6 +144,30 @@ impl Series {
         self.steps(0..n_steps.min(self.n_steps))
     }
 
+    /// How values change from each step to the next: one step fewer, or a single step of zeros. What
+    /// lies beside a missing value is missing.
+    #[must_use]
+    pub fn differences(&self) -> Self {
+        let change = |i: usize, before: usize| {
+            let change = self.values[i] - self.values[before];
+            // Not beyond all numbers.
+            change.clamp(f32::MIN, f32::MAX)
+        };
+        let width = self.n_variates;
+        let values = match self.n_steps {
+            1 => (0..width).map(|i| change(i, i)).collect(),
+            _ => (width..self.values.len())
+                .map(|i| change(i, i - width))
+                .collect(),
+        };
+        Self {
+            values,
+            n_steps: (self.n_steps - 1).max(1),
+            n_variates: width,
+            times: None,
+        }
+    }
+
     /// A range of the steps, with their times.
     ///
     /// # Errors
@@ -355,6 +379,22 @@ mod tests {
 
         assert!(series.value(0, 0).is_nan());
         assert_eq!(series.value(1, 0), 1.0);
+    }
+
+    #[test]
+    fn differences_are_those_of_neighboring_steps() {
+        let of = |values: &[f32], n_steps| {
+            let series = Series::new(values.to_vec(), n_steps, 2).unwrap();
+            let differences = series.differences();
+            (differences.n_steps(), differences.values().to_vec())
+        };
+        let values = [1.0, 10.0, 3.0, 40.0, 0.0, 40.0];
+        assert_eq!(of(&values, 3), (2, vec![2.0, 30.0, -3.0, 0.0]));
+        assert_eq!(of(&values[..2], 1), (1, vec![0.0, 0.0]));
+        let (_, huge) = of(&[f32::MIN, 0.0, f32::MAX, 0.0], 2);
+        assert_eq!(huge, [f32::MAX, 0.0]);
+        let (_, missing) = of(&[1.0, f32::NAN, 2.0, 5.0], 2);
+        assert!(missing[0] == 1.0 && missing[1].is_nan());
     }
 
     #[test]

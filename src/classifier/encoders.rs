@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::error::FitError;
+use super::features::FEW_SAMPLES;
 use super::options::{EncoderWeights, FitOptions};
 use super::pretrained::{Pretrained, VISION_WEIGHTS};
 use crate::backend::{BackendError, BackendJob, ChosenDevice, run_on};
@@ -25,6 +26,8 @@ const PREFIX: &str = "encoder.vision.vision_model.";
 pub(super) struct EncoderState {
     /// The axes that series are drawn and read on.
     pub(super) axes: PlotAxes,
+    /// Those of their differences, where no kernels read these.
+    pub(super) difference_axes: Option<PlotAxes>,
     /// What looks at line plots, if anything does.
     pub(super) vision: Option<Seeing>,
     /// Whether values are read.
@@ -123,8 +126,13 @@ impl EncoderState {
         let language = language && files.is_some();
         let uses_files = language || vision == Some(Seeing::Builtin);
         let some = language || vision.is_some();
+        let read_differences = !modalities.has_kernels() && series.len() <= FEW_SAMPLES;
         Ok(some.then(|| Self {
             axes: PlotAxes::fit(series),
+            difference_axes: read_differences.then(|| {
+                let differences: Vec<Series> = series.iter().map(|s| s.differences()).collect();
+                PlotAxes::fit(&differences.iter().collect::<Vec<_>>())
+            }),
             vision,
             language,
             files: files.filter(|_| uses_files),

@@ -15,9 +15,9 @@ use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 use crate::weights::{Checkpoint, NamedTensor};
 
-/// Samples up to which every block of kernels also has a ridge of its own: each is a matrix of their
-/// size to decompose.
-const FEW_SAMPLES: usize = 1500;
+/// Samples up to which every block of kernels has a ridge of its own, and encoders without kernels also
+/// look at differences: each is a matrix of the samples' size to decompose.
+pub(super) const FEW_SAMPLES: usize = 1500;
 /// Features of all training samples that are held at once, in bytes; more are computed whenever they
 /// are asked for.
 const HELD_BYTES: usize = 2 << 30;
@@ -107,45 +107,59 @@ impl Features {
         let kernels = self.kernels.iter().flat_map(KernelTransform::block_widths);
         let encoders = self.encoders.iter().flat_map(|(state, encoders)| {
             let n_variates = state.axes.n_variates();
-            let widths = encoders.widths().into_iter();
+            let n_looks = 1 + usize::from(state.difference_axes.is_some());
+            let widths = encoders.widths().repeat(n_looks).into_iter();
             widths.map(move |(width, _)| width * n_variates)
         });
         let widths = kernels.chain(encoders);
         widths.map(|width| Block { width, scale: 1.0 }).collect()
     }
 
-    /// The ridges to fit to so many samples. One sees all kernels, one all encoders, and each kind of
-    /// them is also seen alone: `docs/accuracy.md` has what that is worth.
+    /// The ridges to fit to so many samples. One sees all kernels, one what all encoders make of values,
+    /// and every block is also seen alone: `docs/accuracy.md` has what that is worth.
     pub(super) fn views(&self, n_samples: usize) -> Views {
         let mut ridges: Vec<Range<usize>> = Vec::new();
-        let mut modalities = Vec::new();
-        let mut end = 0;
-        if let Some(kernels) = &self.kernels {
-            end = kernels.block_widths().len();
-            ridges.push(0..end);
-            if end > 1 && n_samples <= FEW_SAMPLES {
-                ridges.extend((0..end).map(|block| block..block + 1));
+        let mut modalities: Vec<(&'static str, Vec<usize>)> = Vec::new();
+        let mut add = |blocks: Range<usize>| {
+            ridges.push(blocks);
+            ridges.len() - 1
+        };
+        let mut all = Vec::new();
+        let n_kernels = self.kernels.as_ref().map_or(0, |k| k.block_widths().len());
+        if n_kernels > 0 {
+            all.push(add(0..n_kernels));
+            if n_kernels > 1 && n_samples <= FEW_SAMPLES {
+                all.extend((0..n_kernels).map(|block| add(block..block + 1)));
             }
-            modalities.push(("kernels", (0..ridges.len()).collect()));
+            modalities.push(("kernels", all.clone()));
         }
-        let (of_kernels, first) = (ridges.len(), end);
-        let state = self.encoder_state();
-        for (name, there) in [
-            ("vision", state.is_some_and(|state| state.vision.is_some())),
-            ("language", state.is_some_and(|state| state.language)),
-        ] {
-            if there {
-                modalities.push((name, vec![ridges.len()]));
-                ridges.push(end..end + 1);
-                end += 1;
+        if let Some((state, encoders)) = &self.encoders {
+            let n_encoders = encoders.widths().len();
+            let values = n_kernels..n_kernels + n_encoders;
+            let named = [
+                ("vision", state.vision.is_some()),
+                ("language", state.language),
+            ];
+            let named = named.iter().filter(|(_, is_there)| *is_there);
+            let mut apart = Vec::new();
+            for (block, (name, _)) in values.clone().zip(named) {
+                let mut own = vec![add(block..block + 1)];
+                if state.difference_axes.is_some() {
+                    own.push(add(block + n_encoders..block + n_encoders + 1));
+                }
+                apart.extend(own.clone());
+                modalities.push((name, own));
+            }
+            let together = match n_encoders {
+                1 => apart.remove(0),
+                _ => add(values),
+            };
+            all.push(together);
+            // Beside kernels they add nothing more by themselves.
+            if n_kernels == 0 {
+                all.extend(apart);
             }
         }
-        if end - first > 1 {
-            ridges.push(first..end);
-        }
-        // The last one sees all encoders.
-        let of_encoders = (of_kernels..ridges.len()).next_back();
-        let all = (0..of_kernels).chain(of_encoders).collect();
         if modalities.len() == 1 {
             modalities.clear();
         }
@@ -164,6 +178,11 @@ impl Features {
         }
         if let Some((state, encoders)) = &self.encoders {
             parts.extend(encoders.features(&state.axes, series)?);
+            if let Some(axes) = &state.difference_axes {
+                let differences: Vec<Series> = series.iter().map(|s| s.differences()).collect();
+                let differences: Vec<&Series> = differences.iter().collect();
+                parts.extend(encoders.features(axes, &differences)?);
+            }
         }
         let mut rows = Vec::with_capacity(parts.iter().map(Vec::len).sum());
         for i in 0..series.len() {

@@ -398,3 +398,21 @@ fn fast_effort_trains_no_network_and_series_of_one_step_are_taken() {
     assert!(model.networks().is_none(), "a network was trained");
     assert_eq!(model.evaluate(&set).expect("scores").accuracy, 1.0);
 }
+
+#[test]
+fn encoders_see_differences_unless_kernels_read_them() {
+    let set = waves(16);
+    let n_features = |modalities| {
+        let options = FitOptions {
+            effort: Effort::Fast,
+            ..quick(modalities)
+        };
+        let model = TimesClip::fit(&set, &options).expect("a fit");
+        model.n_features()
+    };
+    let [vision, language] = [Modalities::VISION_ONLY, Modalities::LANGUAGE_ONLY].map(&n_features);
+    assert_eq!(n_features(Modalities::DUAL), vision + language);
+    let kernels = n_features(Modalities::KERNELS_ONLY);
+    let full = n_features(Modalities::FULL);
+    assert_eq!(full, kernels + (vision + language) / 2);
+}
