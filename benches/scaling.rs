@@ -1,4 +1,4 @@
-//! How time and memory grow with samples, variates, steps and batch: `cargo bench --bench scaling`.
+//! How time and memory grow with samples, variates, steps, batch and ink: `cargo bench --bench scaling`.
 //!
 //! Each row doubles one size and leaves the others. A row runs in a process of its own, so that its
 //! peak is its own; the slope of a series is that of the logarithms: 1 is in proportion, 2 is with
@@ -11,14 +11,17 @@ use std::time::Instant;
 use std::{env, fs};
 
 use burn::backend::Autodiff;
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use burn_flex::{Flex, FlexDevice};
 use timesclip::Modalities;
 use timesclip::batch::{BatchSource, TimesClipBatcher};
 use timesclip::cache::{BuildOptions, InMemoryImages};
-use timesclip::data::SeriesDataset;
 use timesclip::data::normalize::{Normalization, Normalizer};
-use timesclip::model::TimesClipClassifierConfig;
-use timesclip::raster::PlotStyle;
+use timesclip::data::{Series, SeriesDataset};
+use timesclip::model::{
+    PatchTokens, TimesClipClassifierConfig, TransformerConfig, VisionEncoderConfig, VisionTower,
+};
+use timesclip::raster::{PlotStyle, Rasterizer};
 use timesclip::train::{Trainer, TrainingConfig, TrainingData};
 
 #[path = "shared/walks.rs"]
@@ -41,7 +44,7 @@ struct Growth {
     run: fn(usize) -> f64,
 }
 
-const SERIES: [Growth; 9] = [
+const SERIES: [Growth; 14] = [
     Growth {
         name: "draw/samples",
         of: "pictures of N x 14 x 37 at 224 px, drawn and kept in memory",
@@ -105,7 +108,100 @@ const SERIES: [Growth; 9] = [
         doublings: 4,
         run: |n| epoch(Modalities::DUAL, [n, 14, 37], n),
     },
+    Growth {
+        name: "step/batch/ink",
+        of: "the same on ink tokens",
+        first: 8,
+        doublings: 4,
+        run: |n| epoch_on(PatchTokens::Ink, Modalities::DUAL, [n, 14, 37], n),
+    },
+    Growth {
+        name: "ink/share",
+        of: "pass of ViT-B/16 over 8 pictures with ink in N of their 196 patches",
+        first: 12,
+        doublings: 4,
+        run: pass_over_share,
+    },
+    Growth {
+        name: "ink/patches/all",
+        of: "pass of a ViT-S over 8 line plots at 224 px in N x N patches, all tokens",
+        first: 7,
+        doublings: 3,
+        run: |n| pass_over_plots(PatchTokens::All, n),
+    },
+    Growth {
+        name: "ink/patches/ink",
+        of: "the same, ink tokens",
+        first: 7,
+        doublings: 3,
+        run: |n| pass_over_plots(PatchTokens::Ink, n),
+    },
+    Growth {
+        name: "ink/steps",
+        of: "pass of a ViT-S/16 over 8 line plots of N steps, ink tokens",
+        first: 37,
+        doublings: 4,
+        run: |n| {
+            let config = vit_s(14).with_tokens(PatchTokens::Ink);
+            pass(&config, plots(config.side_px, n))
+        },
+    },
 ];
+
+/// Pictures of a pass over an encoder.
+const PICTURES: usize = 8;
+const SIDE_PX: usize = 224;
+
+/// A ViT-S of so many rows and columns of patches.
+fn vit_s(grid: usize) -> VisionEncoderConfig {
+    let blocks = TransformerConfig::new(384, 1536, 6, 12);
+    VisionEncoderConfig::new(SIDE_PX, SIDE_PX / grid, blocks)
+}
+
+/// Masks of walks of so many steps.
+fn plots(side_px: usize, n_steps: usize) -> Vec<u8> {
+    let set = walks(PICTURES, 1, n_steps);
+    let style = PlotStyle {
+        side_px,
+        ..PlotStyle::default()
+    };
+    let series: Vec<&Series> = set.samples().iter().map(|sample| &sample.series).collect();
+    let mut masks = vec![0; PICTURES * side_px * side_px];
+    let rasterizer = Rasterizer::new(style).expect("a sound style");
+    rasterizer.draw_all(&series, &mut masks);
+    masks
+}
+
+fn pass_over_plots(tokens: PatchTokens, grid: usize) -> f64 {
+    let config = vit_s(grid).with_tokens(tokens);
+    pass(&config, plots(SIDE_PX, 37))
+}
+
+/// A pass over pictures of which the first patches have ink.
+fn pass_over_share(n_inked: usize) -> f64 {
+    let config = VisionEncoderConfig::clip_vit_b_16().with_tokens(PatchTokens::Ink);
+    let (side, size) = (config.side_px, config.image_patch_size);
+    let mut picture = vec![0; side * side];
+    for patch in 0..n_inked {
+        let (row, column) = (patch / (side / size), patch % (side / size));
+        picture[row * size * side + column * size] = 255;
+    }
+    pass(&config, picture.repeat(PICTURES))
+}
+
+/// Seconds of a frozen encoder's pass over pictures of one variate.
+fn pass(config: &VisionEncoderConfig, masks: Vec<u8>) -> f64 {
+    let side = config.side_px;
+    let tower = VisionTower::frozen(config.init::<Flex>(&FlexDevice));
+    let masks = TensorData::new(masks, [PICTURES, 1, side, side]);
+    let masks = Tensor::<Flex, 4, Int>::from_data(masks, (&FlexDevice, DType::U8));
+    let colors = Tensor::<Flex, 3>::from_data([[[1.0; 3], [-1.0; 3]]], &FlexDevice);
+    fastest(|| {
+        let start = Instant::now();
+        black_box(tower.forward(masks.clone(), colors.clone()).into_data());
+        start.elapsed().as_secs_f64()
+    })
+}
 
 /// Seconds of drawing all pictures of a set.
 fn draw(n_samples: usize, n_variates: usize, n_steps: usize) -> f64 {
@@ -122,9 +218,19 @@ fn draw(n_samples: usize, n_variates: usize, n_steps: usize) -> f64 {
 }
 
 /// Seconds of a training epoch of the small preset, from pictures in memory.
-fn epoch(mode: Modalities, [n, n_variates, n_steps]: [usize; 3], batch_size: usize) -> f64 {
+fn epoch(mode: Modalities, shape: [usize; 3], batch_size: usize) -> f64 {
+    epoch_on(PatchTokens::All, mode, shape, batch_size)
+}
+
+fn epoch_on(
+    tokens: PatchTokens,
+    mode: Modalities,
+    [n, n_variates, n_steps]: [usize; 3],
+    batch_size: usize,
+) -> f64 {
     let set = walks(n, n_variates, n_steps);
-    let model = TimesClipClassifierConfig::new(n_variates, N_CLASSES).with_modalities(mode);
+    let mut model = TimesClipClassifierConfig::new(n_variates, N_CLASSES).with_modalities(mode);
+    model.vision.tokens = tokens;
     let series = set.samples().iter().map(|sample| &sample.series);
     let normalizer = Normalizer::fit(Normalization::Dataset, series).expect("a sound set");
     let batcher = TimesClipBatcher::new(normalizer, mode);

@@ -114,7 +114,13 @@ impl<B: AutodiffBackend> Cases<B> {
         rasterizer.draw_all(&series, &mut masks);
         let shape = [self.pictures, 1, config.side_px, config.side_px];
         let masks = TensorData::new(masks, shape);
-        let masks = Tensor::<B::InnerBackend, 4, Int>::from_data(masks, device);
+        // As batches bring them.
+        let dtype = match B::supports_dtype(device, DType::U8) {
+            true => DType::U8,
+            false => DType::I32,
+        };
+        let masks = masks.convert_dtype(dtype);
+        let masks = Tensor::<B::InnerBackend, 4, Int>::from_data(masks, (device, dtype));
         let normal = Distribution::Normal(0.0, 1.0);
         let colors = Tensor::random([1, 2, 3], normal, device);
         Box::new(move || drop(tower.forward(masks.clone(), colors.clone()).into_data()))

@@ -38,7 +38,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "X", conflicts_with = "test_data")]
     test_fraction: Option<f64>,
     /// Models, several with commas: full, dual, language_only, vision_only, kernels_only,
-    /// random_vision, dtw, majority [default: all]
+    /// random_vision, raw_ink, dtw, majority [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     models: Vec<Contestant>,
     /// The model that the others are compared with [default: the first of --models]

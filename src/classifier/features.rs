@@ -17,7 +17,7 @@ use crate::weights::{Checkpoint, NamedTensor};
 
 /// Samples up to which every block of kernels has a ridge of its own, and encoders without kernels also
 /// look at differences: each is a matrix of the samples' size to decompose.
-pub(super) const FEW_SAMPLES: usize = 1500;
+pub(crate) const FEW_SAMPLES: usize = 1500;
 /// Features of all training samples that are held at once, in bytes; more are computed whenever they
 /// are asked for.
 const HELD_BYTES: usize = 2 << 30;

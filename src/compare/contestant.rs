@@ -25,6 +25,9 @@ pub enum Contestant {
     /// The frozen vision encoder that comes with the crate with random weights in the place of its
     /// own, under the same closed form: what line plots give without any pretraining.
     RandomVision,
+    /// The ink of line plots in 16 x 16 cells, under the same closed form: what they give without
+    /// any encoder.
+    RawInk,
     /// The nearest training series under dynamic time warping.
     Dtw,
     /// The largest class.
@@ -33,13 +36,14 @@ pub enum Contestant {
 
 impl Contestant {
     /// All, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::Dual,
         Self::LanguageOnly,
         Self::VisionOnly,
         Self::KernelsOnly,
         Self::RandomVision,
+        Self::RawInk,
         Self::Dtw,
         Self::Majority,
     ];
@@ -53,6 +57,7 @@ impl Contestant {
             Self::VisionOnly => "vision_only",
             Self::KernelsOnly => "kernels_only",
             Self::RandomVision => "random_vision",
+            Self::RawInk => "raw_ink",
             Self::Dtw => "dtw",
             Self::Majority => "majority",
         }
@@ -66,13 +71,13 @@ impl Contestant {
             Self::LanguageOnly => Some(Modalities::LANGUAGE_ONLY),
             Self::VisionOnly => Some(Modalities::VISION_ONLY),
             Self::KernelsOnly => Some(Modalities::KERNELS_ONLY),
-            Self::RandomVision | Self::Dtw | Self::Majority => None,
+            Self::RandomVision | Self::RawInk | Self::Dtw | Self::Majority => None,
         }
     }
 
     /// Whether a seed changes anything; one line is enough where it does not.
     pub fn is_seeded(self) -> bool {
-        !matches!(self, Self::Dtw | Self::Majority)
+        !matches!(self, Self::RawInk | Self::Dtw | Self::Majority)
     }
 }
 
@@ -97,7 +102,7 @@ impl FromStr for Contestant {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "unknown model `{name}`: expected full, dual, language_only, vision_only, kernels_only, \
-     random_vision, dtw or majority"
+     random_vision, raw_ink, dtw or majority"
 )]
 pub struct UnknownContestant {
     /// The name.

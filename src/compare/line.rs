@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::sight::RandomSight;
+use super::sight::{Eyes, PlainSight};
 use super::{CompareError, Contestant};
 use crate::backend::run_on;
 use crate::baselines::{MajorityClass, NearestNeighbor, PlainAnswer};
@@ -163,7 +163,12 @@ fn fit(
         }
         _ => {
             let device = options.compute.backend.choose(options.compute.device)?;
-            let job = RandomSight {
+            let eyes = match contestant {
+                Contestant::RawInk => Eyes::RawInk,
+                _ => Eyes::RandomWeights,
+            };
+            let job = PlainSight {
+                eyes,
                 train,
                 test,
                 options,

@@ -1,82 +1,172 @@
-//! Line plots seen by random weights: the baseline of every claim about pretrained sight.
+//! Line plots under the same closed form, without a pretrained encoder: the baselines of every claim
+//! about pretrained sight.
 
 use burn::tensor::backend::Backend;
 
 use super::CompareError;
 use crate::backend::BackendJob;
 use crate::baselines::PlainAnswer;
+use crate::classifier::FEW_SAMPLES;
 use crate::classifier::options::FitOptions;
-use crate::data::SeriesDataset;
+use crate::closed_form::{Block, FeatureTable, RidgeViews, Targets};
+use crate::data::{Series, SeriesDataset};
+use crate::encode::PlotAxes;
+use crate::metrics::most_probable;
+use crate::raster::{RasterError, Rasterizer};
 
-/// Fits the closed form over the features of an encoder with random weights, and answers; in words
-/// why it cannot, if it cannot.
-pub(super) struct RandomSight<'a> {
+/// Side of the pictures whose ink is averaged, and rows and columns of the averages.
+const INK_SIDE_PX: usize = 64;
+const INK_CELLS: usize = 16;
+
+/// What looks at line plots.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Eyes {
+    /// The built-in vision encoder with random weights.
+    RandomWeights,
+    /// The share of ink in each of 16 x 16 cells.
+    RawInk,
+}
+
+/// Fits the closed form over what is seen, and answers; in words why it cannot, if it cannot.
+pub(super) struct PlainSight<'a> {
+    pub(super) eyes: Eyes,
     pub(super) train: &'a SeriesDataset,
     pub(super) test: &'a SeriesDataset,
     pub(super) options: &'a FitOptions,
 }
 
-impl BackendJob for RandomSight<'_> {
+impl BackendJob for PlainSight<'_> {
     type Output = Result<Result<Vec<PlainAnswer>, String>, CompareError>;
 
-    #[cfg(feature = "builtin")]
     fn run<B: Backend>(self, devices: &[B::Device]) -> Self::Output {
-        use crate::closed_form::{Block, ClosedForm, FeatureTable, Targets};
-        use crate::data::Series;
-        use crate::encode::{PlotAxes, PlotSeer};
-        use crate::metrics::most_probable;
-        use crate::weights::builtin;
-
-        let Self {
-            train,
-            test,
-            options,
-        } = self;
-        let most = options.ridge.most_axes;
-        if train.len() > most {
-            let n = train.len();
+        let (n, most) = (self.train.len(), self.options.ridge.most_axes);
+        if n > most {
             return Ok(Err(format!(
                 "{n} training samples are more than the {most} of frozen encoders"
             )));
         }
-        let device = &devices[0];
-        let config = builtin::vision::<B>(device).config().clone();
-        B::seed(device, options.seed);
-        let seer = PlotSeer::new(config.init::<B>(device), device);
-        let samples = [train.samples(), test.samples()];
-        let [train_series, test_series] =
-            samples.map(|samples| samples.iter().map(|s| &s.series).collect::<Vec<&Series>>());
-        let axes = PlotAxes::fit(&train_series);
-        let block = Block {
-            width: seer.width() * train.n_variates(),
-            scale: 1.0,
-        };
-        let rows = FeatureTable::new(seer.features(&axes, &train_series)?, vec![block])?;
+        match self.eyes {
+            Eyes::RawInk => self.answer(ink).map(Ok),
+            Eyes::RandomWeights => self.random::<B>(&devices[0]),
+        }
+    }
+}
+
+impl PlainSight<'_> {
+    #[cfg(feature = "builtin")]
+    fn random<B: Backend>(
+        &self,
+        device: &B::Device,
+    ) -> Result<Result<Vec<PlainAnswer>, String>, CompareError> {
+        let config = crate::weights::builtin::vision::<B>(device)
+            .config()
+            .clone();
+        B::seed(device, self.options.seed);
+        let seer = crate::encode::PlotSeer::new(config.init::<B>(device), device);
+        self.answer(|axes, series| seer.features(axes, series))
+            .map(Ok)
+    }
+
+    #[cfg(not(feature = "builtin"))]
+    fn random<B: Backend>(
+        &self,
+        _: &B::Device,
+    ) -> Result<Result<Vec<PlainAnswer>, String>, CompareError> {
+        let problem = "this build has no encoders: cargo feature `builtin` is off";
+        Ok(Err(problem.to_owned()))
+    }
+
+    fn answer(
+        &self,
+        look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
+    ) -> Result<Vec<PlainAnswer>, CompareError> {
+        let (train, test) = (self.train, self.test);
+        // As `vision_only` does.
+        let n_looks = 1 + usize::from(train.len() <= FEW_SAMPLES);
+        let [trained, tested] = features(look, [train, test], n_looks)?;
+        let width = trained.len() / train.len() / n_looks;
+        let blocks = vec![Block { width, scale: 1.0 }; n_looks];
+        let rows = FeatureTable::new(trained, blocks)?;
         let (labels, groups) = (train.labels(), train.group_numbers());
         let targets = Targets {
             groups: groups.as_deref(),
             ..Targets::new(&labels, train.n_classes())
         };
-        let head = ClosedForm::fit(&rows, &targets, &options.ridge)?.model;
-        let probabilities = head.probabilities(&seer.features(&axes, &test_series)?);
+        let views: Vec<_> = (0..n_looks).map(|look| look..look + 1).collect();
+        let members: Vec<usize> = (0..n_looks).collect();
+        let ridges = RidgeViews::fit(&rows, &views, &targets, &self.options.ridge)?;
+        let head = ridges.pool(&members, &targets).model;
+        let probabilities = head.probabilities(&tested);
         let answers = probabilities.chunks(train.n_classes());
         let answers = answers.map(|row| PlainAnswer {
             class: most_probable(row),
             probabilities: row.to_vec(),
         });
-        Ok(Ok(answers.collect()))
+        Ok(answers.collect())
     }
+}
 
-    #[cfg(not(feature = "builtin"))]
-    fn run<B: Backend>(self, _: &[B::Device]) -> Self::Output {
-        let Self {
-            train,
-            test,
-            options,
-        } = self;
-        let _ = (train, test, options);
-        Ok(Err(
-            "this build has no encoders: cargo feature `builtin` is off".to_owned(),
-        ))
+/// What is seen of values, and then of their differences, on axes fitted to the first set:
+/// `[series, n_looks * width]` of each set.
+fn features(
+    look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
+    sets: [&SeriesDataset; 2],
+    n_looks: usize,
+) -> Result<[Vec<f32>; 2], RasterError> {
+    let mut seen = sets.map(|set| vec![Vec::new(); set.len()]);
+    let mut shown = sets.map(|set| {
+        let series = set.samples().iter().map(|sample| sample.series.clone());
+        series.collect::<Vec<Series>>()
+    });
+    for _ in 0..n_looks {
+        let axes = PlotAxes::fit(&shown[0].iter().collect::<Vec<_>>());
+        for (rows, series) in seen.iter_mut().zip(&shown) {
+            let features = look(&axes, &series.iter().collect::<Vec<_>>())?;
+            let width = features.len() / series.len();
+            for (row, more) in rows.iter_mut().zip(features.chunks(width)) {
+                row.extend_from_slice(more);
+            }
+        }
+        shown = shown.map(|all| all.iter().map(Series::differences).collect());
+    }
+    Ok(seen.map(|rows: Vec<Vec<f32>>| rows.concat()))
+}
+
+/// The mean ink of each cell of every variate's plot, `[series, n_variates * 256]`.
+fn ink(axes: &PlotAxes, series: &[&Series]) -> Result<Vec<f32>, RasterError> {
+    let rasterizer = Rasterizer::new(axes.style(INK_SIDE_PX))?;
+    let area = INK_SIDE_PX * INK_SIDE_PX;
+    let mut masks = vec![0; series.len() * axes.n_variates() * area];
+    rasterizer.draw_all(series, &mut masks);
+    let size = INK_SIDE_PX / INK_CELLS;
+    let of_picture = |mask: &[u8]| {
+        let mut cells = vec![0.0; INK_CELLS * INK_CELLS];
+        for (y, row) in mask.chunks_exact(INK_SIDE_PX).enumerate() {
+            for (x, &ink) in row.iter().enumerate() {
+                cells[y / size * INK_CELLS + x / size] += f32::from(ink);
+            }
+        }
+        cells
+    };
+    Ok(masks.chunks_exact(area).flat_map(of_picture).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ink_is_where_the_line_is() {
+        let flat = Series::new(vec![0.0, 0.0, 1.0, 1.0], 4, 1).unwrap();
+        let axes = PlotAxes::fit(&[&flat]);
+        let cells = ink(&axes, &[&flat, &flat]).unwrap();
+        assert_eq!(cells.len(), 2 * INK_CELLS * INK_CELLS);
+        let rows: Vec<f32> = cells[..INK_CELLS * INK_CELLS]
+            .chunks(INK_CELLS)
+            .map(|row| row[..INK_CELLS / 4].iter().sum())
+            .collect();
+        // The first steps are low: all of their ink is at the bottom.
+        let (above, below) = rows.split_at(INK_CELLS / 2);
+        assert!(above.iter().all(|&ink| ink == 0.0) && below.iter().sum::<f32>() > 0.0);
     }
 }

@@ -13,7 +13,7 @@ const ARGS: [&str; 10] = [
     "--test-data",
     "test.csv",
     "--models",
-    "kernels_only,random_vision,dtw,majority",
+    "kernels_only,random_vision,raw_ink,dtw,majority",
     "--seeds",
     "2",
     "--out",
@@ -45,17 +45,23 @@ fn compare_tests_every_line_once_and_goes_on_with_what_is_there() {
         .collect();
     assert_eq!(
         models,
-        ["| kernels_only", "| random_vision", "| dtw", "| majority"]
+        [
+            "| kernels_only",
+            "| random_vision",
+            "| raw_ink",
+            "| dtw",
+            "| majority"
+        ]
     );
     assert!(
         rows[1].contains("| 2 | 1.0000 ± 0.0000 | – |"),
         "{markdown}"
     );
     assert!(
-        rows[3].contains("| 1 | "),
-        "no seed changes dtw: {markdown}"
+        rows[3].contains("| 1 | ") && rows[4].contains("| 1 | "),
+        "no seed changes raw ink or dtw: {markdown}"
     );
-    assert!(rows[4].contains("| 1 | 0.5000 | -0.5000 ("), "{markdown}");
+    assert!(rows[5].contains("| 1 | 0.5000 | -0.5000 ("), "{markdown}");
     assert!(markdown.contains("paired bootstrap"), "{markdown}");
 
     // Two seeds of two models, one line of each of the others.
@@ -82,7 +88,7 @@ fn compare_tests_every_line_once_and_goes_on_with_what_is_there() {
     );
     let csv = fs::read_to_string(bench.path("compared/comparison.csv")).expect("a table");
     assert!(csv.contains(",1000.000,"), "{csv}");
-    assert_eq!(lines(&bench).len(), 6);
+    assert_eq!(lines(&bench).len(), 7);
 }
 
 #[test]
