@@ -66,9 +66,9 @@ fn compare_tests_every_line_once_and_goes_on_with_what_is_there() {
 
     // Two seeds of two models, one line of each of the others.
     let kept = lines(&bench);
-    assert_eq!(kept.len(), 6, "{kept:?}");
+    assert_eq!(kept.len(), 7, "{kept:?}");
     let csv = fs::read_to_string(bench.path("compared/comparison.csv")).expect("a table");
-    assert_eq!(csv.lines().count(), 7, "{csv}");
+    assert_eq!(csv.lines().count(), 8, "{csv}");
     let html = fs::read_to_string(bench.path("compared/comparison.html")).expect("a page");
     assert!(html.contains("<section id=\"comparison\">"), "{html}");
 
