@@ -272,8 +272,8 @@ struct EncoderFlags {
     /// of a grid [default: class; grid:4x8 where --tap-layer says two thirds]
     #[arg(long, value_name = "TOKENS", value_parser = tap_tokens)]
     tap_tokens: Option<TokenPooling>,
-    /// Patches that become tokens of the network's vision encoder: all, or ink, without those of
-    /// blank paper
+    /// Patches that become tokens of the vision encoder: all, or ink, without those of blank paper; the
+    /// closed form's built-in encoder takes all
     #[arg(long, value_name = "WHICH", default_value = "all")]
     tokens: PatchTokens,
     /// Standardize the features of a frozen vision encoder by the training samples: auto, on, off

@@ -107,7 +107,7 @@ pub(super) fn keeps_places(options: &FitOptions, vision: &VisionEncoderConfig) -
     vision.stem == VisionStem::Patches && !options.network.is_reference() && !told
 }
 
-/// A vision encoder with the size of pictures and the tap that the options tell.
+/// A vision encoder with the size of pictures, the tap and the tokens that the options tell.
 pub(super) fn as_told(
     options: &FitOptions,
     mut vision: VisionEncoderConfig,
@@ -118,5 +118,6 @@ pub(super) fn as_told(
     if let Some(tap) = options.encoders.tap {
         vision.tap = tap;
     }
+    vision.tokens = options.encoders.tokens;
     vision
 }

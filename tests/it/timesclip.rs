@@ -7,6 +7,7 @@ use std::path::Path;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use timesclip::data::{LabeledSeries, Series, SeriesDataset};
+use timesclip::model::PatchTokens;
 use timesclip::options::{EncoderWeights, TrainingOptions};
 use timesclip::{
     Effort, FitError, FitEvent, FitOptions, LoadOptions, Modalities, ModelFileError, Prediction,
@@ -14,6 +15,7 @@ use timesclip::{
 };
 
 use crate::support::lock_generator;
+use crate::weights_parity::data;
 
 /// Slow and fast waves of two variates and unequal lengths, with noise that a closed form errs on.
 pub(crate) fn waves(n: usize) -> SeriesDataset {
@@ -415,4 +417,22 @@ fn encoders_see_differences_unless_kernels_read_them() {
     let kernels = n_features(Modalities::KERNELS_ONLY);
     let full = n_features(Modalities::FULL);
     assert_eq!(full, kernels + (vision + language) / 2);
+}
+
+#[test]
+fn ink_tokens_are_those_of_a_pretrained_encoder_in_the_closed_form_too() {
+    let set = waves(16);
+    let embeddings = |tokens| {
+        let mut options = FitOptions {
+            effort: Effort::Fast,
+            ..quick(Modalities::VISION_ONLY)
+        };
+        let weights = data("whole").display().to_string();
+        options.encoders.vision_weights = weights.parse().expect("a path");
+        options.encoders.tokens = tokens;
+        let model = TimesClip::fit(&set, &options).expect("a fit");
+        assert!(model.networks().is_none(), "a network was trained");
+        model.embed(&set).expect("embeddings")
+    };
+    assert_ne!(embeddings(PatchTokens::All), embeddings(PatchTokens::Ink));
 }

@@ -26,7 +26,8 @@ pub struct EncoderOptions {
     /// outside of the reference's presets, if the side of the pictures is not told either, a grid of
     /// places of the block at two thirds of the depth.
     pub tap: Option<VisionTap>,
-    /// Which patches of a picture become tokens of a network's vision encoder.
+    /// Which patches of a picture become tokens of the vision encoder; the closed form's built-in one
+    /// takes all.
     pub tokens: PatchTokens,
     /// Whether features of a frozen vision encoder are standardized by the training samples.
     pub standardize: Switch,

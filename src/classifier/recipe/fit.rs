@@ -87,7 +87,6 @@ fn model(
             source,
         })?;
     }
-    config.vision.tokens = encoders.tokens;
     let frozen = |pretrained: bool| match pretrained {
         true => Freeze::All,
         false => Freeze::None,
