@@ -115,9 +115,11 @@ impl Features {
         widths.map(|width| Block { width, scale: 1.0 }).collect()
     }
 
-    /// The ridges to fit to so many samples. One sees all kernels, one what all encoders make of values,
-    /// and every block is also seen alone: `docs/accuracy.md` has what that is worth.
-    pub(super) fn views(&self, n_samples: usize) -> Views {
+    /// The ridges to fit. One sees all kernels, one what all encoders make of values, and every block
+    /// is also seen alone: `docs/accuracy.md` has what that is worth. Rows that are computed anew for
+    /// each of them are seen by no more than two.
+    pub(super) fn views(&self, rows: &TrainingRows<'_>) -> Views {
+        let held = matches!(rows, TrainingRows::Held(_));
         let mut ridges: Vec<Range<usize>> = Vec::new();
         let mut modalities: Vec<(&'static str, Vec<usize>)> = Vec::new();
         let mut add = |blocks: Range<usize>| {
@@ -128,12 +130,16 @@ impl Features {
         let n_kernels = self.kernels.as_ref().map_or(0, |k| k.block_widths().len());
         if n_kernels > 0 {
             all.push(add(0..n_kernels));
-            if n_kernels > 1 && n_samples <= FEW_SAMPLES {
+            if n_kernels > 1 && held && rows.n_rows() <= FEW_SAMPLES {
                 all.extend((0..n_kernels).map(|block| add(block..block + 1)));
             }
             modalities.push(("kernels", all.clone()));
         }
-        if let Some((state, encoders)) = &self.encoders {
+        let n_blocks = self.blocks().len();
+        if !held && n_blocks > n_kernels {
+            all.push(add(n_kernels..n_blocks));
+            modalities.clear();
+        } else if let Some((state, encoders)) = &self.encoders {
             let n_encoders = encoders.widths().len();
             let values = n_kernels..n_kernels + n_encoders;
             let named = [
@@ -172,11 +178,17 @@ impl Features {
 
     /// Rows of all blocks, `[series, width]`.
     pub(super) fn rows(&self, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
+        self.rows_of(0..self.blocks().len(), series)
+    }
+
+    /// Rows of some blocks; of kernels and encoders, only what these need is computed.
+    fn rows_of(&self, wanted: Range<usize>, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
+        let n_kernels = self.kernels.as_ref().map_or(0, |k| k.block_widths().len());
         let mut parts = Vec::new();
-        if let Some(kernels) = &self.kernels {
+        if let Some(kernels) = self.kernels.as_ref().filter(|_| wanted.start < n_kernels) {
             parts.push(kernels.transform_all(series)?);
         }
-        if let Some((state, encoders)) = &self.encoders {
+        if let Some((state, encoders)) = self.encoders.as_ref().filter(|_| wanted.end > n_kernels) {
             parts.extend(encoders.features(&state.axes, series)?);
             if let Some(axes) = &state.difference_axes {
                 let differences: Vec<Series> = series.iter().map(|s| s.differences()).collect();
@@ -184,12 +196,24 @@ impl Features {
                 parts.extend(encoders.features(axes, &differences)?);
             }
         }
-        let mut rows = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+        let width = |blocks: Range<usize>| -> usize {
+            let blocks = &self.blocks()[blocks];
+            blocks.iter().map(|block| block.width).sum()
+        };
+        let before = match wanted.start < n_kernels {
+            true => width(0..wanted.start),
+            false => width(n_kernels..wanted.start),
+        };
+        let width = width(wanted);
+        let mut rows = Vec::with_capacity(series.len() * width);
+        let mut row = Vec::new();
         for i in 0..series.len() {
+            row.clear();
             for part in &parts {
                 let width = part.len() / series.len();
-                rows.extend_from_slice(&part[i * width..(i + 1) * width]);
+                row.extend_from_slice(&part[i * width..(i + 1) * width]);
             }
+            rows.extend_from_slice(&row[before..][..width]);
         }
         Ok(rows)
     }
@@ -292,6 +316,75 @@ impl FeatureRows for TrainingRows<'_> {
                 let wanted: Vec<&Series> = indices.iter().map(|index| series[*index]).collect();
                 out.copy_from_slice(&features.rows(&wanted)?);
                 Ok(())
+            }
+        }
+    }
+
+    fn read_blocks(
+        &self,
+        blocks: Range<usize>,
+        indices: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), RowsError> {
+        match self {
+            Self::Held(table) => table.read_blocks(blocks, indices, out),
+            Self::Computed {
+                features, series, ..
+            } => {
+                let wanted: Vec<&Series> = indices.iter().map(|index| series[*index]).collect();
+                out.copy_from_slice(&features.rows_of(blocks, &wanted)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(all(test, feature = "cpu", feature = "builtin"))]
+mod tests {
+    use super::*;
+    use crate::Modalities;
+    use crate::backend::{BackendChoice, BackendKind};
+    use crate::curves::CurveGenerator;
+
+    #[test]
+    fn rows_that_are_computed_for_some_blocks_are_those_that_are_held() {
+        let set = CurveGenerator::new(1).labeled_set(4, 1).unwrap();
+        let series = set
+            .samples()
+            .iter()
+            .map(|s| s.series.truncated(30).unwrap());
+        let series: Vec<Series> = series.collect();
+        let series: Vec<&Series> = series.iter().collect();
+        let device = BackendChoice::Only(BackendKind::Cpu).choose(None).unwrap();
+        for (modalities, n_blocks, n_ridges) in [
+            (Modalities::FULL, 5, [7, 2]),
+            (Modalities::DUAL, 4, [5, 1]),
+            (Modalities::KERNELS_ONLY, 3, [4, 1]),
+            (Modalities::VISION_ONLY, 2, [2, 1]),
+        ] {
+            let options = FitOptions {
+                modalities,
+                ..FitOptions::default()
+            };
+            let features = Features::fit(&series, &options, &Pretrained::default(), &device);
+            let features = features.unwrap().unwrap();
+            let held = TrainingRows::new(&features, &series).unwrap();
+            let computed = TrainingRows::Computed {
+                features: &features,
+                series: &series,
+                blocks: features.blocks(),
+            };
+            let found = [&held, &computed].map(|rows| features.views(rows).ridges.len());
+            assert_eq!(found, n_ridges, "{modalities}");
+            assert_eq!(held.blocks().len(), n_blocks, "{modalities}");
+            for blocks in [0..1, 1..n_blocks, n_blocks - 1..n_blocks, 0..n_blocks] {
+                let width: usize = held.blocks()[blocks.clone()].iter().map(|b| b.width).sum();
+                let [one, other] = [&held, &computed].map(|rows| {
+                    let mut out = vec![0.0; 2 * width];
+                    rows.read_blocks(blocks.clone(), &[3, 1], &mut out).unwrap();
+                    out
+                });
+                assert!(one == other, "{modalities}, blocks {blocks:?}");
             }
         }
     }

@@ -195,7 +195,7 @@ impl Fit<'_, '_> {
                 groups: rows.groups.as_deref(),
                 ..Targets::new(&rows.labels, n_classes)
             };
-            let views = features.views(series.len());
+            let views = features.views(&table);
             let ridges = RidgeViews::fit(&table, &views.ridges, &targets, &self.options.ridge)?;
             for (name, members) in &views.modalities {
                 let alone = ridges.pool(members, &targets);

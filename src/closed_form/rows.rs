@@ -1,6 +1,11 @@
 //! Where features come from: rows of blocks, read in chunks so that they need never all be held.
 
+use std::ops::Range;
+
 use super::{ClosedFormError, is_positive};
+
+/// Rows that are read at once where only some of their blocks are asked for.
+const CHUNK: usize = 256;
 
 /// Why a row could not be made.
 pub type RowsError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +39,36 @@ pub trait FeatureRows: Sync {
     ///
     /// Whatever keeps a row from being made.
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError>;
+
+    /// Writes some neighboring blocks of the rows; worth its own code where others cost something.
+    ///
+    /// # Shapes
+    ///
+    /// - `out`: `[indices.len(), width of these blocks]`
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    fn read_blocks(
+        &self,
+        blocks: Range<usize>,
+        indices: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), RowsError> {
+        let all = width_of(self.blocks());
+        let first = width_of(&self.blocks()[..blocks.start]);
+        let width = width_of(&self.blocks()[blocks]);
+        let mut whole = vec![0.0; CHUNK.min(indices.len()) * all];
+        let chunks = out.chunks_mut(CHUNK * width);
+        for (indices, out) in indices.chunks(CHUNK).zip(chunks) {
+            let whole = &mut whole[..indices.len() * all];
+            self.read(indices, whole)?;
+            for (row, out) in whole.chunks_exact(all).zip(out.chunks_exact_mut(width)) {
+                out.copy_from_slice(&row[first..][..width]);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Rows that are held in memory.
@@ -83,7 +118,12 @@ impl FeatureRows for FeatureTable {
 
 /// Features of all blocks.
 pub(super) fn width(rows: &impl FeatureRows) -> usize {
-    rows.blocks().iter().map(|block| block.width).sum()
+    width_of(rows.blocks())
+}
+
+/// Features of some blocks.
+pub(super) fn width_of(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.width).sum()
 }
 
 pub(super) fn check(rows: &impl FeatureRows) -> Result<(), ClosedFormError> {

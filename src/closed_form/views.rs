@@ -14,8 +14,6 @@ use super::{ClosedForm, ClosedFormError, ClosedFormFit, HeldOut, RidgeConfig, Ta
 /// have to earn theirs. Chosen by cross-validation on the training splits of 94 UCR and UEA sets
 /// (`docs/accuracy.md`), where 1 to 10 are much the same.
 const PULL: f64 = 3.0;
-/// Rows that are read at once.
-const CHUNK: usize = 256;
 
 /// Ridges that each see some neighboring blocks of the same rows.
 #[derive(Clone, Debug)]
@@ -43,7 +41,11 @@ impl RidgeViews {
     ) -> Result<Self, ClosedFormError> {
         rows::check(rows)?;
         let ridges = views.iter().map(|blocks| {
-            let fit = ClosedForm::fit(&Columns::new(rows, blocks.clone()), targets, config)?;
+            let columns = Columns {
+                rows,
+                blocks: blocks.clone(),
+            };
+            let fit = ClosedForm::fit(&columns, targets, config)?;
             Ok((blocks.clone(), fit))
         });
         Ok(Self {
@@ -100,21 +102,6 @@ impl RidgeViews {
 struct Columns<'a, R> {
     rows: &'a R,
     blocks: Range<usize>,
-    /// Features before them, and of them.
-    first: usize,
-    width: usize,
-}
-
-impl<'a, R: FeatureRows> Columns<'a, R> {
-    fn new(rows: &'a R, blocks: Range<usize>) -> Self {
-        let width = |blocks: &[Block]| blocks.iter().map(|block| block.width).sum();
-        Self {
-            first: width(&rows.blocks()[..blocks.start]),
-            width: width(&rows.blocks()[blocks.clone()]),
-            rows,
-            blocks,
-        }
-    }
 }
 
 impl<R: FeatureRows> FeatureRows for Columns<'_, R> {
@@ -127,23 +114,10 @@ impl<R: FeatureRows> FeatureRows for Columns<'_, R> {
     }
 
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
-        let all = rows::width(self.rows);
-        if self.width == all {
-            return self.rows.read(indices, out);
+        match self.blocks.len() == self.rows.blocks().len() {
+            true => self.rows.read(indices, out),
+            false => self.rows.read_blocks(self.blocks.clone(), indices, out),
         }
-        let mut whole = vec![0.0; CHUNK.min(indices.len()) * all];
-        let chunks = out.chunks_mut(CHUNK * self.width);
-        for (indices, out) in indices.chunks(CHUNK).zip(chunks) {
-            let whole = &mut whole[..indices.len() * all];
-            self.rows.read(indices, whole)?;
-            let rows = whole
-                .chunks_exact(all)
-                .zip(out.chunks_exact_mut(self.width));
-            for (row, out) in rows {
-                out.copy_from_slice(&row[self.first..][..self.width]);
-            }
-        }
-        Ok(())
     }
 }
 
