@@ -40,6 +40,7 @@ pub use explain::{
     ClassExplanation, ExplainOptions, Explanation, Faithfulness, FaithfulnessCurve,
     FaithfulnessOptions,
 };
+#[cfg(feature = "report")]
 pub(crate) use features::FEW_SAMPLES;
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
