@@ -16,6 +16,25 @@ use super::{ClosedForm, ClosedFormError, ClosedFormFit, HeldOut, RidgeConfig, Ta
 const PULL: f64 = 3.0;
 
 /// Ridges that each see some neighboring blocks of the same rows.
+///
+/// # Examples
+///
+/// ```
+/// use timesclip::closed_form::{Block, FeatureTable, RidgeConfig, RidgeViews, Targets};
+///
+/// // Six samples of two blocks of one feature; the first tells the classes apart.
+/// let values = vec![0.0, 1.0, 0.2, 5.0, 0.1, 3.0, 1.0, 2.0, 0.9, 4.0, 1.1, 1.0];
+/// let blocks = vec![Block { width: 1, scale: 1.0 }; 2];
+/// let table = FeatureTable::new(values, blocks)?;
+/// let targets = Targets::new(&[0, 0, 0, 1, 1, 1], 2);
+///
+/// let views = [0..2, 0..1]; // both blocks, and the first alone
+/// let ridges = RidgeViews::fit(&table, &views, &targets, &RidgeConfig::default())?;
+/// let fit = ridges.pool(&[0, 1], &targets);
+/// assert_eq!(fit.model.state().views.len(), 2);
+/// assert!(fit.model.probabilities(&[0.05, 2.0])[0] > 0.5);
+/// # Ok::<(), timesclip::closed_form::ClosedFormError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RidgeViews {
     ridges: Vec<(Range<usize>, ClosedFormFit)>,
