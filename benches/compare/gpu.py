@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# What cargo builds, by the name of the program; with these features a test asks the device for its memory.
+# The tests without `fusion`, which hides how much memory a device has in use.
 TESTS_WITHOUT_FUSION = "gpu-plain"
 
 
@@ -36,13 +36,11 @@ def program(options, name):
     """A command that runs one of ours."""
     if options.programs:
         return [str(options.programs / name)]
-    features = ["--features", options.backends]
-    if name == TESTS_WITHOUT_FUSION:
-        return ["cargo", "test", "--locked", "--release", *features, "--test", "gpu", "--"]
-    features[1] += ",fusion,autotune"
-    if name == "gpu":
-        return ["cargo", "test", "--locked", "--release", *features, "--test", "gpu", "--"]
-    return ["cargo", "bench", "--quiet", "--locked", "--bench", name, *features, "--"]
+    extra = "" if name == TESTS_WITHOUT_FUSION else ",fusion,autotune"
+    features = ["--locked", "--features", options.backends + extra]
+    if name in ("gpu", TESTS_WITHOUT_FUSION):
+        return ["cargo", "test", "--release", *features, "--test", "gpu", "--"]
+    return ["cargo", "bench", "--quiet", *features, "--bench", name, "--"]
 
 
 def steps(options):

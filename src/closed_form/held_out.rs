@@ -54,9 +54,7 @@ impl HeldOut {
             log_loss: loss / n,
         }
     }
-}
 
-impl HeldOut {
     /// From probabilities that are calibrated already.
     pub(super) fn of(probabilities: Vec<f32>, labels: &[usize], n_classes: usize) -> Self {
         let (mut right, mut loss) = (0usize, 0.0);

@@ -209,10 +209,10 @@ impl InkPatches {
             })
             .map(|(picture, patch)| place(of(picture, patch)))
             .collect();
-        (!numbers.is_empty()).then(|| {
-            let numbers = TensorData::new(numbers.clone(), [numbers.len()]);
-            rows.clone()
-                .select(0, Tensor::from_data(numbers, &rows.device()))
+        let (n, device) = (numbers.len(), rows.device());
+        (n > 0).then(|| {
+            let numbers = TensorData::new(numbers, [n]);
+            rows.select(0, Tensor::from_data(numbers, &device))
         })
     }
 

@@ -363,15 +363,21 @@ impl<B: Backend> VisionEncoder<B> {
         self.embed(embedding.forward_pixels(pixels), batch)
     }
 
-    /// `[batch, n_variates, side, side]` -> `[batch * n_variates * n_patches, d_model]`
-    fn convolve(&self, masks: Tensor<B, 4, Int>) -> Tensor<B, 2> {
-        let [batch, n_variates, height, width] = masks.dims();
-        let side = self.config.side_px;
+    /// The side of the masks, which must be the encoder's.
+    fn check_side(&self, masks: &Tensor<B, 4, Int>) -> usize {
+        let ([_, _, height, width], side) = (masks.dims(), self.config.side_px);
         assert_eq!(
             [height, width],
             [side; 2],
             "pictures of {width} x {height} px, encoder of {side} px"
         );
+        side
+    }
+
+    /// `[batch, n_variates, side, side]` -> `[batch * n_variates * n_patches, d_model]`
+    fn convolve(&self, masks: Tensor<B, 4, Int>) -> Tensor<B, 2> {
+        let [batch, n_variates, ..] = masks.dims();
+        let side = self.check_side(&masks);
         let ink = masks.float().cast(self.dtype()) / 255.0;
         let ink = ink.reshape([batch * n_variates, side, side, 1]);
         let cells = halving::halve_planes(&self.embeddings.stem, ink);
@@ -411,16 +417,10 @@ impl<B: Backend> VisionEncoder<B> {
         self.config.tap.pooling.forward(x, grid, |x| self.norm(x))
     }
 
-    /// What is taken of the patches with ink alone; shapes as for [`forward`](Self::forward), with one row a
-    /// picture.
+    /// What is taken of the patches with ink alone, `[batch * n_variates, d_output]`.
     fn take_of_ink(&self, masks: Tensor<B, 4, Int>, colors: Tensor<B, 3>) -> Tensor<B, 2> {
-        let [_, n_variates, height, width] = masks.dims();
-        let (side, patch_size) = (self.config.side_px, self.config.image_patch_size);
-        assert_eq!(
-            [height, width],
-            [side; 2],
-            "pictures of {width} x {height} px, encoder of {side} px"
-        );
+        let n_variates = masks.dims()[1];
+        let (side, patch_size) = (self.check_side(&masks), self.config.image_patch_size);
         let coverage = masks.clone().into_data().convert::<u8>().into_vec::<u8>();
         let coverage = coverage.expect("masks of levels of coverage");
         let ink = InkPatches::find(&coverage, [n_variates, side], patch_size);
