@@ -310,13 +310,7 @@ impl FeatureRows for TrainingRows<'_> {
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
         match self {
             Self::Held(table) => table.read(indices, out),
-            Self::Computed {
-                features, series, ..
-            } => {
-                let wanted: Vec<&Series> = indices.iter().map(|index| series[*index]).collect();
-                out.copy_from_slice(&features.rows(&wanted)?);
-                Ok(())
-            }
+            Self::Computed { blocks, .. } => self.read_blocks(0..blocks.len(), indices, out),
         }
     }
 
