@@ -34,14 +34,15 @@ use std::fmt;
 use std::path::Path;
 
 pub use early::{EarlyPrediction, EarlyScore, PrefixAnswers, StopRule, StopScore};
+#[cfg(feature = "report")]
+pub(crate) use encoders::LookState;
 pub use error::{FitError, ModelFileError, PredictError};
 pub use evaluation::Evaluation;
 pub use explain::{
     ClassExplanation, ExplainOptions, Explanation, Faithfulness, FaithfulnessCurve,
     FaithfulnessOptions,
 };
-#[cfg(feature = "report")]
-pub(crate) use features::FEW_SAMPLES;
+pub(crate) use features::{EncoderBlocks, FEW_SAMPLES};
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};

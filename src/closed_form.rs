@@ -1,7 +1,7 @@
 //! A classifier in closed form: one ridge over blocks of features, calibrated without held-out data.
 //!
 //! Every block (MiniRocket's features, Hydra's, those of a frozen encoder) counts by its scale, not
-//! by its width. With `Z_b` the standardized features of block `b`, `d_b` how many of them vary,
+//! by its width. With `Z_b` the standardized features of block `b`, `d_b` the sum of their variances,
 //! and `s_b` the block's scale:
 //!
 //! ```text
@@ -58,6 +58,7 @@ mod views;
 
 pub use held_out::HeldOut;
 pub use model::{ClosedForm, ClosedFormState, ViewState};
+pub(crate) use rows::features_of;
 pub use rows::{Block, FeatureRows, FeatureTable, RowsError};
 pub use targets::{Targets, balanced_weights};
 pub use views::RidgeViews;
@@ -80,17 +81,23 @@ pub struct RidgeConfig {
     /// the features must not be more. Memory is about `50 * most_axes^2` bytes, and 4 bytes for
     /// each feature of each sample if the samples are the fewer.
     pub most_axes: usize,
+    /// What every standard deviation is at least taken to be, in medians of the block's: this, squared,
+    /// is added to the variances. A feature that hardly varies in training would otherwise decide
+    /// wherever it does. 0 standardizes plainly.
+    pub std_floor: f64,
     /// What the penalty is best at, in held-out answers; among equals it is that of the lowest log
     /// loss, by which the temperature is always chosen.
     pub score: Score,
 }
 
 impl Default for RidgeConfig {
-    /// Penalties from 0.0001 to 10,000, four to a power of ten; 4,096 axes.
+    /// Penalties from 0.0001 to 10,000, four to a power of ten; 4,096 axes; a floor of three tenths
+    /// (`docs/accuracy.md`).
     fn default() -> Self {
         Self {
             alphas: (-16..=16).map(|i| 10f64.powf(f64::from(i) / 4.0)).collect(),
             most_axes: 4096,
+            std_floor: 0.3,
             score: Score::LogLoss,
         }
     }
@@ -120,6 +127,10 @@ impl ClosedForm {
         if config.alphas.is_empty() || !config.alphas.iter().copied().all(is_positive) {
             return Err(ClosedFormError::Alphas);
         }
+        let floor = config.std_floor;
+        if !(floor >= 0.0 && floor.is_finite()) {
+            return Err(ClosedFormError::StdFloor { floor });
+        }
         rows::check(rows)?;
         let prepared = Prepared::new(targets, rows.n_rows())?;
         let (n_rows, width, most) = (rows.n_rows(), rows::width(rows), config.most_axes);
@@ -131,9 +142,9 @@ impl ClosedForm {
             });
         }
         if n_rows <= width && n_rows <= most {
-            fit_on(&Dual::new(rows, &prepared)?, &prepared, config)
+            fit_on(&Dual::new(rows, &prepared, floor)?, &prepared, config)
         } else {
-            fit_on(&Primal::new(rows, &prepared)?, &prepared, config)
+            fit_on(&Primal::new(rows, &prepared, floor)?, &prepared, config)
         }
     }
 }
@@ -200,6 +211,12 @@ pub enum ClosedFormError {
     /// Penalties that are not positive, or none.
     #[error("the penalties are empty or not all positive")]
     Alphas,
+    /// A floor below zero.
+    #[error("the floor of standard deviations is {floor}, expected 0 or more")]
+    StdFloor {
+        /// [`RidgeConfig::std_floor`].
+        floor: f64,
+    },
     /// A block without features, or with a scale that is not positive.
     #[error("block {index} has {width} features at scale {scale}, expected some, above zero")]
     Block {
@@ -358,9 +375,9 @@ mod tests {
         assert_eq!(cases.len(), 8);
         for case in &cases {
             let (table, targets) = (case.table(), case.prepared());
-            let dual = Dual::new(&table, &targets).unwrap();
+            let dual = Dual::new(&table, &targets, 0.0).unwrap();
             check_against_scikit_learn(case, &dual, "dual");
-            let primal = Primal::new(&table, &targets).unwrap();
+            let primal = Primal::new(&table, &targets, 0.0).unwrap();
             check_against_scikit_learn(case, &primal, "primal");
         }
     }
@@ -370,8 +387,10 @@ mod tests {
         let (table, labels) = turns(60, 3, 40);
         let targets = Prepared::new(&Targets::new(&labels, 3), 60).unwrap();
         let config = RidgeConfig::default();
-        let dual = fit_on(&Dual::new(&table, &targets).unwrap(), &targets, &config).unwrap();
-        let primal = fit_on(&Primal::new(&table, &targets).unwrap(), &targets, &config).unwrap();
+        let dual = Dual::new(&table, &targets, config.std_floor).unwrap();
+        let primal = Primal::new(&table, &targets, config.std_floor).unwrap();
+        let dual = fit_on(&dual, &targets, &config).unwrap();
+        let primal = fit_on(&primal, &targets, &config).unwrap();
 
         assert_eq!(dual.model.state().views, primal.model.state().views);
         let temperatures = [&dual, &primal].map(|fit| fit.model.state().temperature);
@@ -510,8 +529,25 @@ mod tests {
         );
         let alphas = vec![1.0, f64::NAN];
         assert_eq!(
-            error(targets, RidgeConfig { alphas, ..config }),
+            error(
+                targets,
+                RidgeConfig {
+                    alphas,
+                    ..config.clone()
+                }
+            ),
             "the penalties are empty or not all positive"
+        );
+        let std_floor = -0.5;
+        assert_eq!(
+            error(
+                targets,
+                RidgeConfig {
+                    std_floor,
+                    ..config
+                }
+            ),
+            "the floor of standard deviations is -0.5, expected 0 or more"
         );
         let block = vec![Block {
             width: 2,

@@ -7,6 +7,7 @@
 
 mod joint;
 mod line_plots;
+mod looks;
 
 use std::fmt;
 use std::ops::Range;
@@ -31,6 +32,7 @@ use crate::model::VisionTower;
 
 pub use joint::JointEncoder;
 pub use line_plots::{PlotAxes, PlotReader, PlotSeer};
+pub use looks::Look;
 
 /// Bytes of masks that are encoded at a time, or what an encoder takes in one pass if that is more:
 /// little to do again after a kill.

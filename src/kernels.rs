@@ -129,8 +129,8 @@ pub struct KernelState {
 
 /// Fitted kernels: a series in, a row of features out.
 ///
-/// A row is one block of features after the other, MiniRocket's, Hydra's and those of MiniRocket on
-/// differences; a head that scales blocks apart finds their widths in [`Self::block_widths`].
+/// A row is one block of features after the other, MiniRocket's, the square roots of Hydra's and those of
+/// MiniRocket on differences; a head that scales blocks apart finds their widths in [`Self::block_widths`].
 ///
 /// # Source
 ///
@@ -231,7 +231,10 @@ impl KernelTransform {
             mini.transform(&values, next(mini.n_features()));
         }
         if let Some(hydra) = &self.hydra {
-            hydra.transform(&values, next(hydra.n_features()));
+            let features = next(hydra.n_features());
+            hydra.transform(&values, features);
+            // As its authors' classifier does: sums and counts are skewed.
+            features.iter_mut().for_each(|x| *x = x.max(0.0).sqrt());
         }
         if let Some(mini) = &self.differences {
             mini.transform(&values.differences(N_TAPS), next(mini.n_features()));

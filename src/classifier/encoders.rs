@@ -1,8 +1,10 @@
 //! The frozen encoders whose features the closed form is fitted over.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use burn::tensor::backend::Backend;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -12,11 +14,18 @@ use super::options::{EncoderWeights, FitOptions};
 use super::pretrained::{Pretrained, VISION_WEIGHTS};
 use crate::backend::{BackendError, BackendJob, ChosenDevice, run_on};
 use crate::data::Series;
-use crate::encode::{PlotAxes, PlotReader, PlotSeer};
+use crate::encode::{Look, PlotAxes, PlotReader, PlotSeer};
 use crate::model::VisionEncoderConfig;
 use crate::raster::{PixelStatistics, RasterError};
 use crate::weights::{Checkpoint, NamedTensor, WeightsError, vision_tensors};
 
+/// What encoders without kernels look at; `docs/accuracy.md` has what each is worth.
+const LOOKS: [Look; 4] = [
+    Look::Values,
+    Look::Differences,
+    Look::Spectrum,
+    Look::Autocorrelation,
+];
 /// Where a pretrained vision encoder is in a model file.
 const PREFIX: &str = "encoder.vision.vision_model.";
 
@@ -24,16 +33,49 @@ const PREFIX: &str = "encoder.vision.vision_model.";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EncoderState {
-    /// The axes that series are drawn and read on.
-    pub(super) axes: PlotAxes,
-    /// Those of their differences, where no kernels read these.
-    pub(super) difference_axes: Option<PlotAxes>,
+    /// What they look at, values first.
+    pub(super) looks: Vec<LookState>,
     /// What looks at line plots, if anything does.
     pub(super) vision: Option<Seeing>,
     /// Whether values are read.
     pub(super) language: bool,
     /// Hash of the built-in encoders' files, as 16 hexadecimal digits, if one of them is used.
     pub(super) files: Option<String>,
+}
+
+/// What encoders look at, on axes that were fitted to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookState {
+    look: Look,
+    /// The axes that its curves are drawn and read on.
+    pub(super) axes: PlotAxes,
+}
+
+impl LookState {
+    /// Values alone, or [`LOOKS`].
+    pub(crate) fn fit_all(series: &[&Series], only_values: bool) -> Vec<Self> {
+        let looks = if only_values { &LOOKS[..1] } else { &LOOKS };
+        let fitted = looks.iter().map(|&look| {
+            let curves: Vec<Cow<'_, Series>> = series.iter().map(|s| look.at(s)).collect();
+            let curves: Vec<&Series> = curves.iter().map(Cow::as_ref).collect();
+            let axes = PlotAxes::fit(&curves);
+            Self { look, axes }
+        });
+        fitted.collect()
+    }
+
+    /// What an encoder makes of the curves of some series.
+    pub(crate) fn features<T>(
+        &self,
+        series: &[&Series],
+        encode: impl Fn(&PlotAxes, &[&Series]) -> Result<T, RasterError>,
+    ) -> Result<T, RasterError> {
+        let curves = series.par_iter().map(|series| self.look.at(series));
+        let curves: Vec<Cow<'_, Series>> = curves.collect();
+        let curves: Vec<&Series> = curves.iter().map(Cow::as_ref).collect();
+        encode(&self.axes, &curves)
+    }
 }
 
 /// What looks at line plots.
@@ -126,13 +168,9 @@ impl EncoderState {
         let language = language && files.is_some();
         let uses_files = language || vision == Some(Seeing::Builtin);
         let some = language || vision.is_some();
-        let read_differences = !modalities.has_kernels() && series.len() <= FEW_SAMPLES;
+        let only_values = modalities.has_kernels() || series.len() > FEW_SAMPLES;
         Ok(some.then(|| Self {
-            axes: PlotAxes::fit(series),
-            difference_axes: read_differences.then(|| {
-                let differences: Vec<Series> = series.iter().map(|s| s.differences()).collect();
-                PlotAxes::fit(&differences.iter().collect::<Vec<_>>())
-            }),
+            looks: LookState::fit_all(series, only_values),
             vision,
             language,
             files: files.filter(|_| uses_files),

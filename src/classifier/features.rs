@@ -10,7 +10,7 @@ use super::options::FitOptions;
 use super::pretrained::Pretrained;
 use super::record::Record;
 use crate::backend::ChosenDevice;
-use crate::closed_form::{Block, FeatureRows, FeatureTable, RowsError};
+use crate::closed_form::{Block, FeatureRows, FeatureTable, RowsError, features_of};
 use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 use crate::weights::{Checkpoint, NamedTensor};
@@ -30,13 +30,54 @@ pub(super) struct Features {
 }
 
 /// Ridges, by the blocks that each sees, and what they answer together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Views {
-    pub(super) ridges: Vec<Range<usize>>,
+    pub(super) ridges: Vec<Vec<usize>>,
     /// Those of the classifier, the leading one first.
     pub(super) all: Vec<usize>,
     /// Those of each modality, where there are several.
     pub(super) modalities: Vec<(&'static str, Vec<usize>)>,
+}
+
+impl Views {
+    /// Places of ridges that see these blocks, each added unless it is there.
+    fn add(&mut self, views: Vec<Vec<usize>>) -> Vec<usize> {
+        let place = |view: Vec<usize>| {
+            let there = self.ridges.iter().position(|ridge| *ridge == view);
+            there.unwrap_or_else(|| {
+                self.ridges.push(view);
+                self.ridges.len() - 1
+            })
+        };
+        views.into_iter().map(place).collect()
+    }
+}
+
+/// The blocks of frozen encoders: those of one look after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EncoderBlocks {
+    /// Blocks before them.
+    pub(crate) first: usize,
+    pub(crate) n_encoders: usize,
+    pub(crate) n_looks: usize,
+}
+
+impl EncoderBlocks {
+    /// Blocks of some encoders and looks.
+    fn of(self, encoders: &[usize], looks: Range<usize>) -> Vec<usize> {
+        let block = |look: usize, encoder: usize| self.first + look * self.n_encoders + encoder;
+        looks
+            .flat_map(|look| encoders.iter().map(move |&encoder| block(look, encoder)))
+            .collect()
+    }
+
+    /// What the ridges of some encoders see: the leading one values and differences, and one each look but
+    /// values.
+    pub(crate) fn views(self, encoders: &[usize]) -> Vec<Vec<usize>> {
+        let leading = self.of(encoders, 0..self.n_looks.min(2));
+        let others = (1..self.n_looks).map(|look| self.of(encoders, look..look + 1));
+        std::iter::once(leading).chain(others).collect()
+    }
 }
 
 impl Features {
@@ -106,114 +147,114 @@ impl Features {
     pub(super) fn blocks(&self) -> Vec<Block> {
         let kernels = self.kernels.iter().flat_map(KernelTransform::block_widths);
         let encoders = self.encoders.iter().flat_map(|(state, encoders)| {
-            let n_variates = state.axes.n_variates();
-            let n_looks = 1 + usize::from(state.difference_axes.is_some());
-            let widths = encoders.widths().repeat(n_looks).into_iter();
+            let n_variates = state.looks[0].axes.n_variates();
+            let widths = encoders.widths().repeat(state.looks.len()).into_iter();
             widths.map(move |(width, _)| width * n_variates)
         });
         let widths = kernels.chain(encoders);
         widths.map(|width| Block { width, scale: 1.0 }).collect()
     }
 
-    /// The ridges to fit. One sees all kernels, one what all encoders make of values, and every block
-    /// is also seen alone: `docs/accuracy.md` has what that is worth. Rows that are computed anew for
-    /// each of them are seen by no more than two.
+    /// The ridges to fit, `docs/accuracy.md` has what each is worth: one sees all kernels, and each kind of
+    /// kernels is seen alone; encoders as [`EncoderBlocks::views`] says. Rows that are computed anew for each
+    /// of them are seen by no more than two.
     pub(super) fn views(&self, rows: &TrainingRows<'_>) -> Views {
         let held = matches!(rows, TrainingRows::Held(_));
-        let mut ridges: Vec<Range<usize>> = Vec::new();
-        let mut modalities: Vec<(&'static str, Vec<usize>)> = Vec::new();
-        let mut add = |blocks: Range<usize>| {
-            ridges.push(blocks);
-            ridges.len() - 1
-        };
-        let mut all = Vec::new();
-        let n_kernels = self.kernels.as_ref().map_or(0, |k| k.block_widths().len());
+        let mut views = Views::default();
+        let n_kernels = self.n_kernels();
         if n_kernels > 0 {
-            all.push(add(0..n_kernels));
+            let mut kernels = vec![(0..n_kernels).collect()];
             if n_kernels > 1 && held && rows.n_rows() <= FEW_SAMPLES {
-                all.extend((0..n_kernels).map(|block| add(block..block + 1)));
+                kernels.extend((0..n_kernels).map(|block| vec![block]));
             }
-            modalities.push(("kernels", all.clone()));
+            views.all = views.add(kernels);
+            views.modalities.push(("kernels", views.all.clone()));
         }
-        let n_blocks = self.blocks().len();
-        if !held && n_blocks > n_kernels {
-            all.push(add(n_kernels..n_blocks));
-            modalities.clear();
-        } else if let Some((state, encoders)) = &self.encoders {
-            let n_encoders = encoders.widths().len();
-            let values = n_kernels..n_kernels + n_encoders;
-            let named = [
-                ("vision", state.vision.is_some()),
-                ("language", state.language),
-            ];
-            let named = named.iter().filter(|(_, is_there)| *is_there);
-            let mut apart = Vec::new();
-            for (block, (name, _)) in values.clone().zip(named) {
-                let mut own = vec![add(block..block + 1)];
-                if state.difference_axes.is_some() {
-                    own.push(add(block + n_encoders..block + n_encoders + 1));
-                }
-                apart.extend(own.clone());
-                modalities.push((name, own));
-            }
-            let together = match n_encoders {
-                1 => apart.remove(0),
-                _ => add(values),
-            };
-            all.push(together);
-            // Beside kernels they add nothing more by themselves.
-            if n_kernels == 0 {
-                all.extend(apart);
-            }
+        let Some((state, encoders)) = &self.encoders else {
+            views.modalities.clear();
+            return views;
+        };
+        let blocks = EncoderBlocks {
+            first: n_kernels,
+            n_encoders: encoders.widths().len(),
+            n_looks: state.looks.len(),
+        };
+        let together: Vec<usize> = (0..blocks.n_encoders).collect();
+        if !held {
+            let all = blocks.of(&together, 0..blocks.n_looks);
+            let all = views.add(vec![all]);
+            views.all.extend(all);
+            views.modalities.clear();
+            return views;
         }
-        if modalities.len() == 1 {
-            modalities.clear();
+        let named = [
+            ("vision", state.vision.is_some()),
+            ("language", state.language),
+        ];
+        let named = named.into_iter().filter(|(_, is_there)| *is_there);
+        for (encoder, (name, _)) in named.enumerate() {
+            let own = views.add(blocks.views(&[encoder]));
+            views.modalities.push((name, own));
         }
-        Views {
-            ridges,
-            all,
-            modalities,
+        let all = views.add(blocks.views(&together));
+        views.all.extend(all);
+        // Beside kernels they add nothing more by themselves.
+        if n_kernels == 0 && blocks.n_looks == 1 {
+            let apart = (0..blocks.n_encoders).map(|encoder| blocks.of(&[encoder], 0..1));
+            let apart = views.add(apart.collect());
+            views.all.extend(apart);
         }
+        if views.modalities.len() == 1 {
+            views.modalities.clear();
+        }
+        views
+    }
+
+    fn n_kernels(&self) -> usize {
+        self.kernels.as_ref().map_or(0, |k| k.block_widths().len())
     }
 
     /// Rows of all blocks, `[series, width]`.
     pub(super) fn rows(&self, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
-        self.rows_of(0..self.blocks().len(), series)
+        let all: Vec<usize> = (0..self.blocks().len()).collect();
+        self.rows_of(&all, series)
     }
 
-    /// Rows of some blocks; of kernels and encoders, only what these need is computed.
-    fn rows_of(&self, wanted: Range<usize>, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
-        let n_kernels = self.kernels.as_ref().map_or(0, |k| k.block_widths().len());
-        let mut parts = Vec::new();
-        if let Some(kernels) = self.kernels.as_ref().filter(|_| wanted.start < n_kernels) {
+    /// Rows of some blocks; of kernels and of every look, only what these need is computed.
+    fn rows_of(&self, wanted: &[usize], series: &[&Series]) -> Result<Vec<f32>, PredictError> {
+        let blocks = self.blocks();
+        let mut parts: Vec<Vec<f32>> = Vec::new();
+        // Where in the parts the features of each wanted block are.
+        let mut places: Vec<(usize, Range<usize>)> = Vec::new();
+        let n_kernels = self.n_kernels();
+        let of_kernels: Vec<usize> = wanted.iter().copied().filter(|&b| b < n_kernels).collect();
+        if let Some(kernels) = self.kernels.as_ref().filter(|_| !of_kernels.is_empty()) {
+            let features = features_of(&blocks, &of_kernels);
+            places.extend(features.into_iter().map(|features| (0, features)));
             parts.push(kernels.transform_all(series)?);
         }
-        if let Some((state, encoders)) = self.encoders.as_ref().filter(|_| wanted.end > n_kernels) {
-            parts.extend(encoders.features(&state.axes, series)?);
-            if let Some(axes) = &state.difference_axes {
-                let differences: Vec<Series> = series.iter().map(|s| s.differences()).collect();
-                let differences: Vec<&Series> = differences.iter().collect();
-                parts.extend(encoders.features(axes, &differences)?);
+        if let Some((state, encoders)) = &self.encoders {
+            let n_encoders = encoders.widths().len();
+            for (look, state) in state.looks.iter().enumerate() {
+                let own = n_kernels + look * n_encoders..n_kernels + (look + 1) * n_encoders;
+                let own: Vec<usize> = wanted.iter().copied().filter(|b| own.contains(b)).collect();
+                if own.is_empty() {
+                    continue;
+                }
+                for block in own {
+                    let part = parts.len() + (block - n_kernels) % n_encoders;
+                    places.push((part, 0..blocks[block].width));
+                }
+                parts.extend(state.features(series, |axes, s| encoders.features(axes, s))?);
             }
         }
-        let width = |blocks: Range<usize>| -> usize {
-            let blocks = &self.blocks()[blocks];
-            blocks.iter().map(|block| block.width).sum()
-        };
-        let before = match wanted.start < n_kernels {
-            true => width(0..wanted.start),
-            false => width(n_kernels..wanted.start),
-        };
-        let width = width(wanted);
-        let mut rows = Vec::with_capacity(series.len() * width);
-        let mut row = Vec::new();
+        let mut rows = Vec::new();
         for i in 0..series.len() {
-            row.clear();
-            for part in &parts {
+            for (part, features) in &places {
+                let part = &parts[*part];
                 let width = part.len() / series.len();
-                row.extend_from_slice(&part[i * width..(i + 1) * width]);
+                rows.extend_from_slice(&part[i * width..][features.clone()]);
             }
-            rows.extend_from_slice(&row[before..][..width]);
         }
         Ok(rows)
     }
@@ -225,7 +266,7 @@ impl Features {
             return Ok(None);
         };
         let mut embeddings = vec![Vec::new(); series.len()];
-        let parts = encoders.features(&state.axes, series)?;
+        let parts = state.looks[0].features(series, |axes, s| encoders.features(axes, s))?;
         for (part, (width, place)) in parts.iter().zip(encoders.widths()) {
             let rows = part.chunks(part.len() / series.len());
             for (embedding, row) in embeddings.iter_mut().zip(rows) {
@@ -310,13 +351,16 @@ impl FeatureRows for TrainingRows<'_> {
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
         match self {
             Self::Held(table) => table.read(indices, out),
-            Self::Computed { blocks, .. } => self.read_blocks(0..blocks.len(), indices, out),
+            Self::Computed { blocks, .. } => {
+                let all: Vec<usize> = (0..blocks.len()).collect();
+                self.read_blocks(&all, indices, out)
+            }
         }
     }
 
     fn read_blocks(
         &self,
-        blocks: Range<usize>,
+        blocks: &[usize],
         indices: &[usize],
         out: &mut [f32],
     ) -> Result<(), RowsError> {
@@ -352,9 +396,9 @@ mod tests {
         let device = BackendChoice::Only(BackendKind::Cpu).choose(None).unwrap();
         for (modalities, n_blocks, n_ridges) in [
             (Modalities::FULL, 5, [7, 2]),
-            (Modalities::DUAL, 4, [5, 1]),
+            (Modalities::DUAL, 8, [12, 1]),
             (Modalities::KERNELS_ONLY, 3, [4, 1]),
-            (Modalities::VISION_ONLY, 2, [2, 1]),
+            (Modalities::VISION_ONLY, 4, [4, 1]),
         ] {
             let options = FitOptions {
                 modalities,
@@ -371,11 +415,13 @@ mod tests {
             let found = [&held, &computed].map(|rows| features.views(rows).ridges.len());
             assert_eq!(found, n_ridges, "{modalities}");
             assert_eq!(held.blocks().len(), n_blocks, "{modalities}");
-            for blocks in [0..1, 1..n_blocks, n_blocks - 1..n_blocks, 0..n_blocks] {
-                let width: usize = held.blocks()[blocks.clone()].iter().map(|b| b.width).sum();
+            let last = n_blocks - 1;
+            for blocks in [vec![0], vec![1, last], vec![last], (0..n_blocks).collect()] {
+                let widths = features_of(held.blocks(), &blocks);
+                let width: usize = widths.iter().map(Range::len).sum();
                 let [one, other] = [&held, &computed].map(|rows| {
                     let mut out = vec![0.0; 2 * width];
-                    rows.read_blocks(blocks.clone(), &[3, 1], &mut out).unwrap();
+                    rows.read_blocks(&blocks, &[3, 1], &mut out).unwrap();
                     out
                 });
                 assert!(one == other, "{modalities}, blocks {blocks:?}");

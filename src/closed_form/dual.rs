@@ -22,13 +22,14 @@ impl Dual {
     pub(super) fn new(
         rows: &impl FeatureRows,
         targets: &Prepared,
+        floor: f64,
     ) -> Result<Self, ClosedFormError> {
         let (n_rows, width) = (rows.n_rows(), rows::width(rows));
         let mut features = vec![0.0; n_rows * width];
         let indices: Vec<usize> = (0..n_rows).collect();
         rows::read(rows, &indices, &mut features)?;
         let (means, variances) = moments(&features, width);
-        let standard = Standard::new(means, &variances, rows.blocks());
+        let standard = Standard::new(means, &variances, rows.blocks(), floor);
         standard.apply(&mut features);
         let mut kernel = gram(matrix(&features, width));
         center(&mut kernel, targets);

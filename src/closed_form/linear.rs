@@ -84,26 +84,33 @@ fn add(sum: &mut Mat<f64>, part: &Mat<f32>) {
 #[derive(Clone, Debug)]
 pub(super) struct Standard {
     pub(super) means: Vec<f64>,
-    /// The block's share per varying feature, over the feature's standard deviation; 0 for constants.
+    /// The root of the block's share over the feature's variance and the floor; 0 for constants.
     pub(super) factors: Vec<f64>,
 }
 
 impl Standard {
-    /// From the means and variances of the features of some blocks.
-    pub(super) fn new(means: Vec<f64>, variances: &[f64], blocks: &[Block]) -> Self {
-        let varies = |feature: usize| {
-            let std = variances[feature].max(0.0).sqrt();
-            std > CONSTANT * means[feature].abs() && std > 0.0
+    /// From the means and variances of the features of some blocks, whose variances are all taken to be
+    /// larger by the square of `floor` medians of the block's standard deviations.
+    pub(super) fn new(means: Vec<f64>, variances: &[f64], blocks: &[Block], floor: f64) -> Self {
+        let varies = |feature: &usize| {
+            let std = variances[*feature].max(0.0).sqrt();
+            std > CONSTANT * means[*feature].abs() && std > 0.0
         };
         let mut factors = vec![0.0; means.len()];
         let mut first = 0;
         for block in blocks {
-            let features = first..first + block.width;
-            let n_varying = features.clone().filter(|&feature| varies(feature)).count();
-            for feature in features.filter(|&feature| varies(feature)) {
-                factors[feature] = (block.scale / n_varying as f64 / variances[feature]).sqrt();
-            }
+            let varying: Vec<usize> = (first..first + block.width).filter(varies).collect();
             first += block.width;
+            let mut sorted: Vec<f64> = varying.iter().map(|&f| variances[f]).collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let Some(median) = sorted.get(sorted.len() / 2) else {
+                continue;
+            };
+            let added = floor * floor * median;
+            let total: f64 = sorted.iter().map(|v| v / (v + added)).sum();
+            for feature in varying {
+                factors[feature] = (block.scale / total / (variances[feature] + added)).sqrt();
+            }
         }
         Self { means, factors }
     }
@@ -121,5 +128,37 @@ impl Standard {
                 *value = ((f64::from(*value) - mean) * factor) as f32;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hardly_varies_is_not_blown_up() {
+        let blocks = [3, 2].map(|width| Block { width, scale: 2.0 });
+        let (means, variances) = (vec![1.0; 5], [4.0, 4.0, 4e-4, 0.0, 9.0]);
+        let standard = |floor| Standard::new(means.clone(), &variances, &blocks, floor).factors;
+
+        let plain = standard(0.0);
+        let expected = [2.0, 2.0, 0.02].map(|std: f64| (2.0_f64 / 3.0).sqrt() / std);
+        for (found, expected) in plain.iter().zip(expected) {
+            assert!((found / expected - 1.0).abs() < 1e-12, "{plain:?}");
+        }
+        assert_eq!(plain[3], 0.0, "a constant");
+
+        let raised = standard(0.5);
+        assert!(raised[2] < plain[2] / 30.0, "{raised:?}");
+        assert!(
+            (raised[2] / raised[0] - 5f64.sqrt() / 1.0002_f64.sqrt()).abs() < 0.01,
+            "{raised:?}"
+        );
+        for factors in [plain, raised] {
+            for (features, scale) in [(0..3, 2.0), (3..5, 2.0)] {
+                let size: f64 = features.map(|f| factors[f].powi(2) * variances[f]).sum();
+                assert!((size - scale).abs() < 1e-12, "a block of size {size}");
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The fitted classifier: a linear function of raw features and a temperature.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -38,11 +39,11 @@ pub struct ViewState {
 }
 
 /// A classifier that is joined with others.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Member<'a> {
     pub(super) model: &'a ClosedForm,
-    /// The first of all features that it sees.
-    pub(super) first_feature: usize,
+    /// Which of all features it sees.
+    pub(super) features: Vec<Range<usize>>,
     pub(super) weight: f64,
 }
 
@@ -90,9 +91,9 @@ impl ClosedForm {
         let mut weights = vec![0.0; n_features * n_classes];
         let mut intercepts = vec![0.0; n_classes];
         let mut views = Vec::with_capacity(members.len());
-        for &Member {
+        for Member {
             model,
-            first_feature,
+            features,
             weight,
         } in members
         {
@@ -102,7 +103,12 @@ impl ClosedForm {
                     *sum += sharpness * f64::from(*value);
                 }
             };
-            add(&mut weights[first_feature * n_classes..], &model.weights);
+            let mut own = model.weights.as_slice();
+            for features in features {
+                let (part, rest) = own.split_at(features.len() * n_classes);
+                add(&mut weights[features.start * n_classes..], part);
+                own = rest;
+            }
             add(&mut intercepts, &model.intercepts);
             views.extend(model.state.views.iter().map(|view| ViewState {
                 weight: weight * view.weight,

@@ -51,7 +51,11 @@ struct ColumnSums {
 }
 
 impl<'a, R: FeatureRows> Primal<'a, R> {
-    pub(super) fn new(rows: &'a R, targets: &Prepared) -> Result<Self, ClosedFormError> {
+    pub(super) fn new(
+        rows: &'a R,
+        targets: &Prepared,
+        floor: f64,
+    ) -> Result<Self, ClosedFormError> {
         let n_rows = rows.n_rows() as f64;
         let sums = Sums::over(rows, targets)?;
         let n_classes = targets.n_classes;
@@ -65,7 +69,7 @@ impl<'a, R: FeatureRows> Primal<'a, R> {
         let raw_means = shifted
             .map(|(mean, shift)| mean + f64::from(*shift))
             .collect();
-        let standard = Standard::new(raw_means, &variances, rows.blocks());
+        let standard = Standard::new(raw_means, &variances, rows.blocks(), floor);
         let of_classes: Vec<Vec<f64>> = (0..n_classes)
             .map(|class| sums.gathered(|sums| sums.of_class(class).to_vec()))
             .collect();

@@ -40,10 +40,11 @@ pub trait FeatureRows: Sync {
     /// Whatever keeps a row from being made.
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError>;
 
-    /// Writes some neighboring blocks of the rows; worth its own code where others cost something.
+    /// Writes some blocks of the rows; worth its own code where others cost something.
     ///
     /// # Shapes
     ///
+    /// - `blocks`: places among all blocks, ascending
     /// - `out`: `[indices.len(), width of these blocks]`
     ///
     /// # Errors
@@ -51,23 +52,40 @@ pub trait FeatureRows: Sync {
     /// As [`read`](Self::read).
     fn read_blocks(
         &self,
-        blocks: Range<usize>,
+        blocks: &[usize],
         indices: &[usize],
         out: &mut [f32],
     ) -> Result<(), RowsError> {
         let all = width_of(self.blocks());
-        let first = width_of(&self.blocks()[..blocks.start]);
-        let width = width_of(&self.blocks()[blocks]);
+        let wanted = features_of(self.blocks(), blocks);
+        let width: usize = wanted.iter().map(Range::len).sum();
         let mut whole = vec![0.0; CHUNK.min(indices.len()) * all];
         let chunks = out.chunks_mut(CHUNK * width);
         for (indices, out) in indices.chunks(CHUNK).zip(chunks) {
             let whole = &mut whole[..indices.len() * all];
             self.read(indices, whole)?;
             for (row, out) in whole.chunks_exact(all).zip(out.chunks_exact_mut(width)) {
-                out.copy_from_slice(&row[first..][..width]);
+                copy_features(row, &wanted, out);
             }
         }
         Ok(())
+    }
+}
+
+/// Which features of a row some of its blocks are.
+pub(crate) fn features_of(all: &[Block], blocks: &[usize]) -> Vec<Range<usize>> {
+    let features = |&block: &usize| {
+        let first = width_of(&all[..block]);
+        first..first + all[block].width
+    };
+    blocks.iter().map(features).collect()
+}
+
+/// Some features of a row, one after the other.
+fn copy_features(row: &[f32], wanted: &[Range<usize>], mut out: &mut [f32]) {
+    for features in wanted {
+        let place = out.split_off_mut(..features.len()).unwrap_or_default();
+        place.copy_from_slice(&row[features.clone()]);
     }
 }
 

@@ -3,8 +3,6 @@
 //! A pool of softmaxes of linear functions is a softmax of a linear function, so that what is kept,
 //! and what an answer costs, is that of one ridge.
 
-use std::ops::Range;
-
 use super::model::Member;
 use super::pool::{LogPool, Start};
 use super::rows::{self, Block, FeatureRows, RowsError};
@@ -15,7 +13,7 @@ use super::{ClosedForm, ClosedFormError, ClosedFormFit, HeldOut, RidgeConfig, Ta
 /// (`docs/accuracy.md`), where 1 to 10 are much the same.
 const PULL: f64 = 3.0;
 
-/// Ridges that each see some neighboring blocks of the same rows.
+/// Ridges that each see some blocks of the same rows.
 ///
 /// # Examples
 ///
@@ -28,7 +26,7 @@ const PULL: f64 = 3.0;
 /// let table = FeatureTable::new(values, blocks)?;
 /// let targets = Targets::new(&[0, 0, 0, 1, 1, 1], 2);
 ///
-/// let views = [0..2, 0..1]; // both blocks, and the first alone
+/// let views = [vec![0, 1], vec![0]]; // both blocks, and the first alone
 /// let ridges = RidgeViews::fit(&table, &views, &targets, &RidgeConfig::default())?;
 /// let fit = ridges.pool(&[0, 1], &targets);
 /// assert_eq!(fit.model.state().views.len(), 2);
@@ -37,13 +35,12 @@ const PULL: f64 = 3.0;
 /// ```
 #[derive(Clone, Debug)]
 pub struct RidgeViews {
-    ridges: Vec<(Range<usize>, ClosedFormFit)>,
-    /// Features of each block.
-    widths: Vec<usize>,
+    ridges: Vec<(Vec<usize>, ClosedFormFit)>,
+    blocks: Vec<Block>,
 }
 
 impl RidgeViews {
-    /// Fits a ridge to each range of blocks.
+    /// Fits a ridge to each list of blocks.
     ///
     /// # Errors
     ///
@@ -54,22 +51,18 @@ impl RidgeViews {
     /// If there are no such blocks.
     pub fn fit(
         rows: &impl FeatureRows,
-        views: &[Range<usize>],
+        views: &[Vec<usize>],
         targets: &Targets<'_>,
         config: &RidgeConfig,
     ) -> Result<Self, ClosedFormError> {
         rows::check(rows)?;
         let ridges = views.iter().map(|blocks| {
-            let columns = Columns {
-                rows,
-                blocks: blocks.clone(),
-            };
-            let fit = ClosedForm::fit(&columns, targets, config)?;
+            let fit = ClosedForm::fit(&Columns::new(rows, blocks), targets, config)?;
             Ok((blocks.clone(), fit))
         });
         Ok(Self {
             ridges: ridges.collect::<Result<_, ClosedFormError>>()?,
-            widths: rows.blocks().iter().map(|block| block.width).collect(),
+            blocks: rows.blocks().to_vec(),
         })
     }
 
@@ -99,18 +92,17 @@ impl RidgeViews {
                 (pool.weights, pooled)
             }
         };
-        let first_feature = |blocks: &Range<usize>| self.widths[..blocks.start].iter().sum();
         let joined = members
             .iter()
             .zip(weights)
             .map(|((blocks, fit), weight)| Member {
                 model: &fit.model,
-                first_feature: first_feature(blocks),
+                features: rows::features_of(&self.blocks, blocks),
                 weight,
             });
         let joined: Vec<Member<'_>> = joined.collect();
         ClosedFormFit {
-            model: ClosedForm::joined(&joined, self.widths.iter().sum()),
+            model: ClosedForm::joined(&joined, rows::width_of(&self.blocks)),
             held_out,
         }
     }
@@ -120,7 +112,19 @@ impl RidgeViews {
 #[derive(Debug)]
 struct Columns<'a, R> {
     rows: &'a R,
-    blocks: Range<usize>,
+    wanted: &'a [usize],
+    blocks: Vec<Block>,
+}
+
+impl<'a, R: FeatureRows> Columns<'a, R> {
+    fn new(rows: &'a R, wanted: &'a [usize]) -> Self {
+        let blocks = wanted.iter().map(|&block| rows.blocks()[block]);
+        Self {
+            rows,
+            wanted,
+            blocks: blocks.collect(),
+        }
+    }
 }
 
 impl<R: FeatureRows> FeatureRows for Columns<'_, R> {
@@ -129,14 +133,11 @@ impl<R: FeatureRows> FeatureRows for Columns<'_, R> {
     }
 
     fn blocks(&self) -> &[Block] {
-        &self.rows.blocks()[self.blocks.clone()]
+        &self.blocks
     }
 
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
-        match self.blocks.len() == self.rows.blocks().len() {
-            true => self.rows.read(indices, out),
-            false => self.rows.read_blocks(self.blocks.clone(), indices, out),
-        }
+        self.rows.read_blocks(self.wanted, indices, out)
     }
 }
 
@@ -188,7 +189,7 @@ mod tests {
     fn one_classifier_says_what_the_pool_of_ridges_says() {
         let (table, labels) = table(90);
         let targets = Targets::new(&labels, N_CLASSES);
-        let views = [0..3, 0..1, 1..2, 2..3];
+        let views = [vec![0, 1, 2], vec![0], vec![0, 2], vec![2]];
         let ridges = RidgeViews::fit(&table, &views, &targets, &RidgeConfig::default()).unwrap();
         let joined = ridges.pool(&[0, 1, 2, 3], &targets);
         let weights: Vec<f64> = joined
@@ -204,11 +205,13 @@ mod tests {
         let rows = all_rows(&table);
         let width = rows.len() / labels.len();
         let answers = views.iter().zip(&ridges.ridges).map(|(blocks, (_, fit))| {
-            let first: usize = WIDTHS[..blocks.start].iter().sum();
-            let of_view: usize = WIDTHS[blocks.clone()].iter().sum();
+            let of_block = |row: &[f32], block: usize| {
+                let first: usize = WIDTHS[..block].iter().sum();
+                row[first..][..WIDTHS[block]].to_vec()
+            };
             let rows = rows.chunks(width);
             let rows: Vec<f32> = rows
-                .flat_map(|row| row[first..][..of_view].to_vec())
+                .flat_map(|row| blocks.iter().flat_map(move |&block| of_block(row, block)))
                 .collect();
             fit.model.probabilities(&rows)
         });
@@ -230,7 +233,7 @@ mod tests {
         for n_rows in [30, 60, 90] {
             let (table, labels) = table(n_rows);
             let targets = Targets::new(&labels, N_CLASSES);
-            let views = [0..3, 0..1, 1..2, 2..3];
+            let views = [vec![0, 1, 2], vec![0], vec![0, 2], vec![2]];
             let config = RidgeConfig::default();
             let ridges = RidgeViews::fit(&table, &views, &targets, &config).unwrap();
             let smoothing = Smoothing::new(n_rows, N_CLASSES);
@@ -252,7 +255,7 @@ mod tests {
         let (table, labels) = table(30);
         let targets = Targets::new(&labels, N_CLASSES);
         let config = RidgeConfig::default();
-        let ridges = RidgeViews::fit(&table, &[0..3, 1..2], &targets, &config).unwrap();
+        let ridges = RidgeViews::fit(&table, &[vec![0, 1, 2], vec![1]], &targets, &config).unwrap();
         let ridge = ClosedForm::fit(&table, &targets, &config).unwrap();
         let pooled = ridges.pool(&[0], &targets);
         assert_eq!(pooled.held_out, ridge.held_out);

@@ -6,8 +6,8 @@ use burn::tensor::backend::Backend;
 use super::CompareError;
 use crate::backend::BackendJob;
 use crate::baselines::PlainAnswer;
-use crate::classifier::FEW_SAMPLES;
 use crate::classifier::options::FitOptions;
+use crate::classifier::{EncoderBlocks, FEW_SAMPLES, LookState};
 use crate::closed_form::{Block, FeatureTable, RidgeViews, Targets};
 use crate::data::{Series, SeriesDataset};
 use crate::encode::PlotAxes;
@@ -80,10 +80,16 @@ impl PlainSight<'_> {
         &self,
         look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
     ) -> Result<Vec<PlainAnswer>, CompareError> {
-        let (train, test) = (self.train, self.test);
+        let train = self.train;
+        let [trained, tested] = [train, self.test].map(|set| {
+            let samples = set.samples().iter();
+            samples.map(|sample| &sample.series).collect::<Vec<_>>()
+        });
         // As `vision_only` does.
-        let n_looks = 1 + usize::from(train.len() <= FEW_SAMPLES);
-        let [trained, tested] = features(look, [train, test], n_looks)?;
+        let looks = LookState::fit_all(&trained, train.len() > FEW_SAMPLES);
+        let [trained, tested] = [trained, tested].map(|series| seen(&looks, &series, &look));
+        let (trained, tested) = (trained?, tested?);
+        let n_looks = looks.len();
         let width = trained.len() / train.len() / n_looks;
         let blocks = vec![Block { width, scale: 1.0 }; n_looks];
         let rows = FeatureTable::new(trained, blocks)?;
@@ -92,8 +98,13 @@ impl PlainSight<'_> {
             groups: groups.as_deref(),
             ..Targets::new(&labels, train.n_classes())
         };
-        let views: Vec<_> = (0..n_looks).map(|look| look..look + 1).collect();
-        let members: Vec<usize> = (0..n_looks).collect();
+        let blocks = EncoderBlocks {
+            first: 0,
+            n_encoders: 1,
+            n_looks,
+        };
+        let views = blocks.views(&[0]);
+        let members: Vec<usize> = (0..views.len()).collect();
         let ridges = RidgeViews::fit(&rows, &views, &targets, &self.options.ridge)?;
         let head = ridges.pool(&members, &targets).model;
         let probabilities = head.probabilities(&tested);
@@ -106,30 +117,22 @@ impl PlainSight<'_> {
     }
 }
 
-/// What is seen of values, and then of their differences, on axes fitted to the first set:
-/// `[series, n_looks * width]` of each set.
-fn features(
+/// What is seen of some series, `[series, n_looks * width]`.
+fn seen(
+    looks: &[LookState],
+    series: &[&Series],
     look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
-    sets: [&SeriesDataset; 2],
-    n_looks: usize,
-) -> Result<[Vec<f32>; 2], RasterError> {
-    let mut seen = sets.map(|set| vec![Vec::new(); set.len()]);
-    let mut shown = sets.map(|set| {
-        let series = set.samples().iter().map(|sample| sample.series.clone());
-        series.collect::<Vec<Series>>()
-    });
-    for _ in 0..n_looks {
-        let axes = PlotAxes::fit(&shown[0].iter().collect::<Vec<_>>());
-        for (rows, series) in seen.iter_mut().zip(&shown) {
-            let features = look(&axes, &series.iter().collect::<Vec<_>>())?;
-            let width = features.len() / series.len();
-            for (row, more) in rows.iter_mut().zip(features.chunks(width)) {
-                row.extend_from_slice(more);
-            }
-        }
-        shown = shown.map(|all| all.iter().map(Series::differences).collect());
-    }
-    Ok(seen.map(|rows: Vec<Vec<f32>>| rows.concat()))
+) -> Result<Vec<f32>, RasterError> {
+    let parts = looks.iter().map(|state| state.features(series, &look));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    let of_series = |i: usize| {
+        let parts = parts.iter();
+        parts.flat_map(move |part| {
+            let width = part.len() / series.len();
+            part[i * width..(i + 1) * width].iter().copied()
+        })
+    };
+    Ok((0..series.len()).flat_map(of_series).collect())
 }
 
 /// The mean ink of each cell of every variate's plot, `[series, n_variates * 256]`.
