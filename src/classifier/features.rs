@@ -71,12 +71,13 @@ impl EncoderBlocks {
             .collect()
     }
 
-    /// What the ridges of some encoders see: the leading one values and differences, and one each look but
-    /// values.
+    /// What the ridges of some encoders see: the leading one values and differences, and one each look.
     pub(crate) fn views(self, encoders: &[usize]) -> Vec<Vec<usize>> {
         let leading = self.of(encoders, 0..self.n_looks.min(2));
-        let others = (1..self.n_looks).map(|look| self.of(encoders, look..look + 1));
-        std::iter::once(leading).chain(others).collect()
+        let each = (0..self.n_looks).map(|look| self.of(encoders, look..look + 1));
+        // Of a single look, the leading one is it.
+        let each = each.filter(|blocks| *blocks != leading);
+        std::iter::once(leading.clone()).chain(each).collect()
     }
 }
 
@@ -396,9 +397,9 @@ mod tests {
         let device = BackendChoice::Only(BackendKind::Cpu).choose(None).unwrap();
         for (modalities, n_blocks, n_ridges) in [
             (Modalities::FULL, 5, [7, 2]),
-            (Modalities::DUAL, 8, [12, 1]),
+            (Modalities::DUAL, 8, [15, 1]),
             (Modalities::KERNELS_ONLY, 3, [4, 1]),
-            (Modalities::VISION_ONLY, 4, [4, 1]),
+            (Modalities::VISION_ONLY, 4, [5, 1]),
         ] {
             let options = FitOptions {
                 modalities,
