@@ -29,6 +29,7 @@ mod sets;
 mod start;
 #[cfg(feature = "train")]
 mod train;
+mod views;
 
 use std::fmt;
 use std::path::Path;
@@ -42,7 +43,8 @@ pub use explain::{
     ClassExplanation, ExplainOptions, Explanation, Faithfulness, FaithfulnessCurve,
     FaithfulnessOptions,
 };
-pub(crate) use features::{EncoderBlocks, FEW_SAMPLES};
+#[cfg(feature = "report")]
+pub(crate) use features::FEW_SAMPLES;
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};
@@ -52,6 +54,8 @@ pub use record::{HeldOutScore, Provenance};
 pub use report::{FitReport, ModalityScore};
 #[cfg(feature = "train")]
 pub use train::{FoldReport, NetworkReport};
+#[cfg(feature = "report")]
+pub(crate) use views::EncoderBlocks;
 
 use crate::backend::BackendChoice;
 use crate::closed_form::ClosedForm;

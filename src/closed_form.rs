@@ -489,6 +489,20 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_below_zero_is_refused() {
+        let (table, labels) = turns(30, 3, 12);
+        let config = RidgeConfig {
+            std_floor: -0.5,
+            ..RidgeConfig::default()
+        };
+        let error = ClosedForm::fit(&table, &Targets::new(&labels, 3), &config).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the floor of standard deviations is -0.5, expected 0 or more"
+        );
+    }
+
+    #[test]
     fn each_misfit_is_named() {
         let (table, labels) = turns(6, 2, 4);
         let error = |targets: Targets<'_>, config| {
@@ -529,25 +543,8 @@ mod tests {
         );
         let alphas = vec![1.0, f64::NAN];
         assert_eq!(
-            error(
-                targets,
-                RidgeConfig {
-                    alphas,
-                    ..config.clone()
-                }
-            ),
+            error(targets, RidgeConfig { alphas, ..config }),
             "the penalties are empty or not all positive"
-        );
-        let std_floor = -0.5;
-        assert_eq!(
-            error(
-                targets,
-                RidgeConfig {
-                    std_floor,
-                    ..config
-                }
-            ),
-            "the floor of standard deviations is -0.5, expected 0 or more"
         );
         let block = vec![Block {
             width: 2,

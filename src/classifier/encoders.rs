@@ -190,6 +190,21 @@ impl EncoderState {
         Ok(run_on(device.kind, &[device.index], job)??)
     }
 
+    /// Refuses a state that no fit to series of so many variates makes.
+    pub(super) fn check(&self, n_variates: usize) -> Result<(), String> {
+        if self.looks.first().map(|state| state.look) != Some(Look::Values) {
+            return Err("encoders that do not look at values first".to_owned());
+        }
+        let mut axes = self.looks.iter().map(|state| &state.axes);
+        match axes.find(|axes| axes.n_variates() != n_variates) {
+            None => Ok(()),
+            Some(axes) => Err(format!(
+                "axes of {} variates in a model of {n_variates}",
+                axes.n_variates()
+            )),
+        }
+    }
+
     /// Says what is wrong with these encoders in this build, if anything.
     pub(super) fn problem(&self) -> Option<String> {
         let fitted_with = self.files.as_ref()?;
@@ -320,5 +335,32 @@ fn builtin_reader<B: Backend>(device: &B::Device) -> Option<PlotReader<B>> {
 impl From<RasterError> for FitError {
     fn from(source: RasterError) -> Self {
         Self::Cache(crate::cache::CacheError::Raster { source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_that_no_fit_makes_are_refused() {
+        let series = Series::new(vec![1.0, 5.0, 2.0, 4.0, 3.0, 3.0], 3, 2).unwrap();
+        let state = EncoderState {
+            looks: LookState::fit_all(&[&series], false),
+            vision: None,
+            language: true,
+            files: None,
+        };
+        assert_eq!(state.looks.len(), LOOKS.len());
+        assert_eq!(state.check(2), Ok(()));
+        let problem = "axes of 2 variates in a model of 3";
+        assert_eq!(state.check(3), Err(problem.to_owned()));
+        for looks in [vec![], state.looks[1..].to_vec()] {
+            let other = EncoderState {
+                looks,
+                ..state.clone()
+            };
+            assert!(other.check(2).is_err(), "{other:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use timesclip::options::{EncoderWeights, Extension, TrainingLeft};
 use timesclip::{Effort, FitOptions, Modalities, Prediction, TimesClip};
 
 use crate::support::lock_generator;
-use crate::timesclip::waves;
+use crate::timesclip::waves_but;
 
 /// Adam's steps are about as long as the rate: one changes no weight that could be seen.
 const NO_RATE: f64 = 1e-9;
@@ -33,7 +33,7 @@ fn from(path: &Path, mut options: FitOptions) -> FitOptions {
 
 /// A model of twelve steps, and where it is.
 fn started() -> (tempfile::TempDir, SeriesDataset, TimesClip) {
-    let (folder, set) = (tempfile::tempdir().expect("a folder"), waves(24));
+    let (folder, set) = (tempfile::tempdir().expect("a folder"), waves_but(None, 24));
     let model = TimesClip::fit(&set, &options(12)).expect("a fit");
     model
         .save(folder.path().join("model.safetensors"))
