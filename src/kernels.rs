@@ -506,6 +506,21 @@ mod tests {
     }
 
     #[test]
+    fn hydra_is_read_by_the_roots_of_its_features() {
+        let series = walk(40, 1);
+        let transform = fit(std::slice::from_ref(&series), &small());
+        let hydra = transform.hydra.as_ref().unwrap();
+        let mut raw = vec![0.0; hydra.n_features()];
+        let values = Padded::of(&series, transform.state.n_steps, transform.margin());
+        hydra.transform(&values, &mut raw);
+        assert!(raw.iter().any(|&x| x > 1.5), "counts");
+        let row = transform.transform_all(&[&series]).unwrap();
+        for (found, raw) in row[transform.block_widths()[0]..].iter().zip(raw) {
+            assert_eq!(*found, raw.max(0.0).sqrt());
+        }
+    }
+
+    #[test]
     fn features_have_the_same_bits_on_any_number_of_threads() {
         let series: Vec<Series> = (0..9).map(|i| walk(30 + i, i)).collect();
         let refs: Vec<&Series> = series.iter().collect();

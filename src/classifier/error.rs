@@ -184,6 +184,19 @@ pub enum ModelFileError {
         /// The release that wrote it.
         version: String,
     },
+    /// The file was written before its features meant what they mean today.
+    #[error(
+        "the model {} has format {found}, and this release reads {supported} alone: train it again",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The one that this release reads.
+        supported: u32,
+    },
     /// A directory that a run of an early release left.
     #[error(
         "{} is a run of an early release, which kept its model in several files: train it again with \

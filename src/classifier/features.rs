@@ -145,7 +145,8 @@ impl Features {
                 parts.extend(state.features(series, |axes, s| encoders.features(axes, s))?);
             }
         }
-        let mut rows = Vec::new();
+        let width: usize = places.iter().map(|(_, features)| features.len()).sum();
+        let mut rows = Vec::with_capacity(series.len() * width);
         for i in 0..series.len() {
             for (part, features) in &places {
                 let part = &parts[*part];

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Series;
 
-/// Most lags of an autocorrelation, and points of a spectrum: as many as the reading encoder sees.
+/// Most lags of an autocorrelation, and points of a spectrum: two a pixel of the built-in encoder's pictures.
 const N_POINTS: usize = 128;
 /// Most lags that a spectrum is made of.
 const N_LAGS: usize = 2 * N_POINTS;

@@ -173,7 +173,7 @@ fn explanations_are_more_faithful_than_random_orders() {
 
 #[test]
 fn a_rule_when_to_stop_is_fitted_to_answers_by_models_that_did_not_see_them() {
-    let (train, test) = (bumps(1, 40), bumps(2, 20));
+    let (train, test) = (bumps(1, 40), bumps(2, 40));
     let model = kernels_only(&train);
     let shares: Vec<f64> = (1..=10).map(|i| f64::from(i) / 10.0).collect();
     let folds = (&shares[..], 4);
@@ -187,7 +187,10 @@ fn a_rule_when_to_stop_is_fitted_to_answers_by_models_that_did_not_see_them() {
     println!("{rule:?}\n{stopped:?}");
     let whole = answers.scores()[9].accuracy;
     assert!(stopped.earliness < 0.9, "it stops early: {stopped:?}");
-    assert!(stopped.accuracy > whole - 0.2, "{stopped:?}, whole {whole}");
+    assert!(
+        stopped.accuracy > whole - 0.15,
+        "{stopped:?}, whole {whole}"
+    );
     // One by one, the rule does what its score says.
     let mut seen = 0.0;
     for sample in test.samples() {

@@ -259,19 +259,25 @@ fn a_later_format_names_the_release_that_wrote_it() {
             .position(|window| window == what.as_bytes());
         found.expect("it is there") + what.len()
     };
-    let mut newer = bytes.clone();
-    newer[after(r#"\"format\":"#)] = b'9';
-    let digits = after(r#"checksum\":\""#);
-    newer[digits..digits + 32].fill(b'0');
-    let sum = xxhash_rust::xxh3::xxh3_128(&newer);
-    newer[digits..digits + 32].copy_from_slice(format!("{sum:032x}").as_bytes());
-    let error = refusal(&path, &newer);
+    let of_format = |format: u8| {
+        let mut other = bytes.clone();
+        other[after(r#"\"format\":"#)] = format;
+        let digits = after(r#"checksum\":\""#);
+        other[digits..digits + 32].fill(b'0');
+        let sum = xxhash_rust::xxh3::xxh3_128(&other);
+        other[digits..digits + 32].copy_from_slice(format!("{sum:032x}").as_bytes());
+        refusal(&path, &other)
+    };
+    let error = of_format(b'1');
+    let is_older = matches!(error, ModelFileError::Older { found: 1, .. });
+    assert!(is_older, "{error}");
+    let error = of_format(b'9');
     assert!(
         matches!(
             error,
             ModelFileError::Newer {
                 found: 9,
-                supported: 1,
+                supported: 2,
                 ..
             }
         ),
