@@ -525,10 +525,13 @@ fn check_found<K: StoreKind>(kind: Kind, is_right: impl Fn(&K) -> bool) {
     fs::write(&partial, &bench.bytes[..300]).unwrap();
     let digits = "0123456789abcdef0123456789abcdef";
     let named = |digits: &str| folder.join(format!("{digits}.{}", kind.extension()));
+    // Of a build that was killed before its first byte.
+    let empty = named(&"f".repeat(32)).with_added_extension("partial");
+    fs::write(&empty, "").unwrap();
     // Named like stores but others' files, a store under a name that is not one, and one of the
     // other kind.
     fs::write(named(digits), "somebody's notes").unwrap();
-    fs::write(named(digits).with_added_extension("partial"), "").unwrap();
+    fs::write(named(digits).with_added_extension("partial"), "notes").unwrap();
     fs::create_dir(named(&digits.replace('0', "f"))).unwrap();
     fs::write(folder.join("copy of a store"), &bench.bytes).unwrap();
     let other = match kind {
@@ -546,14 +549,15 @@ fn check_found<K: StoreKind>(kind: Kind, is_right: impl Fn(&K) -> bool) {
     assert_eq!(
         others.len(),
         3,
-        "notes, an empty file, a store of the other kind"
+        "notes, notes that are partial, a store of the other kind"
     );
     for other in &others {
         assert!(other.remove().is_err(), "{}", other.path.display());
     }
     let paths: Vec<&Path> = found.iter().map(|store| store.path.as_path()).collect();
-    assert_eq!(paths, [&*bench.path, &*partial]);
-    assert_eq!((found[0].partial, found[1].partial), (false, true));
+    assert_eq!(paths, [&*bench.path, &*partial, &*empty]);
+    let are_partial: Vec<bool> = found.iter().map(|store| store.partial).collect();
+    assert_eq!(are_partial, [false, true, true]);
     let header = found[0].header.as_ref().unwrap();
     assert_eq!((header.n_samples(), header.n_variates()), (4, 2));
     assert!(is_right(header), "{header:?}");

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::file::{StoreFile, open_file, read_header};
 use super::lock::BuildLock;
 use super::shard::{Shard, ShardHeader};
-use super::{StoreDefect, StoreError, StoreKind, lock_path};
+use super::{Section, StoreDefect, StoreError, StoreKind, lock_path};
 use crate::files::IoError;
 
 /// A store in a folder, or a shard of one, complete or not, told by its name and its first bytes.
@@ -102,6 +102,14 @@ fn look_at<K: StoreKind>(path: &Path) -> Result<Option<FoundStore<K>>, StoreErro
         let modified = file.metadata().and_then(|metadata| metadata.modified());
         let modified = modified.map_err(IoError::at("examine", path))?;
         let header = match shard {
+            // Its building was killed before the first byte.
+            _ if partial && len == 0 => {
+                let section = Section::Header;
+                Err(StoreError::defect(path)(StoreDefect::Truncated {
+                    section,
+                    len,
+                }))
+            }
             None => read_header(path, &file, len),
             Some(shard) => read_header::<ShardHeader<K>>(path, &file, len)
                 .and_then(|found| found.of_shard(shard).map_err(StoreError::defect(path))),
