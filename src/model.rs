@@ -20,6 +20,7 @@ mod output;
 mod passes;
 mod patches;
 mod reading;
+mod seeded;
 mod selection;
 mod standardize;
 mod tap;
@@ -44,6 +45,8 @@ pub use ink::PatchTokens;
 pub use output::{TimesClipOutput, TimesClipStep};
 pub use patches::PatchEmbedding;
 pub use reading::{JointSpace, ReadingEncoder, ReadingEncoderConfig};
+#[cfg(feature = "train")]
+pub(crate) use seeded::{drawn_from, seed_training};
 pub use selection::{VariateSelection, VariateSelectionConfig};
 pub use standardize::Standardize;
 pub use tap::{TokenPooling, VisionTap};
@@ -60,6 +63,8 @@ use crate::modalities::Modalities;
 use crate::model::loss::TimesClipLoss;
 use embed::embed;
 pub use fused::Activation;
+#[cfg(feature = "train")]
+pub(crate) use fused::is_cpu;
 pub use input::{SeriesInput, TimesClipInput, VisionInput};
 
 /// Classifies multivariate time series by their pictures, their values, or both.

@@ -38,7 +38,7 @@ pub use schedule::Schedule;
 pub use state::{EpochRecord, StopReason};
 
 use crate::batch::{BatchError, HostBatch};
-use crate::model::TimesClipClassifier;
+use crate::model::{TimesClipClassifier, seed_training};
 use data::check_targets;
 use epoch::{EpochMeans, EpochSums, epoch_seed};
 use evaluate::{evaluate_on, rows};
@@ -219,7 +219,8 @@ impl<'a, B: AutodiffBackend> Trainer<'a, B> {
         let started = Instant::now();
         let epoch = run.state.next_epoch();
         // The backend's generator has no state one could save, so every epoch starts it anew.
-        B::seed(self.device(), epoch_seed(self.config.seed, epoch));
+        let seed = epoch_seed(self.config.seed, epoch);
+        let _dropout = seed_training::<B>(seed, self.device());
         let Some(sums) = self.train_epoch(run, epoch, observer)? else {
             return Ok(ControlFlow::Break(()));
         };

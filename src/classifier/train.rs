@@ -1,35 +1,31 @@
 //! Training the networks of a model: one a fold, each judged on the samples it did not see.
 
+mod folds;
 mod settings;
-
-use std::ops::ControlFlow;
 
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 
 use super::FitError;
 use super::network::{Ensemble, Network};
-use super::observer::{FitEvent, Phase, Watch};
+use super::observer::Watch;
 use super::options::FitOptions;
 use super::pretrained::{Pretrained, TEXT_WEIGHTS, VISION_WEIGHTS};
 use super::recipe::{Recipe, dtype};
 use super::sets::{Builder, check_caches, n_views};
 use super::start::StartingModel;
 use crate::backend::TrainingJob;
-use crate::batch::{self, BatchSource};
 use crate::cache::CacheStats;
 use crate::cache::features::{FeatureDtype, FeatureStats};
 use crate::data::SeriesDataset;
 use crate::data::split::Split;
-use crate::model::{ParameterCount, TimesClipClassifier};
-use crate::train::{
-    Checkpoints, EpochRecord, StepEvent, Trained, Trainer, TrainingConfig, TrainingData,
-    TrainingObserver, predict,
-};
-use settings::{augmentation, training_config};
+use crate::model::{ParameterCount, TimesClipClassifier, drawn_from, is_cpu};
+use crate::train::EpochRecord;
+use folds::FoldRun;
+use settings::augmentation;
 
-/// Optimizer steps between two checkpoints of a fold.
-const CHECKPOINT_STEPS: usize = 100;
+/// Weights that learn, of a network that is trained beside others.
+const SMALL_NETWORK: usize = 10_000_000;
 
 /// Trains the networks of a model.
 pub(super) struct TrainNetworks<'a, 'w> {
@@ -124,8 +120,7 @@ impl TrainingJob for TrainNetworks<'_, '_> {
         };
         let mut sets = builder.build(set, n_views(options), watch)?;
         sets.keep_on_device::<B>(options, &batcher, devices)?;
-        let mut run = FoldRun::<B> {
-            set,
+        let run = FoldRun::<B> {
             options,
             recipe,
             pretrained,
@@ -133,17 +128,17 @@ impl TrainingJob for TrainNetworks<'_, '_> {
             augmentation: augmentation(options, recipe, sets.feature_stats().is_some())?,
             sources: sets.sources(&batcher)?,
             devices,
-            held_out: vec![None; set.len()],
-            members: Vec::new(),
-            reports: Vec::new(),
+            n_at_once: n_at_once::<B>(folds.len(), devices, parameters),
         };
-        run.train(folds, watch)?;
-        let FoldRun {
-            members,
-            held_out,
-            reports,
-            ..
-        } = run;
+        let (mut members, mut reports) = (Vec::new(), Vec::new());
+        let mut held_out = vec![None; set.len()];
+        for fold in run.train(folds, watch)? {
+            for (index, prediction) in fold.held_out {
+                held_out[index] = Some(prediction.probabilities);
+            }
+            members.push(fold.model);
+            reports.push(fold.report);
+        }
         if members.is_empty() {
             return Err(FitError::Cancelled);
         }
@@ -162,118 +157,16 @@ impl TrainingJob for TrainNetworks<'_, '_> {
     }
 }
 
-/// The folds of one fit, one after the other.
-struct FoldRun<'a, B: AutodiffBackend> {
-    set: &'a SeriesDataset,
-    options: &'a FitOptions,
-    recipe: &'a Recipe,
-    pretrained: &'a Pretrained,
-    start: Option<&'a StartingModel>,
-    sources: Vec<BatchSource<'a>>,
-    augmentation: Option<batch::Augmentation>,
-    devices: &'a [B::Device],
-    held_out: Vec<Option<Vec<f32>>>,
-    members: Vec<TimesClipClassifier<B::InnerBackend>>,
-    reports: Vec<FoldReport>,
-}
-
-impl<B: AutodiffBackend> FoldRun<'_, B> {
-    fn train(&mut self, folds: &[Split], watch: &mut Watch<'_>) -> Result<(), FitError> {
-        let configs: Vec<_> = folds
-            .iter()
-            .zip(0..)
-            .map(|(fold, number)| {
-                training_config(self.options, self.pretrained, fold.train.len(), number)
-            })
-            .collect();
-        let steps = |(fold, config): (&Split, &TrainingConfig)| {
-            config.n_epochs(fold.train.len()) * fold.train.len().div_ceil(config.batch_size)
-        };
-        let total = folds.iter().zip(&configs).map(steps).sum();
-        let _ = watch.start(Phase::Training, total);
-        let mut done = 0;
-        for (number, (fold, config)) in folds.iter().zip(&configs).enumerate() {
-            let trained = {
-                let mut progress = FoldProgress {
-                    watch,
-                    fold: number + 1,
-                    n_folds: folds.len(),
-                    n_epochs: config.n_epochs(fold.train.len()),
-                    done,
-                    total,
-                };
-                self.train_fold(number, (fold, config), &mut progress)?
-            };
-            done += steps((fold, config));
-            if trained.best_epoch.is_none() {
-                break;
-            }
-            self.keep(fold, config, trained)?;
-            if watch.is_cancelled() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn train_fold(
-        &self,
-        number: usize,
-        (fold, config): (&Split, &TrainingConfig),
-        progress: &mut FoldProgress<'_, '_>,
-    ) -> Result<Trained<B>, FitError> {
-        let device = &self.devices[0];
-        let model = begin::<B>(
-            (self.start, number),
-            self.options,
-            self.recipe,
-            self.pretrained,
-            (config.seed, device),
-        )?;
-        let mut data = TrainingData::new(self.sources[0], &fold.train, &fold.valid)
-            .with_views(&self.sources[1..]);
-        if let Some(augmentation) = &self.augmentation {
-            data = data.with_augmentation(augmentation);
-        }
-        let folder = self.options.compute.checkpoints.as_ref();
-        let folder = folder.map(|folder| folder.join(format!("fold-{}", number + 1)));
-        let checkpoints = folder.map(Checkpoints::open).transpose()?;
-        let checkpoints = checkpoints.map(|kept| kept.with_interval(CHECKPOINT_STEPS));
-        let mut trainer = Trainer::<B>::new(config, data, device)?.with_devices(self.devices);
-        if let Some(checkpoints) = &checkpoints {
-            trainer = trainer.with_checkpoints(checkpoints);
-        }
-        Ok(trainer.fit(model, progress)?)
-    }
-
-    /// Takes a fold's network, and its predictions for the samples that it was not trained on.
-    fn keep(
-        &mut self,
-        fold: &Split,
-        config: &TrainingConfig,
-        trained: Trained<B>,
-    ) -> Result<(), FitError> {
-        let (device, batch_size) = (&self.devices[0], config.batch_size);
-        let predictions = predict(
-            &trained.model,
-            self.sources[0],
-            &fold.valid,
-            batch_size,
-            device,
-        )?;
-        for (&index, prediction) in fold.valid.iter().zip(predictions) {
-            self.held_out[index] = Some(prediction.probabilities);
-        }
-        self.reports.push(FoldReport {
-            n_train: fold.train.len(),
-            n_valid: fold.valid.len(),
-            best_epoch: trained.best_epoch,
-            history: trained.history,
-            epoch_seconds: trained.epoch_seconds,
-        });
-        self.members.push(trained.model);
-        debug_assert_eq!(self.held_out.len(), self.set.len(), "a sample each");
-        Ok(())
+/// How many folds are trained at the same time: one a core, but large networks keep all cores busy by
+/// themselves, and would take their memory several times.
+fn n_at_once<B: AutodiffBackend>(
+    n_folds: usize,
+    devices: &[B::Device],
+    parameters: ParameterCount,
+) -> usize {
+    match is_cpu::<B>() && devices.len() == 1 && parameters.trainable <= SMALL_NETWORK {
+        true => n_folds.min(rayon::current_num_threads()),
+        false => 1,
     }
 }
 
@@ -288,7 +181,6 @@ fn begin<B: AutodiffBackend>(
     let Some(from) = from else {
         return start::<B>(options, recipe, pretrained, (seed, device));
     };
-    B::seed(device, seed);
     let member = from.member::<B>(fold, &recipe.model, device)?;
     with_precision(member, options, device)
 }
@@ -300,11 +192,15 @@ pub(super) fn start<B: AutodiffBackend>(
     pretrained: &Pretrained,
     (seed, device): (u64, &B::Device),
 ) -> Result<TimesClipClassifier<B>, FitError> {
-    B::seed(device, seed);
     let (config, weights) = (&recipe.model, |option| {
         move |source| FitError::Weights { option, source }
     });
-    let mut model = config.init::<B>(device);
+    let mut model = drawn_from::<B, _>(seed, device, || {
+        let model = config.init::<B>(device);
+        // Counting weights draws them.
+        let _ = model.parameter_count();
+        model
+    });
     if let Some(checkpoint) = pretrained
         .vision
         .as_ref()
@@ -349,32 +245,4 @@ fn with_precision<B: AutodiffBackend>(
         return Err(FitError::Options { problem });
     }
     Ok(model.with_frozen_precision(dtype))
-}
-
-/// Passes what a fold's training says on to the observer of the fit.
-struct FoldProgress<'a, 'w> {
-    watch: &'a mut Watch<'w>,
-    fold: usize,
-    n_folds: usize,
-    n_epochs: usize,
-    /// Steps of the folds before.
-    done: usize,
-    /// Steps of all folds.
-    total: usize,
-}
-
-impl TrainingObserver for FoldProgress<'_, '_> {
-    fn on_step(&mut self, event: StepEvent) -> ControlFlow<()> {
-        let done = self.done + (event.epoch - 1) * event.n_steps + event.step;
-        self.watch.progress(Phase::Training, done, self.total)
-    }
-
-    fn on_epoch(&mut self, record: &EpochRecord) -> ControlFlow<()> {
-        self.watch.tell(&FitEvent::Epoch {
-            fold: self.fold,
-            n_folds: self.n_folds,
-            n_epochs: self.n_epochs,
-            record: record.clone(),
-        })
-    }
 }

@@ -1,6 +1,7 @@
 //! Line plots under the same closed form, without a pretrained encoder: the baselines of every claim
 //! about pretrained sight.
 
+use burn::module::Module;
 use burn::tensor::backend::Backend;
 
 use super::CompareError;
@@ -12,6 +13,7 @@ use crate::closed_form::{Block, FeatureTable, RidgeViews, Targets};
 use crate::data::{Series, SeriesDataset};
 use crate::encode::PlotAxes;
 use crate::metrics::most_probable;
+use crate::model::drawn_from;
 use crate::raster::{RasterError, Rasterizer};
 
 /// Side of the pictures whose ink is averaged, and rows and columns of the averages.
@@ -61,8 +63,13 @@ impl PlainSight<'_> {
         let config = crate::weights::builtin::vision::<B>(device)
             .config()
             .clone();
-        B::seed(device, self.options.seed);
-        let seer = crate::encode::PlotSeer::new(config.init::<B>(device), device);
+        let encoder = drawn_from::<B, _>(self.options.seed, device, || {
+            let encoder = config.init::<B>(device);
+            // Counting weights draws them.
+            let _ = encoder.num_params();
+            encoder
+        });
+        let seer = crate::encode::PlotSeer::new(encoder, device);
         self.answer(|axes, series| seer.features(axes, series))
             .map(Ok)
     }

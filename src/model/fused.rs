@@ -6,6 +6,8 @@
 
 mod convolutions;
 mod pictures;
+#[cfg(feature = "train")]
+mod seeds;
 mod sublayers;
 #[cfg(test)]
 #[cfg(all(feature = "cpu", feature = "train"))]
@@ -32,6 +34,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use convolutions::{Affine, plane_windows, windows};
 pub(crate) use pictures::{embed_masks, embed_pixels};
+#[cfg(feature = "train")]
+pub(crate) use seeds::DropoutStream;
 pub(crate) use sublayers::{AttentionSublayer, FeedForwardSublayer, attend, attention_weights};
 
 /// What Burn's layer norms add to the variance, unless said otherwise.

@@ -63,6 +63,7 @@ const RULES: &[(&str, &[&str])] = &[
             "encode",
             "metrics",
             "modalities",
+            "model",
             "raster",
             "weights",
         ],

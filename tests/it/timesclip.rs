@@ -374,6 +374,49 @@ fn interrupted_at_any_epoch_and_resumed_equals_uninterrupted() {
 }
 
 #[test]
+fn folds_trained_side_by_side_are_those_trained_one_after_the_other() {
+    let _turn = lock_generator();
+    let set = waves(24);
+    let mut options = networks_alone(Modalities::DUAL);
+    options.folds = Some(3);
+    let mut order = Vec::new();
+    let mut fit_on = |n_threads| {
+        let mut epochs = Vec::new();
+        let mut watch = |event: &FitEvent| {
+            if let FitEvent::Epoch { fold, .. } = event {
+                epochs.push(*fold);
+            }
+            ControlFlow::Continue(())
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
+        let pool = pool.build().expect("threads");
+        // What is told is told on the thread of the fit.
+        let fitted = pool.install(|| TimesClip::fit_observed(&set, &options, &mut watch));
+        let (model, report) = fitted.expect("a fit");
+        order.push(epochs);
+        let folds = report.network.expect("networks").folds;
+        let histories: Vec<_> = folds.into_iter().map(|fold| fold.history).collect();
+        let answers = model.predict(&set).expect("answers");
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|answer| answer.probabilities.clone())
+            .collect();
+        (histories, answers)
+    };
+    let alone = fit_on(1);
+    let (two, three) = (fit_on(2), fit_on(3));
+    assert!(
+        alone == two && alone == three,
+        "{alone:?}\n{two:?}\n{three:?}"
+    );
+    assert!(order[0].is_sorted(), "{:?}", order[0]);
+    for order in &mut order {
+        order.sort_unstable();
+    }
+    assert!(order[0] == order[1] && order[0] == order[2], "{order:?}");
+}
+
+#[test]
 fn options_that_contradict_the_model_are_refused() {
     let refused = |options: FitOptions, expected: &str| {
         let error = TimesClip::fit(&waves(12), &options).expect_err("a fit");

@@ -86,15 +86,23 @@ fn learns<B: Backend>() -> bool {
     false
 }
 
-/// Dropout of `B`, if it is the CPU backend and learns, from one draw of its random numbers.
+/// Dropout of `B`, if it is the CPU backend and learns.
 pub(super) fn mask<B: Backend>(dropout: &Dropout, device: &B::Device) -> Option<Mask> {
     if !learns::<B>() || dropout.prob == 0.0 || !B::ad_enabled(device) {
         return None;
     }
+    Some(Mask::new(mask_seed(), dropout.prob))
+}
+
+/// From this thread's stream, or else one draw of the backend's generator.
+fn mask_seed() -> u64 {
+    #[cfg(feature = "train")]
+    if let Some(seed) = super::seeds::next() {
+        return seed;
+    }
     let shape = Shape::new([1]);
     let (any, device) = (Distribution::Default, Default::default());
-    let seed = Flex::int_random(shape, any, &device, IntDType::U64);
-    Some(Mask::new(seed.storage::<u64>()[0], dropout.prob))
+    Flex::int_random(shape, any, &device, IntDType::U64).storage::<u64>()[0]
 }
 
 /// Coverage masks of `B` as bytes of the CPU backend, if they are.
