@@ -56,7 +56,7 @@ pub(crate) struct Progress {
     terminal: bool,
     bar: Option<(Phase, ProgressBar)>,
     last_line: Instant,
-    last_epoch: Option<(usize, usize)>,
+    has_head: bool,
     cancel: Arc<AtomicBool>,
 }
 
@@ -68,7 +68,7 @@ impl Progress {
             terminal: std::io::stderr().is_terminal(),
             bar: None,
             last_line: Instant::now(),
-            last_epoch: None,
+            has_head: false,
             cancel: Arc::default(),
         }
     }
@@ -169,10 +169,10 @@ impl Progress {
         if self.flags.quiet || !record.epoch.is_multiple_of(every) && record.epoch != n_epochs {
             return;
         }
-        if self.last_epoch.is_none_or(|(last, _)| last != fold) {
+        // Once: folds that are trained side by side take turns in every other line.
+        if !std::mem::replace(&mut self.has_head, true) {
             self.say("fold  epoch        train loss  accuracy   valid loss  accuracy   rate");
         }
-        self.last_epoch = Some((fold, record.epoch));
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
         self.say(&format!(
             "{fold:>2}/{n_folds}  {:>4}/{n_epochs:<4}     {:>8.4}    {:.4}     {:>8}    {:>6}   {:.1e}",
