@@ -20,6 +20,7 @@ mod output;
 mod passes;
 mod patches;
 mod reading;
+#[cfg(feature = "train")]
 mod seeded;
 mod selection;
 mod standardize;

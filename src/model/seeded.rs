@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::backend::Backend;
 
-#[cfg(feature = "train")]
 use super::fused::DropoutStream;
 
 /// What `draw` draws after the generator was seeded.
@@ -23,7 +22,6 @@ pub(crate) fn drawn_from<B: Backend, T>(
 }
 
 /// Seeds what training draws on this thread, as long as the stream lives.
-#[cfg(feature = "train")]
 pub(crate) fn seed_training<B: Backend>(seed: u64, device: &B::Device) -> DropoutStream {
     drawn_from::<B, _>(seed, device, || DropoutStream::of_seed(seed))
 }

@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use rand::{Rng, SeedableRng};
+#[cfg(feature = "cpu")]
+use rand::Rng;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 thread_local! {
@@ -35,6 +37,7 @@ impl Drop for DropoutStream {
 }
 
 /// The next seed of this thread's stream, if it has one.
+#[cfg(feature = "cpu")]
 pub(super) fn next() -> Option<u64> {
     STREAM.with_borrow_mut(|stream| stream.as_mut().map(Rng::next_u64))
 }
