@@ -181,8 +181,22 @@ fn begin<B: AutodiffBackend>(
     let Some(from) = from else {
         return start::<B>(options, recipe, pretrained, (seed, device));
     };
-    let member = from.member::<B>(fold, &recipe.model, device)?;
-    with_precision(member, options, device)
+    let member = || from.member::<B>(fold, &recipe.model, device);
+    with_precision(drawn::<B>(seed, device, member)?, options, device)
+}
+
+/// A classifier as it is built after the generator was seeded. Reading weights may draw some first.
+fn drawn<B: AutodiffBackend>(
+    seed: u64,
+    device: &B::Device,
+    build: impl FnOnce() -> Result<TimesClipClassifier<B>, FitError>,
+) -> Result<TimesClipClassifier<B>, FitError> {
+    drawn_from::<B, _>(seed, device, || {
+        let model = build()?;
+        // Counting weights draws them.
+        let _ = model.parameter_count();
+        Ok(model)
+    })
 }
 
 /// A classifier at its start: weights drawn from the seed, pretrained ones read.
@@ -192,15 +206,20 @@ pub(super) fn start<B: AutodiffBackend>(
     pretrained: &Pretrained,
     (seed, device): (u64, &B::Device),
 ) -> Result<TimesClipClassifier<B>, FitError> {
+    let model = || pretrained_model::<B>(recipe, pretrained, device);
+    with_precision(drawn::<B>(seed, device, model)?, options, device)
+}
+
+/// A classifier with weights yet to be drawn, and pretrained ones.
+fn pretrained_model<B: AutodiffBackend>(
+    recipe: &Recipe,
+    pretrained: &Pretrained,
+    device: &B::Device,
+) -> Result<TimesClipClassifier<B>, FitError> {
     let (config, weights) = (&recipe.model, |option| {
         move |source| FitError::Weights { option, source }
     });
-    let mut model = drawn_from::<B, _>(seed, device, || {
-        let model = config.init::<B>(device);
-        // Counting weights draws them.
-        let _ = model.parameter_count();
-        model
-    });
+    let mut model = config.init::<B>(device);
     if let Some(checkpoint) = pretrained
         .vision
         .as_ref()
@@ -226,7 +245,7 @@ pub(super) fn start<B: AutodiffBackend>(
             }
         };
     }
-    with_precision(model, options, device)
+    Ok(model)
 }
 
 /// The classifier, whose frozen encoders compute in the precision of the options.

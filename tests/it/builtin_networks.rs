@@ -133,17 +133,39 @@ fn frozen_encoders_are_in_the_file_once_and_the_loaded_model_answers_alike() {
     TimesClip::fit(&set, &options).expect("a fit from a model");
 }
 
+fn fine_tuned() -> EncoderOptions {
+    EncoderOptions {
+        freeze_vision: Some(Freeze::None),
+        freeze_text: Some(Freeze::None),
+        ..EncoderOptions::default()
+    }
+}
+
+#[test]
+fn reading_weights_side_by_side_changes_no_bit_of_what_is_drawn() {
+    let _turn = lock_generator();
+    let set = waves(12);
+    let options = around_builtin(Modalities::DUAL, fine_tuned());
+    let fit_on = |n_threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
+        let pool = pool.build().expect("threads");
+        let model = pool.install(|| TimesClip::fit(&set, &options));
+        let answers = model.and_then(|model| Ok(model.predict(&set)?));
+        let answers = answers.expect("answers").into_iter();
+        answers
+            .map(|answer| answer.probabilities)
+            .collect::<Vec<_>>()
+    };
+    let alone = fit_on(1);
+    assert!(alone == fit_on(3) && alone == fit_on(3), "fits differ");
+}
+
 #[test]
 fn fine_tuned_encoders_are_each_networks_own_and_move_more_at_a_higher_rate() {
     let _turn = lock_generator();
     let (set, folder) = (waves(12), tempfile::tempdir().expect("a folder"));
-    let fine_tuned = EncoderOptions {
-        freeze_vision: Some(Freeze::None),
-        freeze_text: Some(Freeze::None),
-        ..EncoderOptions::default()
-    };
     let moved = |rate: f64| {
-        let mut options = around_builtin(Modalities::DUAL, fine_tuned.clone());
+        let mut options = around_builtin(Modalities::DUAL, fine_tuned());
         options.training.encoder_rate = rate;
         options.folds = Some(2);
         let model = TimesClip::fit(&set, &options).expect("a fit");
