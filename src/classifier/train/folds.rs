@@ -144,11 +144,12 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
             next: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         };
+        let n_threads = self.n_threads();
         let trained = thread::scope(|scope| {
             let (sender, told) = mpsc::channel();
             let start = |_| {
                 let (work, sender) = (&work, sender.clone());
-                let run = move || self.on_own_threads(|| self.train_some(work, &sender));
+                let run = move || on_threads(n_threads, || self.train_some(work, &sender));
                 let thread = thread::Builder::new().stack_size(STACK_BYTES);
                 let started = thread.spawn_scoped(scope, run);
                 started.expect("the system has a thread to spare")
@@ -176,22 +177,10 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
         }
     }
 
-    /// Runs `work` on this run's share of the threads, if it has one.
-    fn on_own_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        if self.n_at_once == 1 {
-            return work();
-        }
-        let n_threads = rayon::current_num_threads() / self.n_at_once;
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(n_threads.max(1))
-            .stack_size(STACK_BYTES);
-        match pool.build() {
-            Ok(pool) => pool.install(work),
-            // A system without more threads: all share those that are there.
-            Err(_) => work(),
-        }
+    /// Threads of each fold: its share of those that the fit was started on.
+    fn n_threads(&self) -> usize {
+        (rayon::current_num_threads() / self.n_at_once).max(1)
     }
-
     /// Trains one fold after the other, as long as there are any.
     fn train_some(
         &self,
@@ -262,6 +251,18 @@ impl<B: AutodiffBackend> FoldRun<'_, B> {
             },
             model: trained.model,
         }))
+    }
+}
+
+/// Runs `work` on so many threads of its own.
+fn on_threads<T: Send>(n_threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(n_threads)
+        .stack_size(STACK_BYTES);
+    match pool.build() {
+        Ok(pool) => pool.install(work),
+        // A system without more threads: all share those that are there.
+        Err(_) => work(),
     }
 }
 
