@@ -52,6 +52,7 @@ mod model;
 pub mod pool;
 mod primal;
 mod rows;
+mod scaling;
 mod smoothed;
 mod targets;
 mod views;

@@ -198,12 +198,12 @@ impl Fit<'_, '_> {
             let views = features.views(&table);
             let ridges = RidgeViews::fit(&table, &views.ridges, &targets, &self.options.ridge)?;
             for (name, members) in &views.modalities {
-                let alone = ridges.pool(members, &targets);
+                let alone = ridges.pool(members);
                 let whole = rows.whole(&alone.held_out.probabilities, n_classes);
                 self.report
                     .alone(name, &score(name, 1.0, &self.labels, whole));
             }
-            ridges.pool(&views.all, &targets)
+            ridges.pool(&views.all)
         };
         let held_out = rows.whole(&fitted.held_out.probabilities, n_classes);
         let rows = held_out.chunks(n_classes);

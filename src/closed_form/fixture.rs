@@ -1,4 +1,5 @@
-//! The cases of `tests/fixtures/closed_form`: what scikit-learn makes of blocks of features.
+//! The cases of `tests/fixtures/closed_form`: what scikit-learn makes of blocks of features, and SciPy of
+//! scores.
 
 use serde::Deserialize;
 
@@ -47,5 +48,31 @@ impl Case {
 
     pub(super) fn prepared(&self) -> Prepared {
         Prepared::new(&self.targets(), self.labels.len()).unwrap()
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ScalingCase {
+    pub(super) name: String,
+    n_classes: usize,
+    labels: Vec<usize>,
+    weights: Option<Vec<f64>>,
+    /// Before and after the scaling, `[n, n_classes]`.
+    pub(super) scores: Vec<f64>,
+    pub(super) scaled: Vec<f64>,
+}
+
+impl ScalingCase {
+    pub(super) fn all() -> Vec<Self> {
+        let text = include_str!("../../tests/fixtures/closed_form/scaling.json");
+        serde_json::from_str(text).unwrap()
+    }
+
+    pub(super) fn prepared(&self) -> Prepared {
+        let targets = Targets {
+            weights: self.weights.as_deref(),
+            ..Targets::new(&self.labels, self.n_classes)
+        };
+        Prepared::new(&targets, self.labels.len()).unwrap()
     }
 }

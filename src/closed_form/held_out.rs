@@ -54,22 +54,6 @@ impl HeldOut {
             log_loss: loss / n,
         }
     }
-
-    /// From probabilities that are calibrated already.
-    pub(super) fn of(probabilities: Vec<f32>, labels: &[usize], n_classes: usize) -> Self {
-        let (mut right, mut loss) = (0usize, 0.0);
-        for (row, &label) in probabilities.chunks_exact(n_classes).zip(labels) {
-            let scores: Vec<f64> = row.iter().map(|&p| f64::from(p)).collect();
-            right += usize::from(most_probable(&scores) == label);
-            loss -= scores[label].max(f64::MIN_POSITIVE).ln();
-        }
-        let n = labels.len() as f64;
-        Self {
-            probabilities,
-            accuracy: right as f64 / n,
-            log_loss: loss / n,
-        }
-    }
 }
 
 fn most_probable(scores: &[f64]) -> usize {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ClosedFormError;
 use super::axes::{Axes, Coefficients};
+use super::scaling::MatrixScaling;
 use super::smoothed::softmax;
 use super::targets::Prepared;
 
@@ -81,12 +82,16 @@ impl ClosedForm {
         })
     }
 
-    /// A weighted sum of classifiers of one ridge, each over some of the features.
+    /// A weighted sum of classifiers of one ridge, each over some of the features, and a scaling of it.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the nearest 32-bit numbers are meant"
     )]
-    pub(super) fn joined(members: &[Member<'_>], n_features: usize) -> Self {
+    pub(super) fn joined(
+        members: &[Member<'_>],
+        n_features: usize,
+        scaling: &MatrixScaling,
+    ) -> Self {
         let n_classes = members[0].model.state.n_classes;
         let mut weights = vec![0.0; n_features * n_classes];
         let mut intercepts = vec![0.0; n_classes];
@@ -123,8 +128,8 @@ impl ClosedForm {
                 temperature: 1.0,
                 views,
             },
-            weights: nearest(weights),
-            intercepts: nearest(intercepts),
+            weights: nearest(scaling.apply_to_weights(&weights)),
+            intercepts: nearest(scaling.apply(&intercepts)),
         }
     }
 

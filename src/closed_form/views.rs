@@ -1,11 +1,14 @@
-//! Several ridges in one classifier: each sees some of the blocks, and a log-linear pool joins them.
+//! Several ridges in one classifier: each sees some of the blocks, a log-linear pool joins them, and a
+//! matrix scaling corrects what the pool says.
 //!
-//! A pool of softmaxes of linear functions is a softmax of a linear function, so that what is kept,
-//! and what an answer costs, is that of one ridge.
+//! A pool of softmaxes of linear functions, scaled by a matrix, is a softmax of a linear function, so that
+//! what is kept, and what an answer costs, is that of one ridge.
 
 use super::model::Member;
 use super::pool::{LogPool, Start};
 use super::rows::{self, Block, FeatureRows, RowsError};
+use super::scaling::{self, MatrixScaling};
+use super::targets::Prepared;
 use super::{ClosedForm, ClosedFormError, ClosedFormFit, HeldOut, RidgeConfig, Targets};
 
 /// How strongly weights are drawn toward the first ridge alone; in a pool of few samples the others
@@ -28,7 +31,7 @@ const PULL: f64 = 3.0;
 ///
 /// let views = [vec![0, 1], vec![0]]; // both blocks, and the first alone
 /// let ridges = RidgeViews::fit(&table, &views, &targets, &RidgeConfig::default())?;
-/// let fit = ridges.pool(&[0, 1], &targets);
+/// let fit = ridges.pool(&[0, 1]);
 /// assert_eq!(fit.model.state().views.len(), 2);
 /// assert!(fit.model.probabilities(&[0.05, 2.0])[0] > 0.5);
 /// # Ok::<(), timesclip::closed_form::ClosedFormError>(())
@@ -37,6 +40,7 @@ const PULL: f64 = 3.0;
 pub struct RidgeViews {
     ridges: Vec<(Vec<usize>, ClosedFormFit)>,
     blocks: Vec<Block>,
+    targets: Prepared,
 }
 
 impl RidgeViews {
@@ -63,49 +67,77 @@ impl RidgeViews {
         Ok(Self {
             ridges: ridges.collect::<Result<_, ClosedFormError>>()?,
             blocks: rows.blocks().to_vec(),
+            targets: Prepared::new(targets, rows.n_rows())?,
         })
     }
 
     /// Some of the ridges as one classifier, over the features of all blocks. Weights are those of
-    /// the least log loss of the held-out answers, drawn toward the first ridge alone.
+    /// the least log loss of the held-out answers, drawn toward the first ridge alone; so is the matrix
+    /// that scales the pooled scores, drawn toward no change. Held-out answers are of matrices that were
+    /// fitted to the held-out answers to other samples.
     ///
     /// # Panics
     ///
-    /// If there are no such ridges, or the targets are not those of the fit.
-    pub fn pool(&self, members: &[usize], targets: &Targets<'_>) -> ClosedFormFit {
-        let members: Vec<_> = members.iter().map(|&member| &self.ridges[member]).collect();
-        let held_out: Vec<&[f32]> = members
-            .iter()
-            .map(|(_, fit)| fit.held_out.probabilities.as_slice())
-            .collect();
-        let (_, first) = members[0];
-        let (weights, held_out) = match members.len() {
-            1 => (vec![1.0], first.held_out.clone()),
-            n => {
-                let start = Start {
-                    weights: (0..n).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(),
-                    pull: PULL,
-                };
-                let (labels, n_classes) = (targets.labels, targets.n_classes);
-                let pool = LogPool::fit_from(&start, &held_out, labels, n_classes, targets.weights);
-                let pooled = HeldOut::of(pool.pool(&held_out), labels, n_classes);
-                (pool.weights, pooled)
-            }
-        };
-        let joined = members
-            .iter()
-            .zip(weights)
-            .map(|((blocks, fit), weight)| Member {
+    /// If there are no such ridges.
+    pub fn pool(&self, members: &[usize]) -> ClosedFormFit {
+        let (weights, scores) = self.pooled(members);
+        let joined = members.iter().zip(weights).map(|(&member, weight)| {
+            let (blocks, fit) = &self.ridges[member];
+            Member {
                 model: &fit.model,
                 features: rows::features_of(&self.blocks, blocks),
                 weight,
-            });
+            }
+        });
         let joined: Vec<Member<'_>> = joined.collect();
+        let scaling = MatrixScaling::fit(&scores, &self.targets);
+        let scaled = scaling::held_out(&scores, &self.targets);
         ClosedFormFit {
-            model: ClosedForm::joined(&joined, rows::width_of(&self.blocks)),
-            held_out,
+            model: ClosedForm::joined(&joined, rows::width_of(&self.blocks), &scaling),
+            held_out: HeldOut::new(&scaled, &self.targets, 1.0),
         }
     }
+
+    /// Weights of some ridges, and the scores of their pool.
+    fn pooled(&self, members: &[usize]) -> (Vec<f64>, Vec<f64>) {
+        let held_out = members
+            .iter()
+            .map(|&member| &self.ridges[member].1.held_out);
+        let held_out = held_out.map(|held_out| held_out.probabilities.as_slice());
+        let held_out: Vec<&[f32]> = held_out.collect();
+        let weights = self.weights(&held_out);
+        let scores = scores(&held_out, &weights);
+        (weights, scores)
+    }
+
+    fn weights(&self, held_out: &[&[f32]]) -> Vec<f64> {
+        let n = held_out.len();
+        if n == 1 {
+            return vec![1.0];
+        }
+        let start = Start {
+            weights: (0..n).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(),
+            pull: PULL,
+        };
+        let Prepared {
+            labels,
+            n_classes,
+            weights,
+            ..
+        } = &self.targets;
+        LogPool::fit_from(&start, held_out, labels, *n_classes, Some(weights)).weights
+    }
+}
+
+/// Scores of a pool: weighted sums of the logarithms of its members' probabilities.
+fn scores(members: &[&[f32]], weights: &[f64]) -> Vec<f64> {
+    let mut scores = vec![0.0; members[0].len()];
+    for (member, weight) in members.iter().zip(weights) {
+        for (sum, &p) in scores.iter_mut().zip(*member) {
+            *sum += weight * f64::from(p.max(f32::MIN_POSITIVE)).ln();
+        }
+    }
+    scores
 }
 
 /// Some blocks of rows.
@@ -147,7 +179,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::super::FeatureTable;
-    use super::super::smoothed::Smoothing;
+    use super::super::smoothed::{Smoothing, softmax};
     use super::*;
 
     /// Weights are rounded to 32 bits, twice where they are joined.
@@ -191,7 +223,7 @@ mod tests {
         let targets = Targets::new(&labels, N_CLASSES);
         let views = [vec![0, 1, 2], vec![0], vec![0, 2], vec![2]];
         let ridges = RidgeViews::fit(&table, &views, &targets, &RidgeConfig::default()).unwrap();
-        let joined = ridges.pool(&[0, 1, 2, 3], &targets);
+        let joined = ridges.pool(&[0, 1, 2, 3]);
         let weights: Vec<f64> = joined
             .model
             .state()
@@ -217,15 +249,31 @@ mod tests {
         });
         let answers: Vec<Vec<f32>> = answers.collect();
         let members: Vec<&[f32]> = answers.iter().map(Vec::as_slice).collect();
-        let n_classes = N_CLASSES;
-        let pooled = LogPool { weights, n_classes }.pool(&members);
+        let expected = MatrixScaling::fit(&ridges.pooled(&[0, 1, 2, 3]).1, &ridges.targets)
+            .apply(&scores(&members, &weights));
         let found = joined.model.probabilities(&rows);
-        for (found, expected) in found.iter().zip(&pooled) {
-            assert!(
-                (found - expected).abs() < TOLERANCE,
-                "{found} for {expected}"
-            );
+        all_close(&found, &probabilities(&expected));
+    }
+
+    fn all_close(found: &[f32], expected: &[f32]) {
+        for (found, expected) in found.iter().zip(expected) {
+            let close = (found - expected).abs() < TOLERANCE;
+            assert!(close, "{found} for {expected}");
         }
+    }
+
+    /// Of scores that are calibrated already.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the nearest 32-bit numbers are meant"
+    )]
+    fn probabilities(scores: &[f64]) -> Vec<f32> {
+        let mut row = [0.0; N_CLASSES];
+        let rows = scores.chunks(N_CLASSES).flat_map(|scores| {
+            softmax(scores, 1.0, &mut row);
+            row.map(|p| p as f32)
+        });
+        rows.collect()
     }
 
     #[test]
@@ -238,12 +286,11 @@ mod tests {
             let ridges = RidgeViews::fit(&table, &views, &targets, &config).unwrap();
             let smoothing = Smoothing::new(n_rows, N_CLASSES);
             let [one, all] = [&[0][..], &[0, 1, 2, 3]].map(|members| {
-                let probabilities = ridges.pool(members, &targets).held_out.probabilities;
-                let rows = probabilities.chunks(N_CLASSES).zip(&labels);
-                let losses = rows.map(|(row, &label)| {
-                    let logs: Vec<f64> = row.iter().map(|&p| f64::from(p).ln()).collect();
-                    -smoothing.expect(&logs, label)
-                });
+                let (_, scores) = ridges.pooled(members);
+                let mut p = [0.0; N_CLASSES];
+                let rows = scores.chunks(N_CLASSES).zip(&labels);
+                let losses = rows
+                    .map(|(row, &label)| softmax(row, 1.0, &mut p) - smoothing.expect(row, label));
                 losses.sum::<f64>() / n_rows as f64
             });
             assert!(all <= one + 1e-6, "{n_rows}: {all} after {one}");
@@ -251,22 +298,18 @@ mod tests {
     }
 
     #[test]
-    fn a_single_view_is_the_ridge_itself() {
+    fn a_single_view_is_the_scaled_ridge() {
         let (table, labels) = table(30);
         let targets = Targets::new(&labels, N_CLASSES);
         let config = RidgeConfig::default();
         let ridges = RidgeViews::fit(&table, &[vec![0, 1, 2], vec![1]], &targets, &config).unwrap();
         let ridge = ClosedForm::fit(&table, &targets, &config).unwrap();
-        let pooled = ridges.pool(&[0], &targets);
-        assert_eq!(pooled.held_out, ridge.held_out);
         let rows = all_rows(&table);
-        let [found, expected] = [&pooled, &ridge].map(|fit| fit.model.probabilities(&rows));
-        for (found, expected) in found.iter().zip(&expected) {
-            assert!(
-                (found - expected).abs() < TOLERANCE,
-                "{found} for {expected}"
-            );
-        }
+        let answers = ridge.model.probabilities(&rows);
+        let expected = MatrixScaling::fit(&ridges.pooled(&[0]).1, &ridges.targets)
+            .apply(&scores(&[&answers], &[1.0]));
+        let found = ridges.pool(&[0]).model.probabilities(&rows);
+        all_close(&found, &probabilities(&expected));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl PlainSight<'_> {
         let views = blocks.views(&[0]);
         let members: Vec<usize> = (0..views.len()).collect();
         let ridges = RidgeViews::fit(&rows, &views, &targets, &self.options.ridge)?;
-        let head = ridges.pool(&members, &targets).model;
+        let head = ridges.pool(&members).model;
         let probabilities = head.probabilities(&tested);
         let answers = probabilities.chunks(train.n_classes());
         let answers = answers.map(|row| PlainAnswer {
