@@ -19,7 +19,8 @@
 //!
 //! [`RidgeViews`] fits several ridges, each to some of the blocks, and joins them by weights on their
 //! held-out answers: what one penalty for all would have to weigh the same, a block with much noise
-//! and one with little, then has its own.
+//! and one with little, then has its own. A matrix, fitted to the same answers, then lets the scores of
+//! all classes correct the score of each.
 //!
 //! All of this happens on the principal axes of the features ([`RidgeConfig::most_axes`] at most),
 //! where the ridge is diagonal. They come from the Gram matrix of the samples when there are fewer
