@@ -34,7 +34,7 @@ impl VisionStem {
     }
 }
 
-/// Sizes of a [`VisionEncoder`].
+/// Sizes of a [`VisionEncoder`](super::VisionEncoder).
 #[derive(Config, Debug)]
 pub struct VisionEncoderConfig {
     /// Width and height of a picture in pixels.
