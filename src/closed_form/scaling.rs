@@ -437,8 +437,10 @@ mod tests {
             (0..n_classes).map(row).collect::<Vec<f64>>()
         };
         let scores: Vec<f64> = labels.iter().enumerate().flat_map(score).collect();
-        let scaled = MatrixScaling::fit(&scores, &targets).apply(&scores);
-        assert_eq!(scaled.len(), scores.len());
-        assert!(scaled.iter().all(|score| score.is_finite()));
+        let scaling = MatrixScaling::fit(&scores, &targets);
+        let every_fifth: Vec<usize> = (0..1000).step_by(5).collect();
+        let expected = MatrixScaling::fit_to(&scores, &targets, &every_fifth);
+        assert!(scaling.change == expected.change, "others were picked");
+        assert!(scaling.apply(&scores).iter().all(|score| score.is_finite()));
     }
 }

@@ -72,9 +72,9 @@ impl RidgeViews {
     }
 
     /// Some of the ridges as one classifier, over the features of all blocks. Weights are those of
-    /// the least log loss of the held-out answers, drawn toward the first ridge alone; so is the matrix
-    /// that scales the pooled scores, drawn toward no change. Held-out answers are of matrices that were
-    /// fitted to the held-out answers to other samples.
+    /// the least log loss of the held-out answers, drawn toward the first ridge alone. The matrix that
+    /// scales the pooled scores is fitted to the same answers, drawn toward no change; the held-out
+    /// answers that are returned are scaled by matrices fitted to other samples.
     ///
     /// # Panics
     ///

@@ -186,11 +186,16 @@ fn a_rule_when_to_stop_is_fitted_to_answers_by_models_that_did_not_see_them() {
     let stopped = rule.score(&answers);
     println!("{rule:?}\n{stopped:?}");
     assert!(stopped.earliness < 0.9, "it stops early: {stopped:?}");
+    // The rule is fitted to the harmonic mean: what it promises holds on other samples, too, and is far
+    // from that of an answer after the first steps or after all of them.
     let promised = rule.fitted.harmonic_mean;
     assert!(
         (stopped.harmonic_mean - promised).abs() < 0.1,
         "{stopped:?}, held out {promised}"
     );
+    assert!(stopped.harmonic_mean > 0.65, "{stopped:?}");
+    let at_once = answers.scores()[0].accuracy;
+    assert!(stopped.accuracy > at_once + 0.2, "{stopped:?}, {at_once}");
     // One by one, the rule does what its score says.
     let mut seen = 0.0;
     for sample in test.samples() {
