@@ -65,6 +65,7 @@ use crate::modalities::Modalities;
 use crate::model::loss::TimesClipLoss;
 use embed::embed;
 pub use fused::Activation;
+pub(crate) use fused::concat;
 #[cfg(feature = "train")]
 pub(crate) use fused::is_cpu;
 pub use input::{SeriesInput, TimesClipInput, VisionInput};
@@ -282,7 +283,7 @@ impl<B: Backend> TimesClipClassifier<B> {
                 // What was read of all variates together goes with each.
                 let each = read.clone().expand(seen.dims());
                 let (selected, attention) = selection.forward(seen.clone() + each);
-                let pooled = Tensor::cat(vec![pool(seen), pool(read), pool(selected)], 1);
+                let pooled = concat(vec![pool(seen), pool(read), pool(selected)], 1);
                 (pooled, Some(attention))
             }
             (Some(view), None, None) | (None, Some(view), None) => (pool(view), None),

@@ -347,6 +347,6 @@ impl<B: Backend> LanguageBranch<B> {
                 (others * said).sum_dim(1) / count
             }
         };
-        Tensor::cat(vec![class, mean], 2)
+        fused::concat(vec![class, mean], 2)
     }
 }

@@ -4,6 +4,7 @@
 //! scalar transcendental functions. There these operations, and their gradients, are single
 //! passes over vectorized loops; on every other backend they are what they say, in Burn's terms.
 
+mod concat;
 mod convolutions;
 mod pictures;
 #[cfg(feature = "train")]
@@ -32,6 +33,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{TensorPrimitive, ops::FloatTensor};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use concat::concat;
 pub(crate) use convolutions::{Affine, plane_windows, windows};
 pub(crate) use pictures::{embed_masks, embed_pixels};
 #[cfg(feature = "train")]
@@ -223,7 +225,7 @@ pub(crate) fn sequences<B: Backend>(
         }
     }
     let class = class.reshape([1, 1, d_model]).expand([n, 1, d_model]);
-    let tokens = Tensor::cat(vec![class, tokens], 1) + positions.unsqueeze();
+    let tokens = concat(vec![class, tokens], 1) + positions.unsqueeze();
     let Some(variates) = variates else {
         return tokens;
     };

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::patches::PatchEmbedding;
 use super::tap::TokenPooling;
+use crate::model::fused;
 
 /// Tokens of a group at least: fewer do not keep a matrix product busy, which reads all weights
 /// for every group.
@@ -158,7 +159,7 @@ impl InkPatches {
             })
         });
         let variates: Vec<Tensor<B, 2>> = variates.collect();
-        (!variates.is_empty()).then(|| Tensor::cat(variates, 0))
+        (!variates.is_empty()).then(|| fused::concat(variates, 0))
     }
 
     /// The masks of a variate's patches, `[n_patches, size, size]`.
@@ -321,7 +322,7 @@ impl InkGroup<'_> {
             TokenPooling::Mean => means(norm(x), [1, 1]),
             TokenPooling::Both => {
                 let x = norm(x);
-                Tensor::cat(vec![class(&x), means(x, [1, 1])], 1)
+                fused::concat(vec![class(&x), means(x, [1, 1])], 1)
             }
             TokenPooling::Grid { rows, columns } => means(norm(x), [rows, columns]),
         }

@@ -5,7 +5,7 @@ use burn::tensor::{FloatDType, Int, Tensor};
 
 use super::ink::PatchTokens;
 use super::vision::VisionEncoder;
-use crate::model::fused::is_cpu;
+use crate::model::fused::{self, is_cpu};
 
 /// Tokens of one pass on the processor: few enough for its last cache.
 const PASS_TOKENS: usize = 4096;
@@ -43,5 +43,5 @@ pub(super) fn forward_in_passes<B: Backend>(
         let some = masks.clone().narrow(0, start, end - start);
         encoder.forward(some, colors.clone()).cast(FloatDType::F32)
     });
-    Tensor::cat(passes.collect(), 0)
+    fused::concat(passes.collect(), 0)
 }

@@ -122,7 +122,7 @@ impl<B: Backend> VariateSelection<B> {
         let hidden = fused::drop_gelu(&self.dropout, hidden);
         let fed = fused::dropout(&self.dropout, fused::linear(&self.fc2, hidden));
         let f2 = norm(&self.norm2, f1 + fed);
-        let both = Tensor::cat(vec![f.clone(), f2.clone()], 2);
+        let both = fused::concat(vec![f.clone(), f2.clone()], 2);
         let gate = sigmoid(fused::linear(&self.gate, both));
         // g * f2 + (1 - g) * f
         let selected = f.clone() + gate * (f2 - f);

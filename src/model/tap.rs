@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::model::fused;
+
 /// Which tokens stand for a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,7 +73,7 @@ impl TokenPooling {
         match self {
             Self::Class => class(),
             Self::Mean => mean(),
-            Self::Both => Tensor::cat(vec![class(), mean()], 1),
+            Self::Both => fused::concat(vec![class(), mean()], 1),
             Self::Grid { rows, columns } => {
                 let [height, width] = [grid / rows, grid / columns];
                 patches()

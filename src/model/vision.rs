@@ -284,7 +284,7 @@ impl<B: Backend> VisionEncoder<B> {
             taken.push(group.pool(pooling, tokens, |x| self.norm(x)));
             pictures.extend(group.pictures);
         }
-        in_order(Tensor::cat(taken, 0), &pictures)
+        in_order(fused::concat(taken, 0), &pictures)
     }
 
     /// `[n_patches, d_model]` -> `[1 + n_patches, d_model]`: what enters the first block, a class
@@ -304,7 +304,7 @@ impl<B: Backend> VisionEncoder<B> {
         };
         let patches = patches.zip(ink.places(positions));
         let x = match patches {
-            Some((patches, positions)) => Tensor::cat(vec![first, patches + positions], 0),
+            Some((patches, positions)) => fused::concat(vec![first, patches + positions], 0),
             None => first,
         };
         match &self.pre_layrnorm {

@@ -8,6 +8,8 @@ use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 
+use crate::model::concat;
+
 /// PyTorch's default; Burn's own is 1e-5.
 const EPSILON: f32 = 1e-8;
 /// Added to the norm before dividing by it, as PyTorch does.
@@ -87,11 +89,7 @@ pub(super) fn clip_global_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
         return 0.0;
     }
     // One transfer from the device for all tensors together.
-    let norm = Tensor::cat(squares, 0)
-        .sum()
-        .sqrt()
-        .into_scalar()
-        .elem::<f64>();
+    let norm = concat(squares, 0).sum().sqrt().into_scalar().elem::<f64>();
     if norm > max_norm {
         let factor = max_norm / (norm + NORM_EPSILON);
         module.visit(&mut Scale { gradients, factor });

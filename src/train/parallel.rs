@@ -15,7 +15,7 @@ use burn::tensor::container::TensorContainer;
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
 
 use crate::batch::HostBatch;
-use crate::model::{Branches, TimesClipClassifier, TimesClipEmbeddings, TimesClipStep};
+use crate::model::{Branches, TimesClipClassifier, TimesClipEmbeddings, TimesClipStep, concat};
 
 /// Embeddings as the devices made them: by parts of the batch, and of the whole batch what cannot be
 /// made by parts.
@@ -82,7 +82,7 @@ impl<'a, B: Backend> Replicas<'a, B> {
             let parts = parts.iter().map(|part| view(part).clone());
             let there = parts.map(|part| Some(part?.to_device(&self.devices[0])));
             let parts: Option<Vec<_>> = there.collect();
-            parts.map(|parts| Tensor::cat(parts, 0))
+            parts.map(|parts| concat(parts, 0))
         };
         TimesClipEmbeddings {
             vision: join(|part| &part.vision),

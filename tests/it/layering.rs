@@ -207,6 +207,20 @@ fn rings_hold_and_only_two_rooms_name_backends() {
     }
 }
 
+/// `Tensor::cat` loses gradients where networks learn side by side; `concat` does not.
+#[test]
+fn what_learns_concatenates_by_concat_alone() {
+    for (room, path, text) in sources() {
+        let is_free = ["concat.rs", "tests.rs"].map(|name| path.ends_with(name));
+        if is_free.contains(&true) || !["fused", "model", "train"].contains(&room.as_str()) {
+            continue;
+        }
+        let calls = ["Tensor::cat(", "Tensor::stack("];
+        let found = code(&text).find(|line| calls.iter().any(|call| line.contains(call)));
+        assert!(found.is_none(), "{}: {found:?}", path.display());
+    }
+}
+
 #[test]
 fn every_file_says_first_what_it_is_for() {
     for (_, path, text) in sources() {

@@ -3,6 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor};
 
+use super::concat;
 #[cfg(feature = "cpu")]
 use super::{cpu, float, try_fused};
 
@@ -35,7 +36,7 @@ pub(super) fn plain_windows<B: Backend>(
     let ([n, steps, channels], device) = (x.dims(), x.device());
     let count = steps.div_ceil(stride);
     let outside = || Tensor::zeros([n, size / 2, channels], (&device, x.dtype()));
-    let padded = Tensor::cat(vec![outside(), x.clone(), outside()], 1);
+    let padded = concat(vec![outside(), x.clone(), outside()], 1);
     let first = Tensor::<B, 1, Int>::arange(0..count as i64, &device) * stride as i64;
     let place = Tensor::<B, 1, Int>::arange(0..size as i64, &device);
     let index = first.reshape([count, 1]) + place.reshape([1, size]);
@@ -142,7 +143,7 @@ impl<B: Backend> Affine<B> {
         let mean = counted.sum_dim(0) / n.clone();
         let apart = keep_valid(x.clone() - mean.clone(), valid.clone());
         let variance = apart.powi_scalar(2).sum_dim(0) / n;
-        let moments = Tensor::cat(vec![mean, variance], 0);
+        let moments = concat(vec![mean, variance], 0);
         (self.plain(x, valid, moments.clone()), moments.detach())
     }
 

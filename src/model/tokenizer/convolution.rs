@@ -172,12 +172,12 @@ impl<B: Backend> TimeConvolutions<B> {
                 0 => weight,
                 _ => {
                     let zeros = Tensor::zeros(outside, (&weight.device(), weight.dtype()));
-                    Tensor::cat(vec![zeros.clone(), weight, zeros], 0)
+                    fused::concat(vec![zeros.clone(), weight, zeros], 0)
                 }
             };
             weight.reshape([widest * channels, n_filters])
         });
-        let weights = Tensor::cat(weights.collect(), 1);
+        let weights = fused::concat(weights.collect(), 1);
         let windows = fused::windows(x, widest, stride);
         let ([batch, steps, row], [_, width]) = (windows.dims(), weights.dims());
         let y = windows.reshape([batch * steps, row]).matmul(weights);
@@ -249,8 +249,8 @@ impl<B: Backend> ConvolutionTokenizer<B> {
                 let valid = valid.unwrap_or_else(|| mask([batch, readings], true, &device));
                 let none = mask([batch, missing], false, &device);
                 let zeros = Tensor::zeros([batch, missing, width], (&device, x.dtype()));
-                let x = Tensor::cat(vec![x, zeros], 1);
-                (x, Some(Tensor::cat(vec![valid, none], 1)))
+                let x = fused::concat(vec![x, zeros], 1);
+                (x, Some(fused::concat(vec![valid, none], 1)))
             }
         };
         let x = x.reshape([batch * n, stretch, width]);
@@ -275,13 +275,13 @@ impl<B: Backend> ConvolutionTokenizer<B> {
                 most * counts.clone().clamp_max(1.0),
             ),
         };
-        let pooled = Tensor::cat(vec![means, most], 2).reshape([batch, n, 2 * width]);
+        let pooled = fused::concat(vec![means, most], 2).reshape([batch, n, 2 * width]);
         let tokens = fused::linear(&self.projection, pooled);
         let class = self.class_token.val();
         let tokens = fused::sequences(tokens, class, self.positions(n + 1), None);
         let masked = counts.map(|counts| {
             let empty = counts.reshape([batch, n]).equal_elem(0);
-            Tensor::cat(vec![mask([batch, 1], false, &device), empty], 1)
+            fused::concat(vec![mask([batch, 1], false, &device), empty], 1)
         });
         SeriesTokens {
             tokens: fused::layer_norm(&self.token_norm, NORM_EPSILON, tokens),
@@ -298,7 +298,7 @@ impl<B: Backend> ConvolutionTokenizer<B> {
             Some(0) => positions,
             Some(more) => {
                 let last = positions.clone().narrow(0, known - 1, 1);
-                Tensor::cat(vec![positions, last.repeat_dim(0, more)], 0)
+                fused::concat(vec![positions, last.repeat_dim(0, more)], 0)
             }
         }
     }
@@ -326,10 +326,10 @@ fn channels<B: Backend>(input: &SeriesInput<B>) -> Tensor<B, 3> {
             let earlier = |x: &Tensor<B, 3>| x.clone().narrow(1, 0, rest);
             let both = later(&valid) * earlier(&valid);
             let differences = (later(&values) - earlier(&values)) * both;
-            Tensor::cat(vec![none, differences], 1)
+            fused::concat(vec![none, differences], 1)
         }
     };
-    Tensor::cat(vec![values, differences, valid], 2)
+    fused::concat(vec![values, differences, valid], 2)
 }
 
 /// Which stretches of `stride` steps have a value of any variate: `[batch, steps / stride]`.
@@ -342,7 +342,7 @@ fn covered<B: Backend>(valid: Tensor<B, 3, Bool>, stride: usize) -> Tensor<B, 2,
         0 => any,
         _ => {
             let none = Tensor::zeros([batch, missing, 1], (&any.device(), any.dtype()));
-            Tensor::cat(vec![any, none], 1)
+            fused::concat(vec![any, none], 1)
         }
     };
     let most = any.reshape([batch, readings, stride]).max_dim(2);
@@ -369,7 +369,8 @@ fn norm<B: Backend>(
     };
     if !B::ad_enabled(&device) {
         let moments = [norm.running_mean.value(), norm.running_var.value()];
-        let moments = Tensor::stack(moments.to_vec(), 0);
+        let moments = moments.map(Tensor::unsqueeze).to_vec();
+        let moments = fused::concat(moments, 0);
         return affine
             .by_moments(x, valid, moments)
             .reshape([batch, readings, width]);

@@ -166,7 +166,7 @@ impl<B: Backend> SeriesTokenizer<B> {
         let tokens = self.embed(patches, rows);
         let d_model = tokens.dims()[2];
         let tokens = match self.statistics_token(input, rows) {
-            Some(statistics) => Tensor::cat(vec![statistics, tokens], 1),
+            Some(statistics) => fused::concat(vec![statistics, tokens], 1),
             None => tokens,
         };
         let seq = tokens.dims()[1] + 1;
@@ -187,7 +187,7 @@ impl<B: Backend> SeriesTokenizer<B> {
                 .sum_dim(3)
                 .reshape([rows, n_patches]);
             let always = Tensor::zeros([rows, seq - n_patches], &covered.device());
-            Tensor::cat(vec![always, covered.equal_elem(0).float()], 1).equal_elem(1)
+            fused::concat(vec![always, covered.equal_elem(0).float()], 1).equal_elem(1)
         });
         SeriesTokens {
             tokens: fused::layer_norm(&self.token_norm, NORM_EPSILON, tokens),
@@ -214,7 +214,7 @@ impl<B: Backend> SeriesTokenizer<B> {
         let mut rows = values.swap_dims(1, 2);
         if covered > n_steps {
             let padding = Tensor::zeros([batch, n_variates, covered - n_steps], &device);
-            rows = Tensor::cat(vec![rows, padding], 2);
+            rows = fused::concat(vec![rows, padding], 2);
         }
         let rows = if patch_len == patch_stride {
             rows.slice([0..batch, 0..n_variates, 0..covered])
