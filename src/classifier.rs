@@ -193,8 +193,8 @@ impl TimesClip {
 
     /// Predicts for a labeled set and scores the predictions.
     ///
-    /// Classes are matched by name. Samples of classes that the model does not know cannot be
-    /// predicted right: they count as errors, and for the log loss as probability zero.
+    /// Classes are matched by name. Samples of classes that the model does not know count as errors in the
+    /// accuracy; log loss, Brier score and calibration are of the others.
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
@@ -236,7 +236,7 @@ impl TimesClip {
     /// Loads a model onto the best device.
     ///
     /// # Errors
-    /// [`ModelFileError`] if the file is damaged, is no model, or is of a later release.
+    /// [`ModelFileError`] if the file is damaged, is no model, or is of another format.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelFileError> {
         Self::load_with(path, &LoadOptions::default())
     }
@@ -307,7 +307,7 @@ impl TimesClip {
         Some((network.len(), network.parameter_count()))
     }
 
-    /// How the networks draw what they look at; `None` if the model looks at no pictures.
+    /// How the networks draw what they look at; `None` if there are none, or they look at no pictures.
     pub fn plot_style(&self) -> Option<&PlotStyle> {
         let sees = self.modalities().has_vision();
         let recipe = self.record.network.as_ref().map(|(recipe, _)| recipe);

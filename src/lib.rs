@@ -1,8 +1,7 @@
 //! Classifies multivariate time series by their line plots, their values and convolution kernels.
 //!
-//! The one type to know is [`TimesClip`]: settings in, a fitted classifier out, which predicts and is
-//! one file. [`FitOptions`] holds everything that decides a fit; [`SeriesDataset`] is what it is
-//! fitted to.
+//! The one type to know is [`TimesClip`]: a classifier that is fitted, predicts, and is saved as one file.
+//! [`FitOptions`] holds everything that decides a fit; [`SeriesDataset`] is what it is fitted to.
 //!
 //! ```no_run
 //! use timesclip::{FitOptions, SeriesDataset, TimesClip};
@@ -168,7 +167,7 @@
 //! # Rooms
 //!
 //! - Host, no tensors: [`data`], [`raster`], [`cache`], [`kernels`], [`closed_form`], [`metrics`],
-//!   [`baselines`], [`curves`].
+//!   [`baselines`], [`curves`], [`page`].
 //! - Tensors, no files or threads: [`model`]; and [`weights`], which has files.
 //! - The seam: [`batch`], the only place where host data becomes tensors.
 //! - On top: [`encode`], `train`, `run`, `report`, `compare`; [`classifier`], which is built of all of these; and
@@ -189,8 +188,8 @@
 //!   model that was fitted with them needs them to predict.
 //! - `parquet`: Parquet files.
 //! - `wgpu`: GPUs through Vulkan or Metal. `cuda`: NVIDIA GPUs.
-//! - `fusion`, `autotune`: Burn's kernel fusion and autotuning on GPUs. Not recommended: they are
-//!   unchecked here, and Burn 0.21 has open reports of wrong results with them.
+//! - `fusion`, `autotune`: Burn's kernel fusion and autotuning on GPUs. Not recommended: they were
+//!   checked on a software driver alone, and Burn 0.21 has open reports of wrong results with them.
 //! - `hub`: pretrained weights by name, from Hugging Face's hub.
 //! - `tensorboard`: learning curves as event files of TensorBoard.
 //! - `burn-train`: `TrainStep` and `InferenceStep` of burn-train for the classifier.

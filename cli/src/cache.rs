@@ -34,8 +34,6 @@ macro_rules! line {
 pub(crate) enum CacheCommand {
     /// Draw all pictures of a data set into a store; an interrupted build is resumed
     Build {
-        #[command(flatten)]
-        data: Box<Data>,
         /// Folder of the stores; it is made if need be
         #[arg(long)]
         dir: PathBuf,
@@ -46,6 +44,8 @@ pub(crate) enum CacheCommand {
         /// array job. `auto` takes both from Slurm, `auto/N` takes I from Slurm or Kubernetes
         #[arg(long, value_name = "I/N", value_parser = shard::parse)]
         shard: Option<Shard>,
+        #[command(flatten)]
+        data: Box<Data>,
     },
     /// Join the shards in a folder into the stores that they are parts of, and remove them
     Merge {
@@ -83,11 +83,11 @@ pub(crate) enum CacheCommand {
 pub(crate) struct Data {
     /// Series, in any format that `train` reads
     file: PathBuf,
-    #[command(flatten)]
-    read: ReadFlags,
     /// Width and height of a picture in pixels
     #[arg(long, default_value_t = 224)]
     side: usize,
+    #[command(flatten)]
+    read: ReadFlags,
 }
 
 impl Data {

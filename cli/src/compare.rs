@@ -90,7 +90,8 @@ struct Setting {
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let started = Instant::now();
     let models = models(args)?;
-    let against = args.against.unwrap_or(models[0]);
+    let first = args.models.first().copied();
+    let against = args.against.or(first).unwrap_or(models[0]);
     let (train, test) = sets(args)?;
     let folder = args.out.clone().unwrap_or_else(|| {
         let name = format!("{}-compare", train.name());

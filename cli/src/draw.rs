@@ -33,8 +33,6 @@ pub(crate) struct DrawArgs {
     /// How many samples to draw, from the first one on
     #[arg(long, default_value_t = 3)]
     samples: usize,
-    #[command(flatten)]
-    read: ReadFlags,
     /// Width and height of a picture in pixels
     #[arg(long, default_value_t = 224)]
     side: usize,
@@ -47,6 +45,8 @@ pub(crate) struct DrawArgs {
     /// Seed of the views
     #[arg(long, default_value_t = 42)]
     seed: u64,
+    #[command(flatten)]
+    read: ReadFlags,
 }
 
 /// Draws series as line plots.

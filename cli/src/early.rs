@@ -32,7 +32,7 @@ pub(crate) struct EarlyArgs {
     model: PathBuf,
     /// Labeled series
     data: PathBuf,
-    /// Shares of the longest series, in 0..1; of the longest that is chosen by, if any are
+    /// Shares of the longest series (of --train-data or --valid-data, if given), above 0 and up to 1
     /// [default: 0.05,0.1,...,1]
     #[arg(long, value_name = "SHARES", value_delimiter = ',')]
     shares: Vec<f64>,

@@ -13,11 +13,11 @@ use crate::rows::RowArgs;
 /// The model, and the series it embeds.
 #[derive(Debug, Args)]
 pub(crate) struct EmbedArgs {
-    #[command(flatten)]
-    rows: RowArgs,
     /// csv, tsv or jsonl
     #[arg(long = "output-format", value_name = "FORMAT", default_value = "csv")]
     output: AnswerFormat,
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 /// Embeds.

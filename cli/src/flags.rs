@@ -105,8 +105,7 @@ struct ModelFlags {
     /// none, or balanced: every class weighs the same, however many samples it has
     #[arg(long, value_name = "HOW", default_value = "none")]
     class_weights: ClassWeights,
-    /// Also train on beginnings of the series, so that a model that is to recognize series early is
-    /// not surprised by them
+    /// Also train on beginnings of the series: for models that recognize series early
     #[arg(long)]
     prefixes: bool,
     /// Seed of folds, kernels, initial weights, order, augmentation and dropout
@@ -141,13 +140,15 @@ struct ModelFlags {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Training")]
 struct TrainingFlags {
-    /// Optimizer steps of each network [default: 600, or three epochs if that is more]
+    /// Optimizer steps of each network [default: 600, or three epochs if that is more; 100 epochs for the
+    /// CLIP presets]
     #[arg(long, value_name = "N", conflicts_with = "epochs")]
     steps: Option<usize>,
     /// Passes over the training samples, in the place of --steps
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Samples of a step [default: 8 below 100 samples, else 16; 64 for the CLIP presets]
+    /// Samples of a step [default: 8 below 100 training samples of a fold, else 16; 64 for the CLIP
+    /// presets]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     /// Peak learning rate [default: the preset's]
@@ -446,7 +447,8 @@ struct ComputeFlags {
     /// this only simulates several
     #[arg(long, value_name = "N", default_value = "1")]
     devices: NonZeroUsize,
-    /// Where pictures are kept: memory, disk (drawn by the first run that needs them), or none
+    /// Where pictures are kept: memory, disk (drawn by the first run that needs them; the default with
+    /// --cache-dir), or none
     #[arg(
         long,
         value_name = "WHERE",
@@ -462,7 +464,7 @@ struct ComputeFlags {
     #[arg(long)]
     no_cache: bool,
     /// Keep all pictures of the training set, or their features, on the device, in at most so many
-    /// bytes (`4GiB`)
+    /// bytes (`4GiB`); samples are then varied by --views alone
     #[arg(long, value_name = "BYTES")]
     device_cache: Option<ByteSize>,
 }

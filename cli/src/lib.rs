@@ -72,9 +72,9 @@ enum Command {
     Search(search::SearchArgs),
     /// Write labeled synthetic series
     Synth(synth::SynthArgs),
-    /// Show what a model file holds
+    /// Show what a model file holds, or what is understood of series
     Inspect(inspect::InspectArgs),
-    /// Draw series as the vision encoder sees them
+    /// Draw series as line plots
     Draw(draw::DrawArgs),
     /// Build, join, verify and remove stores of pictures and embeddings
     #[command(subcommand)]

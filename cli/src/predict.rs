@@ -33,11 +33,11 @@ impl DeviceFlags {
 /// The model, and the series it predicts for.
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    #[command(flatten)]
-    rows: RowArgs,
     /// csv, tsv, jsonl, or parquet (in a build with that feature)
     #[arg(long = "output-format", value_name = "FORMAT", default_value = "csv")]
     output: AnswerFormat,
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 /// Predicts.

@@ -17,7 +17,7 @@ use timesclip::{FitEvent, FitObserver, Phase};
 
 use crate::closing::curves;
 
-/// Where there is no terminal, a line at least this often.
+/// Where there is no terminal, at most one line of progress in this time.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 
 /// What is said while the work goes on.
@@ -49,7 +49,7 @@ fn parse_format(name: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// Watches a fit or a long prediction.
+/// Watches a fit.
 #[derive(Debug)]
 pub(crate) struct Progress {
     flags: LogFlags,

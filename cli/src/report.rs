@@ -36,7 +36,7 @@ pub(crate) struct ReportArgs {
     /// Add scores from the first steps only
     #[arg(long)]
     early: bool,
-    /// Add a rule when to stop, fitted to --train-data as `timesclip early` fits it
+    /// Add a rule when to stop, fitted to --train-data as `timesclip early` fits it; needs --early
     #[arg(long, requires_all = ["early", "train_data"])]
     stop_rule: bool,
     /// Time windows that the shown samples are explained by; 0 for plain plots

@@ -125,7 +125,7 @@ pub enum PredictError {
         /// What the model has.
         modalities: crate::Modalities,
     },
-    /// The labels of a set are unknown to the model.
+    /// Series cannot be cut, or put in a set.
     #[error(transparent)]
     Series(#[from] SeriesError),
     /// The kernels cannot take a series.

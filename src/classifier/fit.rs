@@ -180,7 +180,7 @@ impl Fit<'_, '_> {
         let rows = ClosedFormRows::of(self)?;
         let series = rows.series(self.set);
         let n_classes = self.set.n_classes();
-        let _ = self.watch.start(Phase::Kernels, series.len());
+        let _ = self.watch.start(Phase::Features, series.len());
         let Some(features) = Features::fit(&series, self.options, pretrained, device)? else {
             return Ok(None);
         };
@@ -188,7 +188,7 @@ impl Fit<'_, '_> {
             let table = TrainingRows::new(&features, &series)?;
             let _ = self
                 .watch
-                .progress(Phase::Kernels, series.len(), series.len());
+                .progress(Phase::Features, series.len(), series.len());
             let _ = self.watch.start(Phase::ClosedForm, 1);
             let targets = Targets {
                 weights: rows.weights.as_deref(),

@@ -3,13 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// What a fit, or a long prediction, is doing.
+/// What a fit is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Convolving the series with kernels, in samples.
-    Kernels,
-    /// Running frozen encoders over the series, in samples.
-    Embedding,
+    /// Computing what the closed form is fitted to: kernels and frozen encoders, in samples.
+    Features,
     /// Fitting the closed-form head.
     ClosedForm,
     /// Drawing pictures into a cache, in pictures.
@@ -18,21 +16,17 @@ pub enum Phase {
     Encoding,
     /// Training networks, in optimizer steps over all folds.
     Training,
-    /// Predicting, in samples.
-    Predicting,
 }
 
 impl Phase {
     /// A word for people.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Kernels => "kernels",
-            Self::Embedding => "embedding",
+            Self::Features => "features",
             Self::ClosedForm => "closed form",
             Self::Drawing => "drawing",
             Self::Encoding => "encoding",
             Self::Training => "training",
-            Self::Predicting => "predicting",
         }
     }
 }
@@ -49,7 +43,7 @@ pub enum FitEvent {
         done: usize,
         /// How much there is to do.
         total: usize,
-        /// Time until the whole fit is done, as far as the pace so far tells.
+        /// Time until the phase is done, as far as the pace so far tells.
         eta: Option<Duration>,
     },
     /// An epoch of one fold was completed.

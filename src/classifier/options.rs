@@ -78,8 +78,9 @@ pub struct FitOptions {
     pub kernels: KernelOptions,
     /// The closed-form head over kernel and encoder features.
     pub ridge: RidgeConfig,
-    /// Where pictures and embeddings are kept, and on what is computed. Changes no result but by
-    /// the rounding of a device.
+    /// Where pictures and embeddings are kept, and on what is computed. A model differs by the rounding of
+    /// devices and stored features, by the dropout of several devices, and by what can still be varied in every
+    /// step ([`AugmentWhen::EveryStep`]); nothing else here changes it.
     #[serde(skip)]
     pub compute: ComputeOptions,
 }

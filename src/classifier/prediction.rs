@@ -60,7 +60,7 @@ impl<'a> From<&'a SeriesDataset> for Samples<'a> {
 /// The answer for one series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
-    /// Id of the sample in its set; its position if it came in a slice.
+    /// Id of the sample; the position of a series that came without one.
     pub id: u64,
     /// Index of the class of highest probability.
     pub class: usize,

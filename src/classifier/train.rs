@@ -22,7 +22,7 @@ use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier, drawn_from, is_cpu};
 use crate::train::EpochRecord;
 use folds::FoldRun;
-use settings::augmentation;
+use settings::{augmentation, unaugmented};
 
 /// Weights that learn, of a network that is trained beside others.
 const SMALL_NETWORK: usize = 10_000_000;
@@ -120,6 +120,9 @@ impl TrainingJob for TrainNetworks<'_, '_> {
         };
         let mut sets = builder.build(set, n_views(options), watch)?;
         sets.keep_on_device::<B>(options, &batcher, devices)?;
+        if let Some(note) = unaugmented(options) {
+            watch.note(note);
+        }
         let run = FoldRun::<B> {
             options,
             recipe,

@@ -21,7 +21,8 @@ pub struct ComputeOptions {
     pub feature_cache: Switch,
     /// How they are kept.
     pub feature_dtype: FeatureDtype,
-    /// Keep all pictures, or their features, on the device, in at most so many bytes.
+    /// Keep all pictures, or their features, on the device, in at most so many bytes; the training samples
+    /// are then varied by cached views alone.
     pub device_cache: Option<u64>,
     /// A folder for checkpoints, from which an interrupted fit is resumed. Default: none are kept.
     pub checkpoints: Option<PathBuf>,

@@ -12,11 +12,13 @@ use crate::raster::ColorJitter;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingOptions {
-    /// Optimizer steps of each network. Default: 600, or three passes if that is more.
+    /// Optimizer steps of each network. Default: 600, or three passes if that is more; 100 passes for the
+    /// reference's presets.
     pub steps: Option<usize>,
     /// Passes over the training samples, in the place of steps.
     pub epochs: Option<usize>,
-    /// Samples of a step. Default: 8 below 100 samples, else 16; the reference's 64 for its presets.
+    /// Samples of a step. Default: 8 below 100 training samples of a fold, else 16; 64 for the reference's
+    /// presets.
     pub batch_size: Option<usize>,
     /// Peak learning rate.
     pub learning_rate: Option<f64>,
@@ -28,8 +30,8 @@ pub struct TrainingOptions {
     pub label_smoothing: f32,
     /// Decoupled weight decay of matrices.
     pub weight_decay: f32,
-    /// Decay of the moving average of the weights, which is what predicts; 0 for none. Default: 0.99
-    /// for the small preset.
+    /// Decay of the moving average of the weights, which is what predicts; 0 for none. Default: 0.99,
+    /// and none for the reference's presets.
     pub average_decay: Option<f64>,
     /// Epochs without a better score of the validation samples before training ends. Default: never.
     pub early_stopping: Option<usize>,
@@ -76,7 +78,7 @@ pub struct Augmentation {
 #[serde(rename_all = "snake_case")]
 pub enum AugmentWhen {
     /// Anew in every step: values and pictures; values alone where the vision encoder is frozen, since
-    /// its features are computed once; neither in the reference's presets.
+    /// its features are computed once; neither in the reference's presets, nor with a cache on the device.
     #[default]
     EveryStep,
     /// So many augmented views of every sample, made once and cached, which epochs take in turn.

@@ -56,6 +56,15 @@ pub(super) fn training_config(
         .with_seed(options.seed.wrapping_add(fold))
 }
 
+/// What to say of a fit that would augment its samples in every step, were they not on the device.
+pub(super) fn unaugmented(options: &FitOptions) -> Option<&'static str> {
+    let wanted = options.augmentation.when == AugmentWhen::EveryStep;
+    let kept = options.compute.device_cache.is_some() && !options.network.is_reference();
+    (wanted && kept).then_some(
+        "the training samples stay on the device and are not augmented; views of them could be kept there, too",
+    )
+}
+
 /// Augmentation in every step, unless pictures are made beforehand; of values alone, if features
 /// are.
 pub(super) fn augmentation(

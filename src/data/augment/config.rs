@@ -30,7 +30,7 @@ pub struct AugmentConfig {
     /// `1 / (1 + scale)` to `1 + scale`. Its level stays.
     pub scale: f64,
     /// Farthest that the level of a variate moves, up or down, as a multiple of its standard
-    /// standard deviation.
+    /// deviation.
     pub shift: f64,
     /// How unevenly time runs: the speed along the series varies smoothly, from at least
     /// `1 - warp` to at most `1 + warp`, the same for all variates. First and last step stay.
