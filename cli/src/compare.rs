@@ -9,18 +9,19 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use timesclip::compare::{CompareError, Comparison, Contestant, Line};
 use timesclip::data::SeriesDataset;
-use timesclip::data::read::{Labels, read_like};
+use timesclip::data::read::Labels;
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
 use timesclip::options::ComputeOptions;
 use timesclip::report::comparison_page;
 use timesclip::{Effort, FitOptions};
 
 use crate::memory::Peak;
-use crate::output::write_results;
+use crate::output::{folder_name, write_results};
 use crate::page::stamp;
 use crate::predict::DeviceFlags;
 use crate::progress::{LogFlags, Progress};
-use crate::read::{ReadFlags, read, tell};
+use crate::read::{ReadFlags, read, read_like, tell};
+use crate::values;
 
 /// Share of the samples that is the test set where none is given.
 const TEST_FRACTION: f64 = 0.3;
@@ -35,7 +36,12 @@ pub(crate) struct CompareArgs {
     test_data: Option<PathBuf>,
     /// Share of the samples to hold out as the test set, stratified, the same one for all lines; no
     /// group is on both sides [default: 0.3]
-    #[arg(long, value_name = "X", conflicts_with = "test_data")]
+    #[arg(
+        long,
+        value_name = "X",
+        conflicts_with = "test_data",
+        value_parser = values::fraction
+    )]
     test_fraction: Option<f64>,
     /// Models, several with commas: full, dual, language_only, vision_only, kernels_only,
     /// random_vision, raw_ink, dtw, majority [default: all]
@@ -45,7 +51,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "NAME")]
     against: Option<Contestant>,
     /// How many seeds every model is fitted with
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed; it decides the test set, too, where none is given
     #[arg(long, value_name = "N", default_value_t = FitOptions::default().seed)]
@@ -57,7 +63,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
     /// Folds, with --effort full [default: as train]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     folds: Option<usize>,
     /// Where finished lines and the tables are kept; lines that are there are not done again
     /// [default: runs/NAME-compare]
@@ -94,7 +100,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let against = args.against.or(first).unwrap_or(models[0]);
     let (train, test) = sets(args)?;
     let folder = args.out.clone().unwrap_or_else(|| {
-        let name = format!("{}-compare", train.name());
+        let name = format!("{}-compare", folder_name(train.name()));
         Path::new("runs").join(name)
     });
     open(&folder, &args.setting(&train, &test))?;
@@ -113,7 +119,6 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
 
 /// The models, each once, in the order of all.
 fn models(args: &CompareArgs) -> Result<Vec<Contestant>> {
-    ensure!(args.seeds > 0, "0 seeds");
     let wanted = |of: &Contestant| args.models.is_empty() || args.models.contains(of);
     let models: Vec<Contestant> = Contestant::ALL.into_iter().filter(wanted).collect();
     match args.against {

@@ -15,6 +15,7 @@ use timesclip::data::read::Labels;
 use timesclip::data::{LabeledSeries, SeriesDataset};
 use timesclip::raster::{PlotStyle, Rasterizer, XSpan, YScale, rgb8};
 
+use crate::output::visible;
 use crate::read::{ReadFlags, read};
 
 /// Width of the gray lines between the pictures of a sheet.
@@ -68,12 +69,13 @@ pub(crate) fn run(args: &DrawArgs) -> Result<()> {
             n_files += 1;
         }
         let n_steps = sample.series.n_steps();
-        eprintln!(
-            "sample {} (class {class}, {n_steps} steps): {n_files} files",
-            sample.id
+        say!(
+            "sample {} (class {}, {n_steps} steps): {n_files} files",
+            sample.id,
+            visible(class)
         );
     }
-    eprintln!("pictures are in {}", args.out.display());
+    say!("pictures are in {}", args.out.display());
     Ok(())
 }
 

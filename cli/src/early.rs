@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use timesclip::data::SeriesDataset;
-use timesclip::data::read::{Labels, read_like};
+use timesclip::data::read::Labels;
 use timesclip::{EarlyScore, LoadOptions, PrefixAnswers, StopRule, StopScore, TimesClip};
 
 use crate::output::write_results;
 use crate::predict::DeviceFlags;
-use crate::read::ReadFlags;
+use crate::read::{ReadFlags, read_like};
+use crate::values;
 
 /// Prefixes that are scored where none are named, up to whole series.
 const N_SHARES: u32 = 20;
@@ -34,10 +35,10 @@ pub(crate) struct EarlyArgs {
     data: PathBuf,
     /// Shares of the longest series (of --train-data or --valid-data, if given), above 0 and up to 1
     /// [default: 0.05,0.1,...,1]
-    #[arg(long, value_name = "SHARES", value_delimiter = ',')]
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = values::share)]
     shares: Vec<f64>,
     /// Tell the earliest step with this accuracy; chosen on --train-data or --valid-data, if given
-    #[arg(long, value_name = "ACCURACY")]
+    #[arg(long, value_name = "ACCURACY", value_parser = values::share)]
     reach: Option<f64>,
     /// Fit a rule when to stop, a threshold of confidence, to the series that the model was trained
     /// on: each is answered by a model of the same options that did not see it
@@ -66,20 +67,6 @@ pub(crate) struct EarlyArgs {
 /// # Errors
 /// If model or series cannot be read or do not fit, or the scores cannot be written.
 pub(crate) fn run(args: &EarlyArgs) -> Result<()> {
-    let wrong = args
-        .shares
-        .iter()
-        .find(|share| !(**share > 0.0 && **share <= 1.0));
-    ensure!(
-        wrong.is_none(),
-        "a share of {} is not in 0..1",
-        wrong.unwrap_or(&0.0)
-    );
-    ensure!(
-        args.reach.is_none_or(|reach| reach > 0.0 && reach <= 1.0),
-        "--reach {} is no accuracy in 0..1",
-        args.reach.unwrap_or_default()
-    );
     let model = TimesClip::load_with(&args.model, &args.device.options())?;
     let options = args.read.options(Labels::Required);
     let set = |path: &Path| read_like(path, &options, model.schema());
@@ -141,12 +128,12 @@ pub(crate) fn out_of_folds(
 ) -> Result<PrefixAnswers> {
     let fingerprint = format!("{:032x}", train.fingerprint());
     if fingerprint != model.provenance().fingerprint {
-        eprintln!("warning: these are not the series that the model was trained on");
+        say!("warning: these are not the series that the model was trained on");
     }
     let mut options = model.options().clone();
     let LoadOptions { backend, device } = device.options();
     (options.compute.backend, options.compute.device) = (backend, device);
-    eprintln!("fitting {n_folds} models, each without one part of the training series");
+    say!("fitting {n_folds} models, each without one part of the training series");
     let answers = PrefixAnswers::out_of_folds(train, &options, (shares, n_folds), &mut ());
     Ok(answers?)
 }
@@ -212,17 +199,17 @@ impl Found {
                 ..
             } = reach;
             match (n_steps, &reach.score) {
-                (Some(n_steps), Some(score)) => eprintln!(
+                (Some(n_steps), Some(score)) => say!(
                     "accuracy {accuracy} is reached after {n_steps} steps ({chosen_on}); there it is \
                      {:.4} on these series",
                     score.accuracy
                 ),
-                _ => eprintln!("accuracy {accuracy} is not reached ({chosen_on})"),
+                _ => say!("accuracy {accuracy} is not reached ({chosen_on})"),
             }
         }
         if let (Some(rule), Some(stopped)) = (&self.stop_rule, &self.stopped) {
             for (name, value) in stop_facts(rule, stopped) {
-                eprintln!("{name}: {value}");
+                say!("{name}: {value}");
             }
         }
     }

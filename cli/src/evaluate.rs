@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use timesclip::data::SeriesDataset;
 use timesclip::data::answers::TsmlResult;
-use timesclip::data::read::{Labels, read_like};
+use timesclip::data::read::Labels;
 use timesclip::{Evaluation, TimesClip};
 
-use crate::output::write_results;
+use crate::output::{visible, write_results};
 use crate::predict::DeviceFlags;
-use crate::read::ReadFlags;
+use crate::read::{ReadFlags, read_like};
 
 /// The model, and the series it is scored on.
 #[derive(Debug, Args)]
@@ -42,7 +42,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let set = read_like(&args.data, &options, model.schema())?.dataset;
     let evaluation = model.evaluate(&set)?;
     for class in &evaluation.unknown_classes {
-        eprintln!("warning: the model does not know the class `{class}`: its samples are errors");
+        say!(
+            "warning: the model does not know the class `{}`: its samples are errors",
+            visible(class)
+        );
     }
     if let Some(folder) = &args.tsml {
         write_tsml(folder, &set, &evaluation)?;
@@ -71,24 +74,37 @@ pub(crate) fn summary(evaluation: &Evaluation) -> String {
 
 /// Writes the predictions as tsml-eval and aeon's benchmarking read them.
 fn write_tsml(folder: &Path, set: &SeriesDataset, evaluation: &Evaluation) -> Result<()> {
-    let names = &evaluation.class_names;
-    let known = evaluation.targets.iter().zip(&evaluation.predictions);
-    let known = known.filter_map(|(target, answer)| Some(((*target)?, answer)));
-    let (labels, probabilities): (Vec<usize>, Vec<Vec<f32>>) = known
-        .map(|(label, answer)| (label, answer.probabilities.clone()))
-        .unzip();
+    // Classes that the model does not know follow its own; their probability is 0.
+    let (known, unknown) = (&evaluation.class_names, &evaluation.unknown_classes);
+    let names = [&known[..], &unknown[..]].concat();
+    let unknown_label = |label: usize| {
+        let name = &set.class_names()[label];
+        let place = unknown.iter().position(|class| class == name);
+        place.map(|place| known.len() + place)
+    };
+    let targets = evaluation.targets.iter().zip(set.labels());
+    let labels: Option<Vec<usize>> = targets
+        .map(|(target, label)| target.or_else(|| unknown_label(label)))
+        .collect();
+    let labels = labels.context("a sample is of no class that a result file can name")?;
+    let rows = evaluation.predictions.iter().map(|answer| {
+        let mut row = answer.probabilities.clone();
+        row.resize(names.len(), 0.0);
+        row
+    });
+    let probabilities: Vec<Vec<f32>> = rows.collect();
     let path = TsmlResult {
         dataset: set.name(),
         classifier: "TimesClip",
         resample: 0,
         parameters: concat!("timesclip ", env!("CARGO_PKG_VERSION")),
-        class_names: names,
+        class_names: &names,
         labels: &labels,
         probabilities: &probabilities,
         fit_milliseconds: None,
         predict_milliseconds: None,
     }
     .write(folder)?;
-    eprintln!("{}", path.display());
+    say!("{}", path.display());
     Ok(())
 }

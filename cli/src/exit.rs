@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::output::visible;
+
 /// The exit code of a finished command; an error is printed on stderr, with its causes.
 ///
 /// A reader of stdout that has seen enough, `head` say, is no failure.
@@ -13,12 +15,16 @@ pub fn finish(result: Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        let source = cause.downcast_ref::<io::Error>();
-        source.is_some_and(|source| source.kind() == ErrorKind::BrokenPipe)
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>();
+        let kind = kind.or_else(|| json.and_then(serde_json::Error::io_error_kind));
+        kind == Some(ErrorKind::BrokenPipe)
     };
     if error.chain().any(broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
+    let text = format!("{error:#}");
+    let lines: Vec<String> = text.lines().map(visible).collect();
+    say!("error: {}", lines.join("\n"));
     ExitCode::FAILURE
 }

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use timesclip::data::read::{Labels, read_like};
+use timesclip::data::read::Labels;
 use timesclip::data::{Series, SeriesDataset};
 use timesclip::page::ReportPage;
 use timesclip::report::explanation_page;
 use timesclip::{ExplainOptions, Explanation, Faithfulness, FaithfulnessOptions, TimesClip};
 
-use crate::output::write_results;
+use crate::output::{visible, write_results};
 use crate::predict::DeviceFlags;
-use crate::read::ReadFlags;
+use crate::read::{ReadFlags, read_like};
 
 /// Windows of a sample that are printed.
 const PRINTED: usize = 3;
@@ -173,11 +173,11 @@ fn summary(set: &SeriesDataset, (index, found): (usize, &Explanation)) -> String
     cells.sort_by(|a, b| b.2.total_cmp(&a.2));
     let cells = cells.iter().take(PRINTED).map(|&(of, window, value)| {
         let steps = &found.windows[window];
-        let (name, last) = (variate(set, of), steps.end - 1);
+        let (name, last) = (visible(&variate(set, of)), steps.end - 1);
         format!("\n  {value:+.3}  {name}, steps {} to {last}", steps.start)
     });
     let cells: String = cells.collect();
-    let (id, label) = (set.samples()[index].id, &prediction.label);
+    let (id, label) = (set.samples()[index].id, visible(&prediction.label));
     format!("sample {id}: {label} {:.3}{cells}", prediction.probability)
 }
 
@@ -218,6 +218,6 @@ fn write_pages(
     write_results(Some(&path), |out| {
         Ok(serde_json::to_writer_pretty(out, json)?)
     })?;
-    eprintln!("pages are in {}", folder.display());
+    say!("pages are in {}", folder.display());
     Ok(())
 }

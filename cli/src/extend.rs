@@ -13,6 +13,8 @@ use timesclip::run::RunDirectory;
 pub(crate) struct Opened {
     pub(crate) directory: RunDirectory,
     pub(crate) earlier: Option<Earlier>,
+    /// Whether the folder was not there before.
+    pub(crate) is_new: bool,
 }
 
 /// What was done of a complete run that is extended.

@@ -24,6 +24,8 @@ use timesclip::options::{
 use timesclip::raster::ColorJitter;
 use timesclip::{Effort, FitOptions, Modalities};
 
+use crate::values;
+
 /// Everything that decides a fit.
 #[derive(Clone, Debug, Args)]
 pub struct FitFlags {
@@ -97,10 +99,10 @@ struct ModelFlags {
     #[arg(long, value_name = "EFFORT", default_value = "full")]
     effort: Effort,
     /// Folds, each of which trains a network; 1 for a single split [default: 4 up to 4,000 samples]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     folds: Option<usize>,
     /// Share of the training samples held out to judge the network where there is a single split
-    #[arg(long, value_name = "X", default_value_t = 0.2)]
+    #[arg(long, value_name = "X", default_value_t = 0.2, value_parser = values::fraction)]
     valid_fraction: f64,
     /// none, or balanced: every class weighs the same, however many samples it has
     #[arg(long, value_name = "HOW", default_value = "none")]

@@ -1,6 +1,6 @@
 //! `timesclip inspect`: what a model file or a file of series holds, for a person or as JSON.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use timesclip::TimesClip;
-use timesclip::data::read::{Labels, read_with};
+use timesclip::data::read::Labels;
 
-use crate::output::write_results;
+use crate::output::{visible, write_results};
 use crate::predict::DeviceFlags;
-use crate::read::ReadFlags;
+use crate::read::{ReadFlags, is_stdin, read_file};
 
 /// The file that is looked at.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
             false => describe(&model, out),
         });
     }
-    let read = read_with(&args.file, &args.read.options(Labels::Optional))?;
+    let read = read_file(&args.file, &args.read.options(Labels::Optional))?;
     write_results(None, |out| {
         match args.json {
             true => serde_json::to_writer_pretty(&mut *out, &read.understanding)?,
@@ -52,8 +52,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
 
 /// Whether a path is that of a model: a run directory, or a file that begins as safetensors do.
 fn is_model(path: &Path) -> bool {
+    if is_stdin(path) {
+        return false;
+    }
     if path.is_dir() {
         return path.join("config.json").is_file();
+    }
+    // What is read of a pipe is gone.
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return false;
     }
     let mut start = [0; 10];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
@@ -86,23 +93,29 @@ fn describe(model: &TimesClip, out: &mut dyn Write) -> Result<()> {
     let [low, high] = origin.n_steps;
     let variates = match model.schema().variates.as_slice() {
         [] => format!("{}", model.n_variates()),
-        names => format!("{} ({})", names.len(), names.join(", ")),
+        names => format!("{} ({})", names.len(), visible(&names.join(", "))),
     };
     writeln!(out, "model       {}", model.modalities())?;
-    writeln!(out, "classes     {}", model.class_names().join(", "))?;
+    let classes = visible(&model.class_names().join(", "));
+    writeln!(out, "classes     {classes}")?;
     writeln!(out, "variates    {variates}")?;
     writeln!(out, "closed form {} features", model.n_features())?;
     writeln!(out, "networks    {networks} of {} weights", count.total)?;
     writeln!(
         out,
         "fitted to   {}: {} samples of {low} to {high} steps, hash {}",
-        origin.dataset, origin.n_samples, origin.fingerprint
+        visible(&origin.dataset),
+        origin.n_samples,
+        visible(&origin.fingerprint)
     )?;
     for score in &origin.scores {
         writeln!(
             out,
             "held out    {}: weight {:.2}, accuracy {:.4}, log loss {:.4}",
-            score.predictor, score.weight, score.accuracy, score.log_loss
+            visible(&score.predictor),
+            score.weight,
+            score.accuracy,
+            score.log_loss
         )?;
     }
     Ok(())

@@ -2,6 +2,13 @@
 //!
 //! Results go to stdout, all else to stderr. Exit codes: 0 done, 1 the work failed, 2 wrong usage.
 
+/// Says something on stderr, as `eprintln!` does, whether or not anybody is left to read it.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::output::say(format_args!($($argument)*))
+    };
+}
+
 mod cache;
 mod closing;
 mod compare;
@@ -26,6 +33,7 @@ mod search;
 mod shard;
 mod synth;
 pub mod train;
+mod values;
 
 use std::process::ExitCode;
 
@@ -34,6 +42,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use exit::finish;
+
+use output::write_results;
 
 /// Classifies multivariate time series by their line plots, their values and convolution kernels.
 #[derive(Debug, Parser)]
@@ -107,9 +117,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Draw(args) => draw::run(&args),
         Command::Cache(command) => cache::run(command),
         Command::Completions { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "timesclip", &mut std::io::stdout());
-            Ok(())
+            let mut script: Vec<u8> = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "timesclip", &mut script);
+            write_results(None, |out| Ok(out.write_all(&script)?))
         }
     }
 }

@@ -106,10 +106,10 @@ impl Progress {
     /// Says something that matters.
     pub(crate) fn say(&mut self, text: &str) {
         match self.flags.log_format {
-            LogFormat::Json => eprintln!("{}", json!({ "note": text })),
+            LogFormat::Json => say!("{}", json!({ "note": text })),
             LogFormat::Text => match &self.bar {
                 Some((_, bar)) => bar.println(text),
-                None => eprintln!("{text}"),
+                None => say!("{text}"),
             },
         }
         self.last_line = Instant::now();
@@ -130,7 +130,7 @@ impl Progress {
             (_, LogFormat::Json) => {
                 let eta = eta.map(|eta| eta.as_secs_f64().round());
                 let line = json!({ "phase": phase.name(), "done": done, "total": total, "eta_seconds": eta });
-                eprintln!("{line}");
+                say!("{line}");
                 self.last_line = Instant::now();
             }
         }
@@ -160,7 +160,7 @@ impl Progress {
         if self.flags.log_format == LogFormat::Json {
             let line =
                 json!({ "fold": fold, "folds": n_folds, "epochs": n_epochs, "record": record });
-            eprintln!("{line}");
+            say!("{line}");
             self.last_line = Instant::now();
             return;
         }

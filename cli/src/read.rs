@@ -1,23 +1,29 @@
 //! The flags about files of series, and reading by them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use timesclip::data::read::{
-    Format, HeaderRow, Labels, Layout, OnError, ReadOptions, ReadSeries, read_with,
+    Format, HeaderRow, Labels, Layout, OnError, ReadOptions, ReadSeries, TableSchema, parse,
+    parse_like, read_like as read_file_like, read_with,
 };
 use timesclip::data::window::{LabelRule, Windows};
+
+use crate::output::visible;
+use crate::values;
 
 /// How files are read. What is not given is recognized from the file, and printed.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct ReadFlags {
-    /// Format, in place of what the first bytes tell: ts, arff, csv, tsv, npy, npz, ...
+    /// Format, in place of what the first bytes tell: ts, arff, table (CSV, TSV and other
+    /// text), npy, npz, parquet or folder
     #[arg(long, value_name = "NAME")]
     format: Option<Format>,
     /// Character between columns
-    #[arg(long, value_name = "CHAR")]
+    #[arg(long, value_name = "CHAR", value_parser = values::delimiter)]
     delimiter: Option<char>,
     /// Numbers are written with a decimal comma: 1,5
     #[arg(long)]
@@ -53,7 +59,7 @@ pub(crate) struct ReadFlags {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     value_columns: Vec<String>,
     /// Number of variates, where names do not tell
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     variates: Option<usize>,
     /// Order of the values of a row: time-major (all variates of the first step first) or
     /// variate-major
@@ -66,13 +72,18 @@ pub(crate) struct ReadFlags {
     #[arg(long, value_name = "COLUMN")]
     variate_column: Option<String>,
     /// Spellings of a missing value besides the usual ones
-    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
     missing: Vec<String>,
     /// Cut recordings into windows of so many steps, each a sample
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = values::count)]
     window: Option<usize>,
     /// Steps between the starts of two windows [default: the window]
-    #[arg(long, value_name = "STEPS", requires = "window")]
+    #[arg(long, value_name = "STEPS", value_parser = values::count, requires = "window")]
     stride: Option<usize>,
     /// Label of a window: last, majority, or uniform (mixed windows are left out)
     #[arg(
@@ -127,9 +138,36 @@ impl ReadFlags {
     }
 }
 
+/// Whether a path stands for stdin.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Reads a file, or stdin.
+pub(crate) fn read_file(path: &Path, options: &ReadOptions) -> Result<ReadSeries> {
+    if is_stdin(path) {
+        let stdin = io::BufReader::new(io::stdin());
+        return Ok(parse(stdin, Path::new("stdin"), options)?);
+    }
+    Ok(read_with(path, options)?)
+}
+
+/// Reads a file, or stdin, with series that are to match those of a schema.
+pub(crate) fn read_like(
+    path: &Path,
+    options: &ReadOptions,
+    schema: &TableSchema,
+) -> Result<ReadSeries> {
+    if is_stdin(path) {
+        let stdin = io::BufReader::new(io::stdin());
+        return Ok(parse_like(stdin, Path::new("stdin"), options, schema)?);
+    }
+    Ok(read_file_like(path, options, schema)?)
+}
+
 /// Reads a file, and says on stderr what was understood of it.
 pub(crate) fn read(path: &Path, options: &ReadOptions, quiet: bool) -> Result<ReadSeries> {
-    let read = read_with(path, options)?;
+    let read = read_file(path, options)?;
     if !quiet {
         tell(&read);
     }
@@ -139,11 +177,11 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, quiet: bool) -> Result<Re
 /// What was understood of a file, on stderr.
 pub(crate) fn tell(read: &ReadSeries) {
     let understanding = &read.understanding;
-    eprintln!("{understanding}");
+    say!("{understanding}");
     for note in &understanding.notes {
-        eprintln!("  {note}");
+        say!("  {}", visible(note));
     }
     for warning in &understanding.warnings {
-        eprintln!("  warning: {warning}");
+        say!("  warning: {}", visible(warning));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 use timesclip::data::SeriesDataset;
-use timesclip::data::read::{Labels, read_like};
+use timesclip::data::read::Labels;
 use timesclip::page::Fact;
 use timesclip::report::{FitSummary, PageSources};
 use timesclip::run::RunDirectory;
@@ -17,7 +17,7 @@ use crate::early::{FOLDS, default_shares, out_of_folds, stop_facts as rule_facts
 use crate::output::write_results;
 use crate::page::page;
 use crate::predict::DeviceFlags;
-use crate::read::ReadFlags;
+use crate::read::{ReadFlags, read_like};
 
 /// The model, and the series it is tested on.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     let run = directory.and_then(|path| match RunDirectory::open(path) {
         Ok(run) => Some(run),
         Err(error) => {
-            eprintln!("note: {error}; the page is made without the run's configuration");
+            say!("note: {error}; the page is made without the run's configuration");
             None
         }
     });
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     };
     let out = args.out.clone().unwrap_or_else(beside);
     write_results(Some(&out), |to| Ok(to.write_all(html.as_bytes())?))?;
-    eprintln!("{}", out.display());
+    say!("{}", out.display());
     Ok(())
 }
 
@@ -128,7 +128,7 @@ fn stop_facts(
 fn summary(directory: &Path) -> Result<Option<FitSummary>> {
     let path = directory.join("report.json");
     if !path.exists() {
-        eprintln!(
+        say!(
             "note: there is no `{}`; the page is made without learning curves and without the time \
              of training",
             path.display()

@@ -5,16 +5,16 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use timesclip::TimesClip;
 use timesclip::cache::store::Shard;
 use timesclip::data::SeriesDataset;
 use timesclip::data::read::{Labels, SeriesReader};
 
-use crate::output::write_results;
+use crate::output::{visible, write_results};
 use crate::predict::DeviceFlags;
-use crate::read::ReadFlags;
+use crate::read::{ReadFlags, is_stdin};
 use crate::shard;
 
 /// Samples that are read and answered for at a time.
@@ -59,7 +59,7 @@ impl RowArgs {
             && let Some(path) = &out
             && shard::is_finished(path, &[&self.model_file(), &self.data])?
         {
-            eprintln!("{}: finished before", path.display());
+            say!("{}: finished before", path.display());
             return Ok(());
         }
         let model = TimesClip::load_with(&self.model, &self.device.options())?;
@@ -71,7 +71,7 @@ impl RowArgs {
         })?;
         rows.tell();
         if failed > 0 {
-            eprintln!("warning: {failed} malformed rows have empty answers");
+            say!("warning: {failed} malformed rows have empty answers");
         }
         Ok(())
     }
@@ -84,13 +84,12 @@ impl RowArgs {
     }
 
     fn shard_path(&self, out: &Path, shard: Shard) -> Result<PathBuf> {
-        let dash = Path::new("-");
         ensure!(
-            out != dash,
+            out != Path::new("-"),
             "--shard needs a file to write to, and `-` is stdout"
         );
         ensure!(
-            self.data != dash,
+            !is_stdin(&self.data),
             "--shard needs a file to read from, and `-` is stdin"
         );
         Ok(shard::path(out, shard))
@@ -99,7 +98,7 @@ impl RowArgs {
     fn open(&self, model: &TimesClip) -> Result<Rows<'static>> {
         let options = self.read.options(Labels::Optional);
         let schema = model.schema();
-        if self.data == Path::new("-") {
+        if is_stdin(&self.data) {
             let stdin = io::BufReader::new(io::stdin());
             let reader = SeriesReader::of_bytes_like(stdin, Path::new("stdin"), &options, schema)?;
             return Ok(Rows::all(reader));
@@ -136,6 +135,8 @@ pub(crate) struct Rows<'a> {
     range: Range<usize>,
     /// Names of the id columns, as soon as they are known; none if rows are numbered.
     id_names: Vec<String>,
+    /// Malformed rows that have no answer of their own: each is a part of a sample.
+    left_out: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -144,6 +145,7 @@ impl<'a> Rows<'a> {
             reader,
             range: 0..usize::MAX,
             id_names: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -183,7 +185,7 @@ impl<'a> Rows<'a> {
             let mut rejected = samples.rejected.iter().peekable();
             let mut empty = |before: u64, writer: &mut W| -> Result<()> {
                 while let Some(row) = rejected.next_if(|rejected| rejected.row < before) {
-                    eprintln!("warning: {}", row.error);
+                    say!("warning: {}", row.error);
                     let id = row.row.to_string();
                     let ids: Vec<&str> = match numbered {
                         true => vec![&id],
@@ -208,19 +210,21 @@ impl<'a> Rows<'a> {
                 .reader
                 .next_part(PART.min(self.range.end.saturating_sub(position)))?;
         }
-        if self.reader.n_rejected() > failed + passed_over {
-            bail!("{} malformed rows", self.reader.n_rejected());
-        }
+        let answered = failed + passed_over;
+        self.left_out = self.reader.n_rejected().saturating_sub(answered);
         Ok((writer, failed))
     }
 
     /// What the reader found worth saying, on stderr.
     fn tell(&mut self) {
+        if self.left_out > 0 {
+            say!("note: {} malformed rows are left out", self.left_out);
+        }
         for note in self.reader.notes() {
-            eprintln!("{note}");
+            say!("{}", visible(note));
         }
         for warning in self.reader.warnings() {
-            eprintln!("warning: {warning}");
+            say!("warning: {}", visible(warning));
         }
     }
 }

@@ -9,13 +9,13 @@ use burn::tensor::backend::Backend;
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 use timesclip::backend::{BackendChoice, BackendJob, run_on};
-use timesclip::data::read::{Labels, ReadSeries, read_like};
+use timesclip::data::read::{Labels, ReadSeries};
 use timesclip::data::{Series, SeriesDataset};
 use timesclip::encode::{JointEncoder, PlotAxes};
 use timesclip::weights::builtin;
 
 use crate::output::{cell, write_results};
-use crate::read::{ReadFlags, read, tell};
+use crate::read::{ReadFlags, read, read_like, tell};
 
 /// What is searched for, and in what.
 #[derive(Debug, Args)]

@@ -1,15 +1,16 @@
 //! `timesclip train`: fits a model to a set, tests it, and leaves a run directory.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use timesclip::cache::store::Shard;
-use timesclip::classifier::prepare;
+use timesclip::classifier::{FitError, prepare};
 use timesclip::data::SeriesDataset;
-use timesclip::data::read::{Labels, ReadSeries, TableSchema, read_like};
+use timesclip::data::read::{Labels, ReadSeries, TableSchema};
 use timesclip::data::split::{Split, SplitFractions, SplitOrder};
 use timesclip::report::{FitSummary, PageSources, Report};
 #[cfg(feature = "tensorboard")]
@@ -20,10 +21,11 @@ use timesclip::{ExplainOptions, FitOptions, FitReport, TimesClip};
 use crate::closing::class_table;
 use crate::extend::{Earlier, Opened};
 use crate::flags::FitFlags;
+use crate::output::{folder_name, visible, write_results};
 use crate::page::{command_line, page};
 use crate::progress::{LogFlags, Progress};
-use crate::read::{ReadFlags, read, tell};
-use crate::shard;
+use crate::read::{ReadFlags, read, read_like, tell};
+use crate::{shard, values};
 
 /// The training set, and how it is fitted to.
 #[derive(Debug, Args)]
@@ -43,7 +45,12 @@ pub struct TrainFlags {
     #[arg(long, value_name = "FILE")]
     pub test_data: Option<PathBuf>,
     /// Share of the samples to hold out as the test set, stratified; no group is on both sides
-    #[arg(long, value_name = "X", conflicts_with = "test_data")]
+    #[arg(
+        long,
+        value_name = "X",
+        conflicts_with = "test_data",
+        value_parser = values::fraction
+    )]
     test_fraction: Option<f64>,
     /// How the test set is held out: stratified, or ordered (the last samples)
     #[arg(
@@ -194,10 +201,14 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         progress.say(&format!("warning: {error}"));
     }
     let config = RunConfig::new(&train, &options, device.kind);
-    let Opened { directory, earlier } = open(flags, &config)?;
+    let Opened {
+        directory,
+        earlier,
+        is_new,
+    } = open(flags, &config)?;
     progress.inform(&format!(
         "{}: {} training, {} test samples; on {device}",
-        train.name(),
+        visible(train.name()),
         train.len(),
         test.as_ref().map_or(0, SeriesDataset::len),
     ));
@@ -205,7 +216,13 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         None => options.compute.checkpoints = Some(directory.checkpoints()),
         Some(earlier) => options.compute.extends = Some(earlier.extension(&directory)),
     }
-    let (model, mut fit) = flags.fit(&train, &options, (&directory, &mut progress))?;
+    let fitted = flags.fit(&train, &options, (&directory, &mut progress));
+    if let Err(error) = &fitted
+        && !flags.resume
+    {
+        take_back(&directory, is_new, error);
+    }
+    let (model, mut fit) = fitted?;
     let model = model.with_schema(schema);
     progress.finish();
     keep(&directory, &model, earlier.is_some())?;
@@ -220,10 +237,29 @@ pub fn train(data: &Path, flags: &TrainFlags) -> Result<()> {
         test: test.as_ref(),
         model: &model,
     };
-    run.conclude(fit, started, &mut progress)?;
-    let seconds = started.elapsed().as_secs_f64();
-    progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
-    Ok(())
+    run.conclude(fit, started, &mut progress)
+}
+
+/// Frees the folder of a run that was refused before anything was fitted, for the same command.
+fn take_back(directory: &RunDirectory, is_new: bool, error: &anyhow::Error) {
+    let cancelled = matches!(error.downcast_ref::<FitError>(), Some(FitError::Cancelled));
+    let Ok(mut entries) = fs::read_dir(directory.path()) else {
+        return;
+    };
+    let began = entries.any(|entry| {
+        let name = entry.map(|entry| entry.file_name());
+        !name.is_ok_and(|name| name == "config.json" || name == "lock")
+    });
+    if cancelled || began {
+        return;
+    }
+    // What cannot be removed stays; why the fit was refused is what has to be told.
+    for name in ["config.json", "lock"] {
+        let _ = fs::remove_file(directory.path().join(name));
+    }
+    if is_new {
+        let _ = fs::remove_dir(directory.path());
+    }
 }
 
 /// Saves the model; of an interrupted fit only what can be resumed from it.
@@ -274,10 +310,12 @@ impl FittedRun<'_> {
             .as_ref()
             .map_or(&[][..], |network| &network.folds);
         progress.draw_curves(folds);
-        if let Some(test) = &evaluation {
+        // A stdout that takes no more does not keep the reports from being written.
+        let printed = evaluation.as_ref().map_or(Ok(()), |test| {
             progress.inform(&class_table(test));
-            println!("{}", crate::evaluate::summary(test));
-        }
+            let scores = crate::evaluate::summary(test);
+            write_results(None, |out| Ok(writeln!(out, "{scores}")?))
+        });
         let seconds = started.elapsed().as_secs_f64();
         let report = Report::new(self.train, (model, fit), evaluation, seconds);
         directory.write_json("report.json", &report)?;
@@ -297,16 +335,21 @@ impl FittedRun<'_> {
             ("Testing", seconds - fitted),
         ];
         let html = page(&sources, &stages)?.to_html();
-        Ok(directory.write("report.html", html.as_bytes())?)
+        directory.write("report.html", html.as_bytes())?;
+        let seconds = started.elapsed().as_secs_f64();
+        progress.inform(&format!("{} in {seconds:.0} s", directory.path().display()));
+        printed.context("the scores cannot be printed")
     }
 }
 
 /// The directory of a new run, or of the one that is resumed or extended.
 fn open(flags: &TrainFlags, config: &RunConfig) -> Result<Opened> {
     let path = flags.out.clone().unwrap_or_else(|| free_directory(config));
+    let is_new = !path.exists();
     let alone = |directory| Opened {
         directory,
         earlier: None,
+        is_new,
     };
     if !flags.resume {
         let directory = RunDirectory::create(path, config);
@@ -324,12 +367,14 @@ fn open(flags: &TrainFlags, config: &RunConfig) -> Result<Opened> {
     Ok(Opened {
         directory,
         earlier: Some(earlier),
+        is_new,
     })
 }
 
 /// The first of `runs/NAME-TYPE-1`, `-2`, … that is not there.
 fn free_directory(config: &RunConfig) -> PathBuf {
-    let name = format!("{}-{}", config.data.name, config.options.modalities);
+    let set = folder_name(&config.data.name);
+    let name = format!("{set}-{}", config.options.modalities);
     let mut free = (1..).map(|i| Path::new("runs").join(format!("{name}-{i}")));
     free.find(|path| !path.exists())
         .expect("one of all numbers is free")

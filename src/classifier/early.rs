@@ -6,11 +6,11 @@ use serde::Serialize;
 
 pub use stop::{EarlyPrediction, StopRule, StopScore};
 
+use super::evaluation::{class_scores, unknown};
 use super::options::FitOptions;
 use super::{FitError, FitObserver, PredictError, TimesClip};
 use crate::data::SeriesDataset;
 use crate::data::split::Folds;
-use crate::metrics::ConfusionMatrix;
 
 /// Scores from the first steps of every series.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -19,9 +19,11 @@ pub struct EarlyScore {
     pub n_steps: usize,
     /// Share of the samples classified correctly.
     pub accuracy: f64,
-    /// Mean of the F1 of the classes that have samples or were predicted.
+    /// Mean of the F1 of the classes that have samples or were predicted, 0 for those that the model
+    /// does not know.
     pub macro_f1: Option<f64>,
-    /// Mean negative logarithm of the probability of the right class.
+    /// Mean negative logarithm of the probability of the right class; `NaN`, which is `null` in JSON,
+    /// if the model knows the class of no sample.
     pub log_loss: f64,
 }
 
@@ -29,6 +31,8 @@ pub struct EarlyScore {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrefixAnswers {
     n_classes: usize,
+    /// Number of classes that series have and the model does not know.
+    n_unknown: usize,
     /// Steps of every series.
     lengths: Vec<usize>,
     /// Class of every series among the model's; `None` where the model does not know it.
@@ -86,10 +90,7 @@ impl TimesClip {
         steps: &[usize],
     ) -> Result<PrefixAnswers, PredictError> {
         let names = self.class_names();
-        let known = set.class_names().iter();
-        let known: Vec<Option<usize>> = known
-            .map(|name| names.iter().position(|known| known == name))
-            .collect();
+        let known = set.classes_among(names);
         let targets: Vec<Option<usize>> = set.labels().iter().map(|label| known[*label]).collect();
         let mut answered = Vec::new();
         for &n_steps in steps {
@@ -110,6 +111,7 @@ impl TimesClip {
         let lengths = set.samples().iter().map(|sample| sample.series.n_steps());
         Ok(PrefixAnswers {
             n_classes: names.len(),
+            n_unknown: unknown(set, &known).len(),
             lengths: lengths.collect(),
             targets,
             prefixes: answered,
@@ -139,6 +141,7 @@ impl PrefixAnswers {
         let lengths = train.samples().iter().map(|sample| sample.series.n_steps());
         let mut all = Self {
             n_classes: train.n_classes(),
+            n_unknown: 0,
             lengths: lengths.collect(),
             targets: train.labels().into_iter().map(Some).collect(),
             prefixes: steps
@@ -185,18 +188,20 @@ impl PrefixAnswers {
             let pairs = self.targets.iter().zip(answers);
             pairs.filter_map(|(target, answer)| Some(((*target)?, answer)))
         };
-        let pairs = known().map(|(target, answer)| (target, answer.class));
-        let matrix = ConfusionMatrix::new(self.n_classes, pairs);
+        let pairs = self.targets.iter().zip(answers);
+        let pairs = pairs.map(|(target, answer)| (*target, answer.class));
+        let names = vec![String::new(); self.n_classes];
         let right = known().filter(|(target, answer)| *target == answer.class);
         let loss = known().map(|(_, answer)| answer.right.max(f32::MIN_POSITIVE));
         let loss: f64 = loss.map(|right| -f64::from(right).ln()).sum();
         EarlyScore {
             n_steps,
             accuracy: right.count() as f64 / answers.len() as f64,
-            macro_f1: matrix
-                .summary(&vec![String::new(); self.n_classes])
-                .macro_f1,
-            log_loss: loss / known().count().max(1) as f64,
+            macro_f1: class_scores(&names, pairs, self.n_unknown).macro_f1,
+            log_loss: match known().count() {
+                0 => f64::NAN,
+                n => loss / n as f64,
+            },
         }
     }
 }

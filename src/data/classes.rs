@@ -30,9 +30,15 @@ fn canonical(label: &str) -> Cow<'_, str> {
     }
 }
 
-/// Index of the class that a label means, which may spell a number in another way.
+/// Index of the class that a label means. Either may spell a number in another way; a name of the
+/// same spelling is preferred.
 pub(super) fn class_of_label(class_names: &[String], label: &str) -> Option<usize> {
-    find_class(class_names, label).or_else(|| find_class(class_names, &canonical(label)))
+    let number = canonical(label);
+    let found = find_class(class_names, label).or_else(|| find_class(class_names, &number));
+    found.or_else(|| {
+        let mut alike = (0..class_names.len()).filter(|&i| canonical(&class_names[i]) == number);
+        alike.next().filter(|_| alike.next().is_none())
+    })
 }
 
 /// The classes of a file while its rows are read.
@@ -203,6 +209,24 @@ mod tests {
             (listed.index_of("1.0"), listed.index_of("2.0")),
             (Some(0), Some(1))
         );
+    }
+
+    #[test]
+    fn a_label_is_matched_to_another_spelling_of_its_number_if_there_is_one() {
+        let of = |classes: &[&str], label| class_of_label(&owned(classes), label);
+        assert_eq!(
+            [of(&["1.0", "2.0"], "1"), of(&["1.0", "2.0"], "2.")],
+            [Some(0), Some(1)]
+        );
+        assert_eq!(
+            [of(&["1", "2"], "2.0"), of(&["1", "2"], "3.0")],
+            [Some(1), None]
+        );
+        assert_eq!(
+            [of(&["1.10", "1.1"], "1.10"), of(&["1.10", "1.1"], "1.1")],
+            [Some(0), Some(1)]
+        );
+        assert_eq!([of(&["1.0", "1.00"], "1"), of(&["007"], "7.0")], [None; 2]);
     }
 
     #[test]

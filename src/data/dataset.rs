@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::classes::find_class;
+use super::classes::class_of_label;
 use super::{LabeledSeries, Metadata, SeriesError, TimeGrid};
 
 /// Labeled series that share their variates and their classes.
@@ -222,7 +222,8 @@ impl SeriesDataset {
     /// The set with the classes of `training`: labels are moved, by class name, to its order.
     ///
     /// A file for testing may list its classes in another order, or lack some, or write their
-    /// names in another case; a name of the same spelling is preferred.
+    /// names in another case or their numbers in another way (`1` and `1.0`); a name of the same
+    /// spelling is preferred.
     ///
     /// # Errors
     ///
@@ -232,7 +233,9 @@ impl SeriesDataset {
         let label_in_training: Vec<Option<usize>> = self
             .class_names
             .iter()
-            .map(|name| find_class(&training.class_names, name).filter(|&label| seen[label] > 0))
+            .map(|name| {
+                class_of_label(&training.class_names, name).filter(|&label| seen[label] > 0)
+            })
             .collect();
         let mut samples = self.samples.clone();
         for sample in &mut samples {
@@ -257,7 +260,7 @@ impl SeriesDataset {
         let mut unseen = Vec::new();
         let mut place = vec![0; self.n_classes()];
         for (label, name) in self.class_names.iter().enumerate() {
-            place[label] = match find_class(class_names, name) {
+            place[label] = match class_of_label(class_names, name) {
                 Some(known) => known,
                 None if counts[label] == 0 => continue,
                 None => {
@@ -284,6 +287,14 @@ impl SeriesDataset {
             dataset: dataset.with_metadata(self.metadata.clone())?,
             unseen,
         })
+    }
+
+    /// For each class, its index among the classes of a model; `None` if the model does not know it.
+    pub(crate) fn classes_among(&self, class_names: &[String]) -> Vec<Option<usize>> {
+        let names = self.class_names.iter();
+        names
+            .map(|name| class_of_label(class_names, name))
+            .collect()
     }
 
     /// Refuses a set that no classifier can learn from.
@@ -536,6 +547,23 @@ mod tests {
         assert_eq!(found.dataset.class_names(), ["a", "b", "new", ""]);
         assert_eq!(found.dataset.labels(), [1, 2, 2, 3]);
         assert!(found.dataset.is_labeled(1) && !found.dataset.is_labeled(3));
+    }
+
+    #[test]
+    fn classes_are_matched_however_their_numbers_are_spelled() {
+        let samples = vec![sample(0, 1, 1), sample(1, 1, 0), sample(2, 1, 2)];
+        let test = SeriesDataset::new("test", names(&["2", "1", "3"]), samples).unwrap();
+        let model = names(&["1.0", "2.0"]);
+
+        let found = test.match_classes(&model).unwrap();
+
+        assert_eq!(found.dataset.labels(), [0, 1, 2]);
+        assert_eq!(found.unseen, [("3".to_owned(), 1)]);
+        assert_eq!(test.classes_among(&model), [Some(1), Some(0), None]);
+        let samples = vec![sample(0, 1, 0), sample(1, 1, 1), sample(2, 1, 2)];
+        let training = SeriesDataset::new("train", names(&["1.0", "2.0", "3.0"]), samples);
+        let moved = test.with_classes_of(&training.unwrap()).unwrap();
+        assert_eq!(moved.labels(), [0, 1, 2]);
     }
 
     #[test]

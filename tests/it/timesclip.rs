@@ -496,3 +496,50 @@ fn ink_tokens_are_those_of_a_pretrained_encoder_in_the_closed_form_too() {
     };
     assert_ne!(embeddings(PatchTokens::All), embeddings(PatchTokens::Ink));
 }
+
+/// Eight series of one step: 0 of the first class, 1 of the second.
+fn points(classes: [&str; 2]) -> SeriesDataset {
+    let sample = |id: u64| LabeledSeries {
+        id,
+        series: Series::new(vec![id as f32 % 2.0], 1, 1).expect("a value"),
+        label: usize::from(id % 2 == 1),
+    };
+    let classes = classes.map(str::to_owned).to_vec();
+    let set = SeriesDataset::new("points", classes, (0..8).map(sample).collect());
+    set.expect("a sound set")
+}
+
+#[test]
+fn samples_of_unknown_classes_count_against_every_score_of_classes() {
+    let options = FitOptions {
+        effort: Effort::Fast,
+        ..FitOptions::default()
+    };
+    let model = TimesClip::fit(&points(["1.0", "2.0"]), &options).expect("a fit");
+    let evaluate = |classes| model.evaluate(&points(classes)).expect("scores");
+
+    let all = evaluate(["1", "2"]);
+    assert_eq!((all.accuracy, all.balanced_accuracy), (1.0, Some(1.0)));
+    assert_eq!(all.unknown_classes, [""; 0]);
+
+    let half = evaluate(["1", "3"]);
+    assert_eq!((half.accuracy, half.balanced_accuracy), (0.5, Some(0.5)));
+    // The second class was predicted, the unknown one has samples.
+    let means = (half.macro_recall, half.macro_f1);
+    assert_eq!(means, (Some(0.5), Some(1.0 / 3.0)));
+    assert!(half.log_loss.is_finite(), "{half:?}");
+    assert_eq!(half.unknown_classes, ["3"]);
+
+    let none = evaluate(["x", "y"]);
+    assert_eq!((none.accuracy, none.balanced_accuracy), (0.0, Some(0.0)));
+    assert_eq!((none.macro_f1, none.brier), (Some(0.0), None));
+    assert!(none.log_loss.is_nan(), "{none:?}");
+    let json = serde_json::to_value(&none).expect("JSON");
+    assert!(json["log_loss"].is_null(), "{json}");
+
+    let early = model.early(&points(["x", "y"]), &[1.0]).expect("scores");
+    assert!(early[0].log_loss.is_nan(), "{early:?}");
+    assert_eq!(early[0].macro_f1, Some(0.0));
+    let early = model.early(&points(["1", "3"]), &[1.0]).expect("scores");
+    assert_eq!(early[0].macro_f1, Some(1.0 / 3.0));
+}

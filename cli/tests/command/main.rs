@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod edges;
 mod extend;
 mod formats;
 mod insight;

@@ -172,6 +172,7 @@ mod tests {
     fn answers() -> PrefixAnswers {
         PrefixAnswers {
             n_classes: 2,
+            n_unknown: 0,
             lengths: vec![10, 10, 10, 4],
             targets: vec![Some(0), Some(0), Some(0), Some(0)],
             prefixes: vec![

@@ -68,7 +68,9 @@ pub(super) fn read<'a>(
         header: HeaderRow::Present,
         ..asked.options.clone()
     };
-    if let (None, Some(class), Labels::Required) = (&options.label_column, nominal, options.labels)
+    let labeled = options.labels != Labels::Absent && asked.known.is_none();
+    if let (None, Some(class)) = (&options.label_column, nominal)
+        && (labeled || options.labels == Labels::Required)
     {
         options.label_column = Some(class.name.clone());
     }

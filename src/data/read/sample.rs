@@ -60,7 +60,9 @@ pub(crate) struct Facts {
     pub(crate) time: Option<String>,
     /// Its variate column.
     pub(crate) variate: Option<String>,
-    /// Columns of the table, if it is a wide one.
+    /// Names of the columns of a table with a header.
+    pub(crate) columns: Vec<String>,
+    /// Number of columns of a table.
     pub(crate) n_columns: Option<usize>,
     /// Columns that are passed over.
     pub(crate) ignored: Vec<String>,

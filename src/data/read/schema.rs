@@ -34,8 +34,14 @@ pub struct TableSchema {
     pub variate_column: Option<String>,
     /// Order of the values of a row, where names did not tell it.
     pub layout: Option<Layout>,
-    /// Number of columns of a table with a row for each sample.
+    /// Names of all columns of a table with a header.
+    pub columns: Vec<String>,
+    /// Number of columns of a table.
     pub n_columns: Option<usize>,
+    /// Columns that were passed over because it was asked for.
+    pub ignore_columns: Vec<String>,
+    /// Columns that hold values, where it was told which do.
+    pub value_columns: Vec<String>,
     /// Spellings of a missing value besides the usual ones.
     pub missing: Vec<String>,
     /// The windows that samples were cut in.
@@ -60,7 +66,10 @@ impl TableSchema {
             time_column: facts.time.clone(),
             variate_column: facts.variate.clone(),
             layout: options.layout,
+            columns: facts.columns.clone(),
             n_columns: facts.n_columns,
+            ignore_columns: options.ignore_columns.clone(),
+            value_columns: options.value_columns.clone(),
             missing: options.missing.clone(),
             windows: options.windows,
         }

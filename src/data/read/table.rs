@@ -120,7 +120,7 @@ enum Shape {
 impl Plan {
     fn of(first_rows: &mut impl Rows, asked: Asked<'_>) -> Result<Self, ReadError> {
         let missing = Missing::new(&asked.options.missing);
-        let head = Head::read(first_rows, asked.options, &missing)?;
+        let head = Head::read(first_rows, (asked.options, asked.known), &missing)?;
         let file = first_rows.file().to_owned();
         let request = Request {
             file: &file,
@@ -159,9 +159,10 @@ impl Plan {
     /// All rows are steps of one sample.
     fn of_recording(first_rows: &mut impl Rows, options: &ReadOptions) -> Result<Self, ReadError> {
         let missing = Missing::new(&options.missing);
-        let mut head = Head::read(first_rows, options, &missing)?;
+        let mut head = Head::read(first_rows, (options, None), &missing)?;
         // Four variates may well count in the first step.
         if std::mem::take(&mut head.counted) {
+            head.first_row_is_header = false;
             let first = head.names.take();
             head.rows.splice(..0, first);
         }
@@ -215,9 +216,9 @@ impl Plan {
             shape,
             mut reading,
         } = self;
+        reading.facts.n_columns = Some(head.n_columns);
         match shape {
             Shape::Wide(values) => {
-                reading.facts.n_columns = Some(head.n_columns);
                 reading.facts.variates = values.variates.clone();
                 Ok(Box::new(Wide::new(rows, head, roles, values, reading)))
             }
@@ -229,7 +230,10 @@ impl Plan {
 /// What is known before the rows are read.
 fn facts(file: &Path, head: &Head, roles: &mut Roles, missing: &Missing) -> Facts {
     let mut notes = vec![match (&head.names, head.counted) {
-        (Some(_), false) => "the first row is a header".to_owned(),
+        (Some(_), false) if head.first_row_is_header => "the first row is a header".to_owned(),
+        (Some(_), false) => {
+            "no header: columns stand where they stood in the table of the model".to_owned()
+        }
         (Some(_), true) => {
             "the first row counts, so it is a header: --no-header says else".to_owned()
         }
@@ -249,6 +253,7 @@ fn facts(file: &Path, head: &Head, roles: &mut Roles, missing: &Missing) -> Fact
         .map(|column| head.describe(column));
     Facts {
         name: set_name(file),
+        columns: head.names.clone().unwrap_or_default(),
         label: roles.label.map(origin),
         ids: roles.ids.iter().map(|&column| head.name(column)).collect(),
         group: roles.group.map(|column| head.name(column)),

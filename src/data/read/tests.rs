@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod generated;
+mod known;
 
 use std::path::Path;
 
@@ -1058,4 +1059,64 @@ fn suspicious_things_are_said() {
         "{text}"
     );
     assert!(text.contains("suspicious"), "{text}");
+}
+
+#[test]
+fn steps_that_are_missing_to_the_end_are_no_steps_in_archive_files_either() {
+    let lengths = |read: &ReadSeries| -> Vec<usize> {
+        let samples = read.dataset.samples().iter();
+        samples.map(|sample| sample.series.n_steps()).collect()
+    };
+    let ts = plain(format!(
+        "{TS}1,2,?:4,?,?:a\n?,?:?,?:b\n1,?,3:4,5,?:b\n1,2:3,4:a\n"
+    ));
+    assert_eq!(lengths(&ts), [2, 1, 3, 2]);
+    assert_eq!(values(&ts, 0), [Some(1.0), Some(4.0), Some(2.0), None]);
+    let arff = plain(
+        "@relation toy\n@attribute rel relational\n@attribute t0 numeric\n@end rel\n\
+         @attribute class {a,b}\n@data\n'1,2,?\\n4,?,?',a\n'1,?,3\\n4,5,?',b\n",
+    );
+    assert_eq!(lengths(&arff), [2, 3]);
+    assert_eq!(values(&arff, 0), values(&ts, 0));
+}
+
+#[test]
+fn dates_that_begin_with_the_day_are_refused_not_guessed() {
+    let table = "id,date,x,label\na,28/01/24,1,u\na,29/01/24,2,u\nb,28/01/24,1,v\n";
+    let options = ReadOptions {
+        time_column: Some("date".to_owned()),
+        ..ReadOptions::default()
+    };
+    assert_eq!(
+        refusal_with(table, &options),
+        "`t.csv`, line 2, column 2 (`date`): found `28/01/24`, expected a number or a date such as \
+         2024-05-31 12:00"
+    );
+}
+
+#[test]
+fn a_code_for_missing_is_a_number_however_it_is_spelled() {
+    let options = ReadOptions {
+        missing: vec!["-999".to_owned()],
+        ..ReadOptions::default()
+    };
+    let table = "x_0,x_1,x_2,label\n-999,-999.0,1,u\n1,-9.99e2,2,v\n";
+    let found = read("t.csv", table, &options).unwrap();
+    assert_eq!(values(&found, 0), [None, None, Some(1.0)]);
+    assert_eq!(values(&found, 1), [Some(1.0), None, Some(2.0)]);
+}
+
+#[test]
+fn a_model_knows_its_classes_by_another_spelling_of_their_numbers() {
+    let trained = plain("@classLabel true 1.0 2.0\n@data\n1,2:1.0\n3,4:2.0\n5,6:2\n");
+    assert_eq!(trained.dataset.labels(), [0, 1, 1]);
+    let options = ReadOptions {
+        label_column: Some("label".to_owned()),
+        ..ReadOptions::default()
+    };
+    let table = "x_0,x_1,label\n1,2,2\n3,4,1\n";
+    let path = Path::new("new.csv");
+    let found = parse_like(table.as_bytes(), path, &options, &trained.schema).unwrap();
+    assert_eq!(found.dataset.class_names(), ["1.0", "2.0"]);
+    assert_eq!(found.dataset.labels(), [1, 0]);
 }

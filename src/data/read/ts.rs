@@ -255,7 +255,7 @@ impl<R: BufRead> Ts<R> {
             let at = |step: usize, v: &Variate| v.values.get(step).copied().unwrap_or(f32::NAN);
             let steps = 0..n_steps;
             let values = steps.flat_map(|step| variates.iter().map(move |v| at(step, v)));
-            return Series::new(values.collect(), n_steps, n_variates);
+            return untimed(values.collect(), n_variates);
         }
         let mut times: Vec<f64> = variates
             .iter()
@@ -272,6 +272,17 @@ impl<R: BufRead> Ts<R> {
         }
         Series::new(values, times.len(), n_variates)?.with_times(times)
     }
+}
+
+/// A series of evenly spaced steps up to the last one that has a value, and of at least one if there
+/// are any: shorter series may be filled up at their ends.
+pub(super) fn untimed(mut values: Vec<f32>, n_variates: usize) -> Result<Series, SeriesError> {
+    let written = values.len() / n_variates.max(1);
+    let known = values.iter().rposition(|value| !value.is_nan());
+    let n_steps = known.map_or(1, |index| index / n_variates.max(1) + 1);
+    let n_steps = n_steps.min(written);
+    values.truncate(n_steps * n_variates);
+    Series::new(values, n_steps, n_variates)
 }
 
 /// One variate of a row.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Bytes, Header, data_lines, split};
-use crate::data::Series;
 use crate::data::read::lines::Lines;
 use crate::data::read::options::{Labels, ReadOptions};
 use crate::data::read::sample::{Facts, LabelOrigin, Sample, Source};
 use crate::data::read::text::{Missing, excerpt, set_name};
+use crate::data::read::ts::untimed;
 use crate::data::read::{Place, ReadError};
 
 /// The samples of a multivariate file.
@@ -113,7 +113,7 @@ impl Relational {
         let values = steps
             .flat_map(|step| variates.iter().map(move |v| at(step, v)))
             .collect();
-        let series = Series::new(values, n_steps, variates.len());
+        let series = untimed(values, variates.len());
         let series = series.map_err(ReadError::series(place()))?;
         let label = self
             .label

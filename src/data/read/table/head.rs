@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::rows::Rows;
-use crate::data::read::options::{HeaderRow, ReadOptions};
+use crate::data::read::options::{HeaderRow, Labels, ReadOptions};
+use crate::data::read::schema::TableSchema;
 use crate::data::read::text::{Missing, is_number, visible};
 use crate::data::read::{Place, ReadError};
 
@@ -63,10 +64,16 @@ pub(super) const VARIATE_NAMES: &[&str] = &[
     "var",
 ];
 
+/// Whether a cell may well stand in a row of values: a number, or nothing.
+fn plain(cell: &str) -> bool {
+    cell.is_empty() || is_number(cell)
+}
+
 /// The start of a table.
 pub(super) struct Head {
-    /// The header, if there is one.
+    /// The header, or that of the table which this one is to match.
     pub(super) names: Option<Vec<String>>,
+    pub(super) first_row_is_header: bool,
     /// The rows below it.
     pub(super) rows: Vec<Vec<String>>,
     pub(super) n_columns: usize,
@@ -103,7 +110,7 @@ impl Head {
     /// Reads the first rows; rows that are refused are left to the reader.
     pub(super) fn read(
         rows: &mut impl Rows,
-        options: &ReadOptions,
+        (options, known): (&ReadOptions, Option<&TableSchema>),
         missing: &Missing,
     ) -> Result<Self, ReadError> {
         let mut found = Vec::new();
@@ -133,12 +140,15 @@ impl Head {
         let mut head = Self {
             n_columns: first.len(),
             names: None,
+            first_row_is_header: false,
             rows: found,
             line,
             counted: false,
         };
-        if head.is_header(&first, options, missing) {
+        let columns = known.map_or(&[][..], |known| &known.columns);
+        if head.is_header(&first, (options, columns), missing) {
             head.names = Some(first);
+            head.first_row_is_header = true;
         } else {
             head.rows.insert(0, first);
         }
@@ -153,10 +163,32 @@ impl Head {
                 .hint(hint));
         }
         head.check_names(rows)?;
+        if let Some(known) = known {
+            head.take_names_of(known, options);
+        }
         Ok(head)
     }
 
-    fn is_header(&mut self, first: &[String], options: &ReadOptions, missing: &Missing) -> bool {
+    /// Without a header, columns as many as those of a known table have their names; so have those
+    /// that lack its labels alone.
+    fn take_names_of(&mut self, known: &TableSchema, options: &ReadOptions) {
+        let by_place = options.n_variates.is_some() || options.layout.is_some();
+        if self.names.is_some() || known.columns.is_empty() || by_place {
+            return;
+        }
+        let mut columns = known.columns.clone();
+        if columns.len() == self.n_columns + 1 && options.labels != Labels::Required {
+            columns.retain(|name| Some(name) != known.label_column.as_ref());
+        }
+        self.names = Some(columns).filter(|columns| columns.len() == self.n_columns);
+    }
+
+    fn is_header(
+        &mut self,
+        first: &[String],
+        (options, known): (&ReadOptions, &[String]),
+        missing: &Missing,
+    ) -> bool {
         match options.header {
             HeaderRow::Present => return true,
             HeaderRow::Absent => return false,
@@ -172,6 +204,10 @@ impl Head {
             .chain([&options.time_column, &options.variate_column]);
         let mut named = named.flatten().chain(&options.id_columns);
         if named.any(|name| first.contains(name) && !is_number(name)) {
+            return true;
+        }
+        let mut pairs = first.iter().zip(known);
+        if first == known || pairs.any(|(cell, name)| cell == name && !plain(cell)) {
             return true;
         }
         let counted = self.counts(first);
@@ -215,9 +251,13 @@ impl Head {
             let lower = cell.to_lowercase();
             LABEL_NAMES.contains(&lower.as_str()) || ID_NAMES.contains(&lower.as_str())
         };
-        let enough =
-            numbers.len() >= COUNTED || (!numbers.is_empty() && others.clone().any(is_name));
-        enough && (from(0) || from(1)) && !recurs.any(|recurs| recurs)
+        let named = others.clone().any(is_name);
+        let enough = numbers.len() >= COUNTED || (!numbers.is_empty() && named);
+        // Wavelengths or years, say: no sample has a label called `label`.
+        let values: Option<Vec<f64>> = numbers.iter().map(|word| word.parse().ok()).collect();
+        let ascends = values.is_some_and(|values| values.is_sorted_by(|a, b| a < b));
+        let counts = from(0) || from(1) || (named && ascends && numbers.len() >= COUNTED);
+        enough && counts && !recurs.any(|recurs| recurs)
     }
 
     fn check_names(&self, rows: &impl Rows) -> Result<(), ReadError> {

@@ -109,7 +109,7 @@ impl Long {
             classes: Interned::default(),
             variates: Interned::default(),
         };
-        if head.names.is_some() {
+        if head.first_row_is_header {
             rows.advance()?;
         }
         loop {

@@ -23,7 +23,10 @@ const STEP_WORDS: &[&str] = &[
 type Style = fn(&str) -> Option<(String, f64)>;
 
 /// How a name says which step of which variate its column holds; earlier ones are preferred.
-const STYLES: [Style; 5] = [date, bracket, step_first, trailing, leading];
+const STYLES: [Style; 6] = [date, date_first, bracket, step_first, trailing, leading];
+
+/// The place of `trailing` among them.
+const TRAILING: usize = 4;
 
 /// What names say of value columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +48,15 @@ impl Grid {
             names.iter().filter_map(parse).collect::<Vec<_>>()
         });
         let most = parsed.iter().map(Vec::len).max()?;
-        let found = parsed
+        let mut found = parsed
             .into_iter()
-            .find(|found| found.len() == most && most > 0)?;
+            .enumerate()
+            .filter(|(_, found)| found.len() == most && most > 0);
+        let (style, first) = found.next()?;
+        // `0_B2`, `0_B3`, `1_B2`: the numbers that count are those of steps.
+        let unsure = style == TRAILING && !counts(&first);
+        let other = found.next().filter(|(_, other)| unsure && counts(other));
+        let found = other.map_or(first, |(_, other)| other);
         let mut steps: Vec<f64> = found.iter().map(|&(_, _, step)| step).collect();
         steps.sort_by(f64::total_cmp);
         steps.dedup();
@@ -106,6 +115,15 @@ impl Grid {
     }
 }
 
+/// Whether the steps are the whole numbers from 0 or 1 on.
+fn counts(found: &[(usize, String, f64)]) -> bool {
+    let mut steps: Vec<f64> = found.iter().map(|&(_, _, step)| step).collect();
+    steps.sort_by(f64::total_cmp);
+    steps.dedup();
+    let ascends = steps.windows(2).all(|pair| pair[1] - pair[0] == 1.0);
+    ascends && steps.len() > 1 && (steps[0] == 0.0 || steps[0] == 1.0)
+}
+
 /// Variates without what only says "step": `x_t`, from `x_t0`, is `x`; the only one of `t0`, `t1`
 /// has no name.
 fn bare(variates: Vec<String>) -> Vec<String> {
@@ -157,7 +175,7 @@ fn bracket(name: &str) -> Option<(String, f64)> {
 /// `t0_acc_x`, `step12.acc_x`.
 fn step_first(name: &str) -> Option<(String, f64)> {
     let lower = name.to_lowercase();
-    let words = ["timestep", "time_step", "step", "time", "ts", "t"];
+    let words = ["timestep", "time_step", "step", "time", "day", "ts", "t"];
     let word = words.iter().find(|word| lower.starts_with(**word))?;
     let rest = name.get(word.len()..)?.trim_start_matches(['_', '+']);
     split_leading(rest)
@@ -181,18 +199,70 @@ fn split_leading(name: &str) -> Option<(String, f64)> {
 fn trailing(name: &str) -> Option<(String, f64)> {
     let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (variate, digits) = name.split_at(name.len() - digits);
-    let variate = without_separator(variate.strip_suffix('+').unwrap_or(variate));
-    Some((variate.to_owned(), number(digits)?))
+    let step = number(digits)?;
+    // The minus of `x_-1`, not the hyphen of `x-1`.
+    let minus = variate
+        .strip_suffix('-')
+        .filter(|variate| variate.ends_with('_'));
+    let (variate, step) = match minus {
+        Some(variate) => (variate, -step),
+        None => (variate.strip_suffix('+').unwrap_or(variate), step),
+    };
+    Some((without_separator(variate).to_owned(), step))
 }
 
-/// `ndvi_2024-05-01`.
+/// `ndvi_2024-05-01`, `ndvi_20240501`, `ndvi_2024-05`, `x_12:30`.
 fn date(name: &str) -> Option<(String, f64)> {
-    let at = name.len().checked_sub("2024-05-01".len())?;
-    let (variate, date) = (name.get(..at)?, name.get(at..)?);
-    if !date.contains(['-', '/']) {
-        return None;
+    ["2024-05-01", "20240501", "2024-05", "12:30"]
+        .iter()
+        .find_map(|like| {
+            let at = name.len().checked_sub(like.len())?;
+            let (variate, date) = (name.get(..at)?, name.get(at..)?);
+            let apart = variate.ends_with(|c: char| !c.is_ascii_alphanumeric());
+            let whole = like.len() == "2024-05-01".len();
+            let step = calendar(date).filter(|_| variate.is_empty() || apart || whole)?;
+            Some((without_separator(variate).to_owned(), step))
+        })
+}
+
+/// `2024-05-01_B2`, `20240501_B2`, `2024-05_B2`.
+fn date_first(name: &str) -> Option<(String, f64)> {
+    ["2024-05-01", "20240501", "2024-05"]
+        .iter()
+        .find_map(|like| {
+            let (date, rest) = name.split_at_checked(like.len())?;
+            let variate = rest.strip_prefix(['_', '.', ' ', ':', '/'])?;
+            let step = calendar(date).filter(|_| !variate.is_empty())?;
+            Some((variate.to_owned(), step))
+        })
+}
+
+/// Seconds of a day, a month or a time of day.
+fn calendar(text: &str) -> Option<f64> {
+    let day = |year: &str, month: &str, day: &str| {
+        let digits = [year, month, day].iter().all(|part| number(part).is_some());
+        let is_recent = ["19", "20", "21"]
+            .iter()
+            .any(|century| year.starts_with(century));
+        let date = format!("{year}-{month}-{day}");
+        if digits && is_recent {
+            parse_time(&date)
+        } else {
+            None
+        }
+    };
+    let parts: Vec<&str> = text.split(['-', '/']).collect();
+    match parts[..] {
+        [year, month, of_month] => day(year, month, of_month),
+        [year, month] if month.len() == 2 => day(year, month, "01"),
+        [digits] if digits.len() == 8 => day(digits.get(..4)?, digits.get(4..6)?, digits.get(6..)?),
+        [clock] => {
+            let (hour, minute) = clock.split_once(':')?;
+            let (hour, minute) = (number(hour)?, number(minute)?);
+            (hour < 24.0 && minute < 60.0).then_some(hour * 3600.0 + minute * 60.0)
+        }
+        _ => None,
     }
-    Some((without_separator(variate).to_owned(), parse_time(date)?))
 }
 
 #[cfg(test)]
@@ -261,6 +331,51 @@ mod tests {
         let (names, steps, _) = variates(&["ndvi_2024-05-01", "ndvi_2024-05-03"]);
         assert_eq!((names, steps[1] - steps[0]), (owned(&["ndvi"]), 172_800.0));
         assert_eq!(variates(&["a_0", "a_1", "a_5"]).1, [0.0, 1.0, 5.0]);
+        let day = 86_400.0;
+        for names in [
+            ["ndvi_20240531", "ndvi_20240601", "ndvi_20240602"],
+            ["2024-05-31_ndvi", "2024-06-01_ndvi", "2024-06-02_ndvi"],
+            ["20240531_ndvi", "20240601_ndvi", "20240602_ndvi"],
+        ] {
+            let (variate, steps, _) = variates(&names);
+            assert_eq!(variate, ["ndvi"], "{names:?}");
+            let apart = [steps[1] - steps[0], steps[2] - steps[1]];
+            assert_eq!(apart, [day, day], "{names:?}");
+        }
+        let (variate, steps, _) = variates(&["ndvi_2024-11", "ndvi_2024-12", "ndvi_2025-01"]);
+        assert_eq!(
+            (variate, steps[2] - steps[0]),
+            (owned(&["ndvi"]), 61.0 * day)
+        );
+        let (variate, steps, _) = variates(&["x_00:00", "x_00:30", "x_01:00"]);
+        assert_eq!((variate, steps), (owned(&["x"]), vec![0.0, 1800.0, 3600.0]));
+        let (variate, steps, _) = variates(&["x_-2", "x_-1", "x_1"]);
+        assert_eq!((variate, steps), (owned(&["x"]), vec![-2.0, -1.0, 1.0]));
+        // Neither a month nor a day.
+        assert_eq!(
+            variates(&["x_20241301", "x_20241302"]).1,
+            [20_241_301.0, 20_241_302.0]
+        );
+    }
+
+    #[test]
+    fn numbers_that_count_are_those_of_steps() {
+        let names = ["0_B2", "0_B3", "0_B4", "1_B2", "1_B3", "1_B4"];
+        let bands = owned(&["B2", "B3", "B4"]);
+        assert_eq!(
+            variates(&names),
+            (bands, vec![0.0, 1.0], Some(Layout::TimeMajor))
+        );
+        let names = ["1_x_0", "1_x_1", "2_x_0", "2_x_1"];
+        let (of_two, steps) = (owned(&["1_x", "2_x"]), vec![0.0, 1.0]);
+        assert_eq!(
+            variates(&names),
+            (of_two, steps, Some(Layout::VariateMajor))
+        );
+        assert_eq!(
+            variates(&["day1_s1", "day1_s2", "day2_s1", "day2_s2"]).0,
+            ["s1", "s2"]
+        );
     }
 
     #[test]

@@ -89,11 +89,51 @@ impl Request<'_> {
     ) -> Result<Option<usize>, ReadError> {
         match (option, known) {
             (Some(text), _) => self.find(head, flag, text).map(Some),
-            (None, Some(text)) if head.names.is_some() || self.same_columns(head) => {
-                Ok(find_column(head, text))
-            }
-            _ => Ok(None),
+            (None, Some(text)) => Ok(self.known_column(head, text)),
+            (None, None) => Ok(None),
         }
+    }
+
+    /// Where a column of the known table is: by its name or, where neither table has any, by its place,
+    /// behind a label that is not there or in the last column of longer or shorter rows.
+    fn known_column(&self, head: &Head, text: &str) -> Option<usize> {
+        if head.names.is_some() {
+            return find_column(head, text);
+        }
+        let known = self.known.filter(|known| known.columns.is_empty())?;
+        let (number, n): (usize, usize) = (text.parse().ok()?, known.n_columns?);
+        let label = known
+            .label_column
+            .as_ref()
+            .and_then(|label| label.parse().ok());
+        let lacks_label = head.n_columns + 1 == n && self.options.labels != Labels::Required;
+        let at = match head.n_columns {
+            same if same == n => number,
+            _ if lacks_label && label.is_some_and(|label| number > label) => number - 1,
+            longer if number == n => longer,
+            _ => number,
+        };
+        at.checked_sub(1).filter(|&column| column < head.n_columns)
+    }
+
+    /// Columns that options name, or that the known table had.
+    fn several(
+        &self,
+        head: &Head,
+        (flag, options): (&str, &[String]),
+        known: impl Fn(&TableSchema) -> &[String],
+    ) -> Result<Vec<usize>, ReadError> {
+        if !options.is_empty() {
+            return options
+                .iter()
+                .map(|name| self.find(head, flag, name))
+                .collect();
+        }
+        let known = self.known.map_or(&[][..], known);
+        let columns = known
+            .iter()
+            .filter_map(|name| self.known_column(head, name));
+        Ok(columns.collect())
     }
 
     /// Whether a table without header has as many columns as the known one.
@@ -107,26 +147,12 @@ impl Request<'_> {
         let options = self.options;
         let known = self.known;
         let mut roles = Roles::default();
-        for name in &options.ignore_columns {
-            roles
-                .ignored
-                .push(self.find(head, "--ignore-columns", name)?);
-        }
-        for name in &options.value_columns {
-            roles.values.push(self.find(head, "--value-columns", name)?);
-        }
-        for name in &options.id_columns {
-            roles.ids.push(self.find(head, "--id-column", name)?);
-        }
-        if options.id_columns.is_empty()
-            && let Some(known) = known
-        {
-            roles.ids = known
-                .id_columns
-                .iter()
-                .filter_map(|name| find_column(head, name))
-                .collect();
-        }
+        let ignored = ("--ignore-columns", &options.ignore_columns[..]);
+        roles.ignored = self.several(head, ignored, |known| &known.ignore_columns)?;
+        let values = ("--value-columns", &options.value_columns[..]);
+        roles.values = self.several(head, values, |known| &known.value_columns)?;
+        let ids = ("--id-column", &options.id_columns[..]);
+        roles.ids = self.several(head, ids, |known| &known.id_columns)?;
         let group = ("--group-column", options.group_column.as_ref());
         roles.group = self.role(head, group, known.and_then(|k| k.group_column.as_ref()))?;
         let weight = ("--weight-column", options.weight_column.as_ref());
@@ -152,7 +178,8 @@ impl Request<'_> {
             return Ok(());
         }
         let label = ("--label-column", options.label_column.as_ref());
-        roles.label = self.role(head, label, known)?;
+        let by_place = head.names.is_some() || self.same_columns(head);
+        roles.label = self.role(head, label, known.filter(|_| by_place))?;
         let lacks = roles.label.is_none() && known.is_some() && head.names.is_some();
         if let Some(name) = known.filter(|_| lacks && options.labels == Labels::Required) {
             self.find(head, "--label-column", name)?;

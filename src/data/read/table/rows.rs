@@ -42,6 +42,8 @@ pub(crate) struct TextRows<R> {
     /// Its cells, as ranges of the text.
     cells: Vec<(usize, usize)>,
     n_comments: usize,
+    /// Cells of the first row.
+    n_cells: Option<usize>,
 }
 
 impl<R: BufRead> TextRows<R> {
@@ -56,6 +58,7 @@ impl<R: BufRead> TextRows<R> {
             text: String::new(),
             cells: Vec::new(),
             n_comments: 0,
+            n_cells: None,
         }
     }
 
@@ -76,9 +79,13 @@ impl<R: BufRead> TextRows<R> {
         Ok(n_read > 0)
     }
 
+    /// A line that begins with a mark, unless it is a row like those before it: `#1` may be an id.
     fn is_comment(&self, line: &[u8]) -> bool {
         let mark = line.first().is_some_and(|byte| b"#%".contains(byte));
-        mark && line.get(1) != Some(&self.dialect.delimiter)
+        let delimiter = self.dialect.delimiter;
+        let n_cells = memchr::memchr_iter(delimiter, line).count() + 1;
+        let is_row = delimiter != b' ' && self.n_cells.is_some_and(|n| n > 1 && n == n_cells);
+        mark && !is_row && line.get(1) != Some(&delimiter)
     }
 
     /// Splits a row that has quotes, reading on where a quoted cell has line breaks.
@@ -186,6 +193,7 @@ impl<R: BufRead> Rows for TextRows<R> {
         if memchr::memchr(b'"', &bytes).is_some() {
             self.split_quoted(bytes)?;
             self.point_decimals();
+            self.n_cells.get_or_insert(self.cells.len());
             return Ok(true);
         }
         while bytes.last().is_some_and(|byte| b"\r\n".contains(byte)) {
@@ -197,6 +205,7 @@ impl<R: BufRead> Rows for TextRows<R> {
         };
         self.split_plain();
         self.point_decimals();
+        self.n_cells.get_or_insert(self.cells.len());
         Ok(true)
     }
 

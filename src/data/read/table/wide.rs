@@ -64,7 +64,7 @@ impl<R: Rows> Source for Wide<R> {
     fn next(&mut self) -> Result<Option<Sample>, ReadError> {
         if !self.started {
             self.started = true;
-            if self.cells.head.names.is_some() {
+            if self.cells.head.first_row_is_header {
                 self.rows.advance()?;
             }
         }

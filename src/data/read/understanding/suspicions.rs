@@ -115,7 +115,8 @@ impl Understanding {
             if doubled > 0 {
                 let name = excerpt(&only.name);
                 self.warnings.push(format!(
-                    "{doubled} samples have the `{name}` of an earlier one"
+                    "{doubled} samples have the `{name}` of an earlier one; if rows are steps, \
+                     --time-column names the column of their times"
                 ));
             }
         }

@@ -192,13 +192,22 @@ impl Request<'_> {
         let Some(known) = self.known else {
             return Ok(());
         };
+        let number = known
+            .label_column
+            .as_ref()
+            .and_then(|label| label.parse().ok());
         let last = head.n_columns.saturating_sub(1);
+        // Counted from the front, unless it was the last one.
+        let place = match number {
+            Some(number) if known.n_columns != Some(number) => last.min(number.max(1) - 1),
+            _ => last,
+        };
         let n_values = roles.rest(head.n_columns).len();
         let fits = |n: usize| n > 0 && n.is_multiple_of(known.n_variates);
         let required = self.options.labels == Labels::Required;
         let lacks_one = known.n_columns == Some(head.n_columns + 1);
-        if head.kind(last, self.missing).is_text() || (required && !lacks_one) {
-            roles.label = Some(last);
+        if head.kind(place, self.missing).is_text() || (required && !lacks_one) {
+            roles.label = Some(place);
         } else if !(lacks_one || head.names.is_some() || (fits(n_values) && !fits(n_values - 1))) {
             let found = format!("{} columns of numbers without names", head.n_columns);
             let expected = "to be told whether one of them holds labels";
@@ -265,7 +274,30 @@ impl Request<'_> {
         })
     }
 
+    /// Refuses to take values by place where the known table told by names what they are.
+    fn check_places(&self, head: &Head) -> Result<(), ReadError> {
+        let Some(known) = self.known.filter(|_| self.options.n_variates.is_none()) else {
+            return Ok(());
+        };
+        let hint = "--variates N with --layout time-major or variate-major takes values by place";
+        let place = self.place(head);
+        if let Some(time) = &known.time_column {
+            let expected = format!("the time column `{time}`, as the model was trained on");
+            return Err(place.found("no such column", expected).hint(hint));
+        }
+        if head.names.is_none() && !known.columns.is_empty() {
+            let found = format!("{} columns without a header", head.n_columns);
+            let expected = format!(
+                "a header, or the {} columns that the model was trained on",
+                known.columns.len()
+            );
+            return Err(place.found(found, expected).hint(hint));
+        }
+        Ok(())
+    }
+
     fn by_place(&self, head: &Head, roles: &mut Roles) -> Result<WideValues, ReadError> {
+        self.check_places(head)?;
         let values = roles.rest(head.n_columns);
         let values: Vec<usize> = values
             .into_iter()
