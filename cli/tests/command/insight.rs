@@ -109,7 +109,7 @@ fn early_prints_a_curve_the_step_that_reaches_a_score_and_a_rule() {
     let found = json(&stdout(&valid));
     assert_eq!(found["stop_rule"]["fitted"]["n_samples"], 16, "{found}");
     let never = bench.run(&[&args[..], &["--reach", "1.5"]].concat());
-    assert_eq!(never.status.code(), Some(1), "{never:?}");
+    assert_eq!(never.status.code(), Some(2), "{never:?}");
 }
 
 #[test]

@@ -35,7 +35,12 @@ fn a_table_without_its_header_has_the_columns_of_the_model() {
     let unlabeled = "7,1,2,10,20\n8,3,4,30,40\n";
     let found = like(unlabeled, Labels::Optional, &schema).unwrap();
     assert_eq!(values(&found, 0), some(&[1.0, 10.0, 2.0, 20.0]));
-    let error = like("5,2,3,4,5,6,7,a\n1,2,3,4,5,6,8,b\n", Labels::Required, &schema).unwrap_err();
+    let error = like(
+        "5,2,3,4,5,6,7,a\n1,2,3,4,5,6,8,b\n",
+        Labels::Required,
+        &schema,
+    )
+    .unwrap_err();
     assert!(
         error.contains("found 8 columns without a header, expected a header, or the 6 columns"),
         "{error}"
