@@ -22,7 +22,7 @@ use crate::data::split::Split;
 use crate::model::{ParameterCount, TimesClipClassifier, drawn_from, is_cpu};
 use crate::train::EpochRecord;
 use folds::FoldRun;
-use settings::{augmentation, unaugmented};
+use settings::augmentation;
 
 /// Weights that learn, of a network that is trained beside others.
 const SMALL_NETWORK: usize = 10_000_000;
@@ -120,15 +120,12 @@ impl TrainingJob for TrainNetworks<'_, '_> {
         };
         let mut sets = builder.build(set, n_views(options), watch)?;
         sets.keep_on_device::<B>(options, &batcher, devices)?;
-        if let Some(note) = unaugmented(options) {
-            watch.note(note);
-        }
         let run = FoldRun::<B> {
             options,
             recipe,
             pretrained,
             start: from,
-            augmentation: augmentation(options, recipe, sets.feature_stats().is_some())?,
+            augmentation: augmentation((options, recipe), sets.feature_stats().is_some(), watch)?,
             sources: sets.sources(&batcher)?,
             devices,
             n_at_once: n_at_once::<B>(folds.len(), devices, parameters),

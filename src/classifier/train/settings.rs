@@ -3,6 +3,7 @@
 use crate::batch;
 use crate::cache::CacheError;
 use crate::classifier::FitError;
+use crate::classifier::observer::Watch;
 use crate::classifier::options::{AugmentWhen, FitOptions, Preset, TrainingLeft};
 use crate::classifier::pretrained::Pretrained;
 use crate::classifier::recipe::Recipe;
@@ -56,21 +57,12 @@ pub(super) fn training_config(
         .with_seed(options.seed.wrapping_add(fold))
 }
 
-/// What to say of a fit that would augment its samples in every step, were they not on the device.
-pub(super) fn unaugmented(options: &FitOptions) -> Option<&'static str> {
-    let wanted = options.augmentation.when == AugmentWhen::EveryStep;
-    let kept = options.compute.device_cache.is_some() && !options.network.is_reference();
-    (wanted && kept).then_some(
-        "the training samples stay on the device and are not augmented; views of them could be kept there, too",
-    )
-}
-
 /// Augmentation in every step, unless pictures are made beforehand; of values alone, if features
 /// are.
 pub(super) fn augmentation(
-    options: &FitOptions,
-    recipe: &Recipe,
+    (options, recipe): (&FitOptions, &Recipe),
     cached: bool,
+    watch: &mut Watch<'_>,
 ) -> Result<Option<batch::Augmentation>, FitError> {
     let device = options.compute.device_cache.is_some();
     let possible = !device
@@ -88,6 +80,11 @@ pub(super) fn augmentation(
         return Err(FitError::Options {
             problem: problem.to_owned(),
         });
+    }
+    if wanted && device && !options.network.is_reference() {
+        watch.note(
+            "the training samples stay on the device and are not augmented; views of them could be kept there, too",
+        );
     }
     if !wanted || !possible {
         return Ok(None);
