@@ -260,6 +260,11 @@ impl Head {
         enough && counts && !recurs.any(|recurs| recurs)
     }
 
+    /// Whether there may be rows that were not looked at.
+    pub(super) fn is_cut(&self) -> bool {
+        self.rows.len() >= SAMPLE_ROWS
+    }
+
     fn check_names(&self, rows: &impl Rows) -> Result<(), ReadError> {
         let mut seen = BTreeSet::new();
         for (column, name) in self.names.iter().flatten().enumerate() {

@@ -165,3 +165,29 @@ fn arff_files_have_their_class_also_where_none_is_needed() {
     let found = read("t.arff", text, &options).unwrap();
     assert_eq!(found.dataset.class_names(), ["down", "up"]);
 }
+
+#[test]
+fn steps_of_many_samples_in_order_of_time_are_not_taken_for_samples() {
+    let rows = |n_ids: usize| {
+        let rows = (0..3).flat_map(|time| (0..n_ids).map(move |id| format!("{id},{time},1,2,a\n")));
+        format!("id,time,s1,s2,label\n{}", rows.collect::<String>())
+    };
+    let message = refusal(rows(120));
+    assert!(
+        message.contains("--time-column time reads steps, --ignore-columns time samples"),
+        "{message}"
+    );
+    let options = ReadOptions {
+        time_column: Some("time".to_owned()),
+        ..ReadOptions::default()
+    };
+    let found = read("t.csv", rows(120), &options).unwrap();
+    assert_eq!(
+        (
+            found.dataset.len(),
+            found.dataset.samples()[0].series.n_steps()
+        ),
+        (120, 3)
+    );
+    assert_eq!(plain(rows(20)).dataset.len(), 20);
+}

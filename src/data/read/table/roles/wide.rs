@@ -14,6 +14,9 @@ const ROLE_FLAGS: &str =
 /// Cells of text, and no number, that make a column one of text; fewer may be damaged values.
 const SURELY_TEXT: usize = 2;
 
+/// Numbered columns of a table that may have a row for each step; a row for each sample has more.
+const MOST_OF_A_PANEL: usize = 9;
+
 /// Where the values of a wide table stand.
 pub(in crate::data::read::table) struct WideValues {
     /// Column and place in the time-major values.
@@ -91,6 +94,9 @@ impl Request<'_> {
         }
         rest.retain(|&column| Some(column) != roles.label);
         let time = head.usual(TIME_NAMES, &roles.taken());
+        if let Some(time) = time.filter(|time| rest.contains(time)) {
+            self.check_panel(head, roles, (time, grid))?;
+        }
         let passes = |column: usize| {
             self.known.is_some()
                 || head.kind(column, self.missing).numbers == 0
@@ -107,6 +113,28 @@ impl Request<'_> {
             roles.ignored.push(column);
         }
         Ok(())
+    }
+
+    /// Refuses to guess whether rows are samples, or steps of samples that come back behind the first rows.
+    fn check_panel(
+        &self,
+        head: &Head,
+        roles: &Roles,
+        (time, grid): (usize, &Grid),
+    ) -> Result<(), ReadError> {
+        let [id] = roles.ids[..] else {
+            return Ok(());
+        };
+        let (ids, times) = (head.kind(id, self.missing), head.kind(time, self.missing));
+        let ambiguous = head.is_cut() && ids.distinct == ids.filled && times.repeats();
+        if self.known.is_some() || !ambiguous || grid.cells.len() > MOST_OF_A_PANEL {
+            return Ok(());
+        }
+        let found = format!("times that repeat in {}", head.describe(time));
+        let expected = "to be told whether a row is a sample or a step";
+        let name = head.name(time);
+        let hint = format!("--time-column {name} reads steps, --ignore-columns {name} samples");
+        Err(self.place(head).found(found, expected).hint(hint))
     }
 
     /// The label among columns whose names tell no step.
@@ -283,6 +311,7 @@ impl Request<'_> {
         let place = self.place(head);
         if let Some(time) = &known.time_column {
             let expected = format!("the time column `{time}`, as the model was trained on");
+            let hint = "--time-column names it, if it has another name";
             return Err(place.found("no such column", expected).hint(hint));
         }
         if head.names.is_none() && !known.columns.is_empty() {
