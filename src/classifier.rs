@@ -193,8 +193,8 @@ impl TimesClip {
 
     /// Predicts for a labeled set and scores the predictions.
     ///
-    /// Classes are matched by name. Samples of classes that the model does not know count as errors in the
-    /// accuracy; log loss, Brier score and calibration are of the others.
+    /// Classes are matched by name. Samples of classes that the model does not know count as errors, and
+    /// their classes have a recall and an F1 of 0; log loss, Brier score and calibration are of the others.
     ///
     /// # Errors
     /// As [`predict`](Self::predict).

@@ -6,6 +6,18 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+/// A run of the closed form alone, tested, into `run`.
+pub(crate) const TRAIN: [&str; 8] = [
+    "train",
+    "train.csv",
+    "--test-data",
+    "test.csv",
+    "--model-type",
+    "kernels_only",
+    "--out",
+    "run",
+];
+
 /// Sixteen or so series of one variate in two classes: rising and falling.
 pub(crate) fn table(rows: usize) -> String {
     let row = |i: usize| {
@@ -35,16 +47,7 @@ impl Bench {
     /// With a run of the closed form alone in `run`.
     pub(crate) fn trained() -> Self {
         let bench = Self::new();
-        let output = bench.run(&[
-            "train",
-            "train.csv",
-            "--test-data",
-            "test.csv",
-            "--model-type",
-            "kernels_only",
-            "--out",
-            "run",
-        ]);
+        let output = bench.run(&TRAIN);
         assert!(output.status.success(), "{output:?}");
         bench
     }

@@ -5,19 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::bench::{Bench, stderr, stdout, table};
-
-/// A run of the closed form alone, tested, into `run`.
-const TRAIN: [&str; 8] = [
-    "train",
-    "train.csv",
-    "--test-data",
-    "test.csv",
-    "--model-type",
-    "kernels_only",
-    "--out",
-    "run",
-];
+use crate::bench::{Bench, TRAIN, stderr, stdout, table};
 
 /// Runs the command with a text on a pipe as its stdin.
 fn piped(bench: &Bench, args: &[&str], text: &str) -> Output {

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use bench::{Bench, stderr, stdout, table};
+use bench::{Bench, TRAIN, stderr, stdout, table};
 use serde_json::Value;
 
 #[test]
@@ -245,16 +245,7 @@ fn quiet_prints_results_alone_and_json_logs_are_lines_of_json() {
 #[test]
 fn a_run_is_resumed_only_as_it_was_started() {
     let bench = Bench::trained();
-    let args = [
-        "train",
-        "train.csv",
-        "--test-data",
-        "test.csv",
-        "--model-type",
-        "kernels_only",
-        "--out",
-        "run",
-    ];
+    let args = TRAIN;
     let occupied = bench.run(&args);
     assert!(
         stderr(&occupied).contains("already holds a run"),

@@ -136,6 +136,21 @@ impl Request<'_> {
         Ok(columns.collect())
     }
 
+    /// Columns of values: those that options name, or all that the known table was told of.
+    fn told_values(&self, head: &Head) -> Result<Vec<usize>, ReadError> {
+        let flag = "--value-columns";
+        let options = (flag, &self.options.value_columns[..]);
+        let found = self.several(head, options, |known| &known.value_columns)?;
+        let known = self.known.map_or(&[][..], |known| &known.value_columns);
+        let some = options.1.is_empty() && !found.is_empty() && head.names.is_some();
+        let absent = |name: &&String| find_column(head, name).is_none();
+        match known.iter().find(absent).filter(|_| some) {
+            // A part of the values would make other series.
+            Some(name) => self.find(head, flag, name).map(|_| found),
+            None => Ok(found),
+        }
+    }
+
     /// Whether a table without header has as many columns as the known one.
     fn same_columns(&self, head: &Head) -> bool {
         self.known
@@ -149,8 +164,7 @@ impl Request<'_> {
         let mut roles = Roles::default();
         let ignored = ("--ignore-columns", &options.ignore_columns[..]);
         roles.ignored = self.several(head, ignored, |known| &known.ignore_columns)?;
-        let values = ("--value-columns", &options.value_columns[..]);
-        roles.values = self.several(head, values, |known| &known.value_columns)?;
+        roles.values = self.told_values(head)?;
         let ids = ("--id-column", &options.id_columns[..]);
         roles.ids = self.several(head, ids, |known| &known.id_columns)?;
         let group = ("--group-column", options.group_column.as_ref());

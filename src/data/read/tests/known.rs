@@ -89,6 +89,11 @@ fn columns_that_were_passed_over_or_hold_values_do_so_again() {
         let schema = trained(text, &options);
         let found = like(text, Labels::Required, &schema).unwrap();
         assert_eq!(values(&found, 1), some(&[4.0, 5.0, 6.0]));
+        if !options.value_columns.is_empty() {
+            let fewer = "alpha,beta,age,label\n1,2,70,a\n4,5,80,b\n";
+            let error = like(fewer, Labels::Required, &schema).unwrap_err();
+            assert!(error.contains("found no column `gamma`"), "{error}");
+        }
     }
 }
 
