@@ -12,6 +12,7 @@ mod explain;
 mod features;
 mod file;
 mod fit;
+mod looks;
 mod network;
 mod observer;
 pub mod options;
@@ -35,8 +36,6 @@ use std::fmt;
 use std::path::Path;
 
 pub use early::{EarlyPrediction, EarlyScore, PrefixAnswers, StopRule, StopScore};
-#[cfg(feature = "report")]
-pub(crate) use encoders::LookState;
 pub use error::{FitError, ModelFileError, PredictError};
 pub use evaluation::Evaluation;
 pub use explain::{
@@ -44,7 +43,7 @@ pub use explain::{
     FaithfulnessOptions,
 };
 #[cfg(feature = "report")]
-pub(crate) use features::FEW_SAMPLES;
+pub(crate) use looks::Looks;
 pub use observer::{FitEvent, FitObserver, Phase};
 use options::FitOptions;
 pub use prediction::{Prediction, Samples};

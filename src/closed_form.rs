@@ -60,7 +60,6 @@ mod views;
 
 pub use held_out::HeldOut;
 pub use model::{ClosedForm, ClosedFormState, ViewState};
-pub(crate) use rows::features_of;
 pub use rows::{Block, FeatureRows, FeatureTable, RowsError};
 pub use targets::{Targets, balanced_weights};
 pub use views::RidgeViews;

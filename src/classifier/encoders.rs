@@ -1,31 +1,22 @@
 //! The frozen encoders whose features the closed form is fitted over.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use burn::tensor::backend::Backend;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::error::FitError;
-use super::features::FEW_SAMPLES;
+use super::looks::{Encoded, Looks};
 use super::options::{EncoderWeights, FitOptions};
 use super::pretrained::{Pretrained, VISION_WEIGHTS};
 use crate::backend::{BackendError, BackendJob, ChosenDevice, run_on};
 use crate::data::Series;
-use crate::encode::{Look, PlotAxes, PlotReader, PlotSeer};
+use crate::encode::{PlotAxes, PlotReader, PlotSeer};
 use crate::model::VisionEncoderConfig;
 use crate::raster::{PixelStatistics, RasterError};
 use crate::weights::{Checkpoint, NamedTensor, WeightsError, vision_tensors};
 
-/// What encoders without kernels look at; `docs/accuracy.md` has what each is worth.
-const LOOKS: [Look; 4] = [
-    Look::Values,
-    Look::Differences,
-    Look::Spectrum,
-    Look::Autocorrelation,
-];
 /// Where a pretrained vision encoder is in a model file.
 const PREFIX: &str = "encoder.vision.vision_model.";
 
@@ -33,49 +24,14 @@ const PREFIX: &str = "encoder.vision.vision_model.";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EncoderState {
-    /// What they look at, values first.
-    pub(super) looks: Vec<LookState>,
+    /// What they look at.
+    pub(super) looks: Looks,
     /// What looks at line plots, if anything does.
     pub(super) vision: Option<Seeing>,
     /// Whether values are read.
     pub(super) language: bool,
     /// Hash of the built-in encoders' files, as 16 hexadecimal digits, if one of them is used.
     pub(super) files: Option<String>,
-}
-
-/// What encoders look at, on axes that were fitted to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LookState {
-    look: Look,
-    /// The axes that its curves are drawn and read on.
-    pub(super) axes: PlotAxes,
-}
-
-impl LookState {
-    /// Values alone, or [`LOOKS`].
-    pub(crate) fn fit_all(series: &[&Series], only_values: bool) -> Vec<Self> {
-        let looks = if only_values { &LOOKS[..1] } else { &LOOKS };
-        let fitted = looks.iter().map(|&look| {
-            let curves: Vec<Cow<'_, Series>> = series.iter().map(|s| look.at(s)).collect();
-            let curves: Vec<&Series> = curves.iter().map(Cow::as_ref).collect();
-            let axes = PlotAxes::fit(&curves);
-            Self { look, axes }
-        });
-        fitted.collect()
-    }
-
-    /// What an encoder makes of the curves of some series.
-    pub(crate) fn features<T>(
-        &self,
-        series: &[&Series],
-        encode: impl Fn(&PlotAxes, &[&Series]) -> Result<T, RasterError>,
-    ) -> Result<T, RasterError> {
-        let curves = series.par_iter().map(|series| self.look.at(series));
-        let curves: Vec<Cow<'_, Series>> = curves.collect();
-        let curves: Vec<&Series> = curves.iter().map(Cow::as_ref).collect();
-        encode(&self.axes, &curves)
-    }
 }
 
 /// What looks at line plots.
@@ -103,8 +59,8 @@ pub(super) trait Encoders: fmt::Debug + Send + Sync {
     /// Features of one variate by each encoder, vision first, and how many of them are of one place.
     fn widths(&self) -> Vec<(usize, usize)>;
 
-    /// Features of series by each encoder, `[series, n_variates * width]`.
-    fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Result<Vec<Vec<f32>>, RasterError>;
+    /// Features of series by each encoder.
+    fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Encoded;
 
     /// The weights that a model file must have: those of no built-in encoder.
     fn tensors(&self) -> Vec<NamedTensor>;
@@ -127,7 +83,7 @@ impl<B: Backend> Encoders for Pair<B> {
         vision.into_iter().chain(language).collect()
     }
 
-    fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Result<Vec<Vec<f32>>, RasterError> {
+    fn features(&self, axes: &PlotAxes, series: &[&Series]) -> Encoded {
         let vision = self.vision.as_ref().map(|seer| seer.features(axes, series));
         let language = self
             .language
@@ -168,9 +124,8 @@ impl EncoderState {
         let language = language && files.is_some();
         let uses_files = language || vision == Some(Seeing::Builtin);
         let some = language || vision.is_some();
-        let only_values = modalities.has_kernels() || series.len() > FEW_SAMPLES;
         Ok(some.then(|| Self {
-            looks: LookState::fit_all(series, only_values),
+            looks: Looks::fit(series, modalities.has_kernels()),
             vision,
             language,
             files: files.filter(|_| uses_files),
@@ -192,17 +147,7 @@ impl EncoderState {
 
     /// Refuses a state that no fit to series of so many variates makes.
     pub(super) fn check(&self, n_variates: usize) -> Result<(), String> {
-        if self.looks.first().map(|state| state.look) != Some(Look::Values) {
-            return Err("encoders that do not look at values first".to_owned());
-        }
-        let mut axes = self.looks.iter().map(|state| &state.axes);
-        match axes.find(|axes| axes.n_variates() != n_variates) {
-            None => Ok(()),
-            Some(axes) => Err(format!(
-                "axes of {} variates in a model of {n_variates}",
-                axes.n_variates()
-            )),
-        }
+        self.looks.check(n_variates)
     }
 
     /// Says what is wrong with these encoders in this build, if anything.
@@ -335,32 +280,5 @@ fn builtin_reader<B: Backend>(device: &B::Device) -> Option<PlotReader<B>> {
 impl From<RasterError> for FitError {
     fn from(source: RasterError) -> Self {
         Self::Cache(crate::cache::CacheError::Raster { source })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_that_no_fit_makes_are_refused() {
-        let series = Series::new(vec![1.0, 5.0, 2.0, 4.0, 3.0, 3.0], 3, 2).unwrap();
-        let state = EncoderState {
-            looks: LookState::fit_all(&[&series], false),
-            vision: None,
-            language: true,
-            files: None,
-        };
-        assert_eq!(state.looks.len(), LOOKS.len());
-        assert_eq!(state.check(2), Ok(()));
-        let problem = "axes of 2 variates in a model of 3";
-        assert_eq!(state.check(3), Err(problem.to_owned()));
-        for looks in [vec![], state.looks[1..].to_vec()] {
-            let other = EncoderState {
-                looks,
-                ..state.clone()
-            };
-            assert!(other.check(2).is_err(), "{other:?}");
-        }
     }
 }

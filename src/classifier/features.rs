@@ -1,16 +1,17 @@
 //! The features that the closed form is fitted over: kernels and frozen encoders, side by side.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::ControlFlow;
 
 use super::encoders::{EncoderState, Encoders, LoadError, VisionWeights};
 use super::error::{FitError, PredictError};
+use super::looks::HELD_BYTES;
 use super::network::unit;
 use super::options::FitOptions;
 use super::pretrained::Pretrained;
 use super::record::Record;
 use crate::backend::ChosenDevice;
-use crate::closed_form::{Block, FeatureRows, FeatureTable, RowsError, features_of};
+use crate::closed_form::{Block, FeatureRows, FeatureTable, RowsError};
 use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 use crate::weights::{Checkpoint, NamedTensor};
@@ -18,9 +19,9 @@ use crate::weights::{Checkpoint, NamedTensor};
 /// Samples up to which every kind of kernels has a ridge of its own, and encoders without kernels look at
 /// more than values: each ridge is a matrix of the samples' size to decompose.
 pub(crate) const FEW_SAMPLES: usize = 1500;
-/// Features of all training samples that are held at once, in bytes; more are computed whenever they
-/// are asked for.
-const HELD_BYTES: usize = 2 << 30;
+/// Curves up to which encoders are asked beside kernels: they would cost most of the time, and what they add
+/// is little.
+const MOST_BESIDE_KERNELS: usize = 4096;
 
 /// Fitted feature blocks.
 #[derive(Debug)]
@@ -30,27 +31,35 @@ pub(super) struct Features {
 }
 
 impl Features {
-    /// Fits the blocks that the options ask for; none if there are none.
+    /// Fits the blocks that the options ask for; none if there are none. What is left out, and why, is noted.
     pub(super) fn fit(
         series: &[&Series],
         options: &FitOptions,
         pretrained: &Pretrained,
         device: &ChosenDevice,
+        mut note: impl FnMut(String),
     ) -> Result<Option<Self>, FitError> {
-        let many = series.len() > options.ridge.most_axes;
         let kernels = match options.modalities.has_kernels() {
             true => Some(KernelTransform::fit(series, &kernels(series, options))?),
             false => None,
         };
-        // Of many samples and many features no Gram matrix is small.
-        let encoders = match many {
-            true => None,
-            false => EncoderState::fit(series, options, pretrained)?,
-        };
+        let mut encoders = EncoderState::fit(series, options, pretrained)?;
+        let n_curves: usize = series.iter().map(|series| series.n_variates()).sum();
+        if encoders.is_some() && kernels.is_some() && n_curves > MOST_BESIDE_KERNELS {
+            encoders = None;
+            note(format!(
+                "the closed form is fitted to kernels alone: encoders look at {MOST_BESIDE_KERNELS} curves at most \
+                 beside them, and there are {n_curves}"
+            ));
+        }
         let encoders = match encoders {
-            Some(state) => {
+            Some(mut state) => {
                 let weights = pretrained.vision.as_ref().map(VisionWeights::Files);
                 let loaded = state.load(weights, device)?;
+                let widths = widths(loaded.as_ref());
+                state
+                    .looks
+                    .thin_for(series.len(), options.ridge.most_axes, &widths);
                 Some((state, loaded))
             }
             None => None,
@@ -98,11 +107,9 @@ impl Features {
     /// The blocks of a row.
     pub(super) fn blocks(&self) -> Vec<Block> {
         let kernels = self.kernels.iter().flat_map(KernelTransform::block_widths);
-        let encoders = self.encoders.iter().flat_map(|(state, encoders)| {
-            let n_variates = state.looks[0].axes.n_variates();
-            let widths = encoders.widths().repeat(state.looks.len()).into_iter();
-            widths.map(move |(width, _)| width * n_variates)
-        });
+        let encoders = self.encoders.iter();
+        let encoders =
+            encoders.flat_map(|(state, encoders)| state.looks.widths(&widths(encoders.as_ref())));
         let widths = kernels.chain(encoders);
         widths.map(|width| Block { width, scale: 1.0 }).collect()
     }
@@ -113,48 +120,42 @@ impl Features {
 
     /// Rows of all blocks, `[series, width]`.
     pub(super) fn rows(&self, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
-        let all: Vec<usize> = (0..self.blocks().len()).collect();
-        self.rows_of(&all, series)
+        let rows = self.rows_while(series, |_| ControlFlow::Continue(()))?;
+        Ok(rows.unwrap_or_default())
     }
 
-    /// Rows of some blocks; of kernels and of every look, only what these need is computed.
-    fn rows_of(&self, wanted: &[usize], series: &[&Series]) -> Result<Vec<f32>, PredictError> {
-        let blocks = self.blocks();
-        let mut parts: Vec<Vec<f32>> = Vec::new();
-        // Where in the parts the features of each wanted block are.
-        let mut places: Vec<(usize, Range<usize>)> = Vec::new();
-        let n_kernels = self.n_kernels();
-        let of_kernels: Vec<usize> = wanted.iter().copied().filter(|&b| b < n_kernels).collect();
-        if let Some(kernels) = self.kernels.as_ref().filter(|_| !of_kernels.is_empty()) {
-            let features = features_of(&blocks, &of_kernels);
-            places.extend(features.into_iter().map(|features| (0, features)));
-            parts.push(kernels.transform_all(series)?);
-        }
-        if let Some((state, encoders)) = &self.encoders {
-            let n_encoders = encoders.widths().len();
-            for (look, state) in state.looks.iter().enumerate() {
-                let own = n_kernels + look * n_encoders..n_kernels + (look + 1) * n_encoders;
-                let own: Vec<usize> = wanted.iter().copied().filter(|b| own.contains(b)).collect();
-                if own.is_empty() {
-                    continue;
+    /// The same; `go_on` hears how many series are done. Nothing comes back if it breaks before all are.
+    fn rows_while(
+        &self,
+        series: &[&Series],
+        mut go_on: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f32>>, PredictError> {
+        let at_once = self.encoders.as_ref();
+        let at_once = at_once.map_or(series.len(), |(state, _)| state.looks.series_at_once());
+        let width: usize = self.blocks().iter().map(|block| block.width).sum();
+        let all = series.len();
+        let mut rows = Vec::new();
+        for series in series.chunks(at_once.max(1)) {
+            let kernels = self.kernels.as_ref();
+            let kernels = kernels.map(|kernels| kernels.transform_all(series));
+            let encoders = self.encoders.as_ref().map(|(state, encoders)| {
+                let looks = &state.looks;
+                looks.rows(series, |axes, series| encoders.features(axes, series))
+            });
+            let part = beside(kernels.transpose()?, encoders.transpose()?, series.len());
+            match series.len() == all {
+                true => rows = part,
+                false => {
+                    rows.reserve_exact(all * width - rows.len());
+                    rows.extend(part);
                 }
-                for block in own {
-                    let part = parts.len() + (block - n_kernels) % n_encoders;
-                    places.push((part, 0..blocks[block].width));
-                }
-                parts.extend(state.features(series, |axes, s| encoders.features(axes, s))?);
+            }
+            let done = rows.len() / width;
+            if go_on(done).is_break() && done < all {
+                return Ok(None);
             }
         }
-        let width: usize = places.iter().map(|(_, features)| features.len()).sum();
-        let mut rows = Vec::with_capacity(series.len() * width);
-        for i in 0..series.len() {
-            for (part, features) in &places {
-                let part = &parts[*part];
-                let width = part.len() / series.len();
-                rows.extend_from_slice(&part[i * width..][features.clone()]);
-            }
-        }
-        Ok(rows)
+        Ok(Some(rows))
     }
 
     /// Features of the encoders, averaged over places: `[series][n_variates * d_model * encoders]`,
@@ -164,7 +165,8 @@ impl Features {
             return Ok(None);
         };
         let mut embeddings = vec![Vec::new(); series.len()];
-        let parts = state.looks[0].features(series, |axes, s| encoders.features(axes, s))?;
+        let values = &state.looks.states[0];
+        let parts = values.encoded(series, |axes, series| encoders.features(axes, series))?;
         for (part, (width, place)) in parts.iter().zip(encoders.widths()) {
             let rows = part.chunks(part.len() / series.len());
             for (embedding, row) in embeddings.iter_mut().zip(rows) {
@@ -174,6 +176,27 @@ impl Features {
         }
         Ok(Some(embeddings.into_iter().map(unit).collect()))
     }
+}
+
+/// Features of a variate by each encoder.
+fn widths(encoders: &dyn Encoders) -> Vec<usize> {
+    let widths = encoders.widths().into_iter();
+    widths.map(|(width, _)| width).collect()
+}
+
+/// Rows of which each has those of both, one beside the other.
+fn beside(left: Option<Vec<f32>>, right: Option<Vec<f32>>, n_rows: usize) -> Vec<f32> {
+    let (left, right) = match (left, right) {
+        (Some(left), Some(right)) => (left, right),
+        (left, right) => return left.or(right).unwrap_or_default(),
+    };
+    let mut rows = Vec::with_capacity(left.len() + right.len());
+    let widths = [left.len() / n_rows, right.len() / n_rows];
+    for (left, right) in left.chunks(widths[0]).zip(right.chunks(widths[1])) {
+        rows.extend_from_slice(left);
+        rows.extend_from_slice(right);
+    }
+    rows
 }
 
 /// The mean of places of a line plot, of so many numbers each.
@@ -209,26 +232,43 @@ fn kernels(series: &[&Series], options: &FitOptions) -> KernelConfig {
 pub(super) enum TrainingRows<'a> {
     Held(FeatureTable),
     Computed {
-        features: &'a Features,
+        kernels: &'a KernelTransform,
         series: &'a [&'a Series],
         blocks: Vec<Block>,
     },
 }
 
 impl<'a> TrainingRows<'a> {
-    pub(super) fn new(features: &'a Features, series: &'a [&'a Series]) -> Result<Self, FitError> {
+    /// Computes what is held; `go_on` hears how many series are done. Nothing comes back if it breaks before
+    /// all are.
+    pub(super) fn new(
+        features: &'a Features,
+        series: &'a [&'a Series],
+        go_on: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Self>, FitError> {
         let blocks = features.blocks();
         let width: usize = blocks.iter().map(|block| block.width).sum();
-        if series.len() * width * size_of::<f32>() > HELD_BYTES {
-            return Ok(Self::Computed {
-                features,
-                series,
-                blocks,
-            });
+        match &features.kernels {
+            // Encoders have no more features than can be held.
+            Some(kernels) if features.encoders.is_none() && !is_held(series.len(), width) => {
+                Ok(Some(Self::Computed {
+                    kernels,
+                    series,
+                    blocks,
+                }))
+            }
+            _ => {
+                let rows = features.rows_while(series, go_on)?;
+                let table = rows.map(|rows| FeatureTable::new(rows, blocks));
+                Ok(table.transpose()?.map(Self::Held))
+            }
         }
-        let rows = features.rows(series).map_err(FitError::from)?;
-        Ok(Self::Held(FeatureTable::new(rows, blocks)?))
     }
+}
+
+/// Whether so many rows are held.
+fn is_held(n_rows: usize, width: usize) -> bool {
+    n_rows * width * size_of::<f32>() <= HELD_BYTES
 }
 
 impl FeatureRows for TrainingRows<'_> {
@@ -249,26 +289,11 @@ impl FeatureRows for TrainingRows<'_> {
     fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
         match self {
             Self::Held(table) => table.read(indices, out),
-            Self::Computed { blocks, .. } => {
-                let all: Vec<usize> = (0..blocks.len()).collect();
-                self.read_blocks(&all, indices, out)
-            }
-        }
-    }
-
-    fn read_blocks(
-        &self,
-        blocks: &[usize],
-        indices: &[usize],
-        out: &mut [f32],
-    ) -> Result<(), RowsError> {
-        match self {
-            Self::Held(table) => table.read_blocks(blocks, indices, out),
             Self::Computed {
-                features, series, ..
+                kernels, series, ..
             } => {
                 let wanted: Vec<&Series> = indices.iter().map(|index| series[*index]).collect();
-                out.copy_from_slice(&features.rows_of(blocks, &wanted)?);
+                out.copy_from_slice(&kernels.transform_all(&wanted)?);
                 Ok(())
             }
         }
@@ -282,48 +307,150 @@ mod tests {
     use crate::backend::{BackendChoice, BackendKind};
     use crate::curves::CurveGenerator;
 
-    #[test]
-    fn rows_that_are_computed_for_some_blocks_are_those_that_are_held() {
-        let set = CurveGenerator::new(1).labeled_set(4, 1).unwrap();
-        let series = set
-            .samples()
-            .iter()
-            .map(|s| s.series.truncated(30).unwrap());
-        let series: Vec<Series> = series.collect();
-        let series: Vec<&Series> = series.iter().collect();
+    fn cut_curves(n_samples: usize) -> Vec<Series> {
+        let set = CurveGenerator::new(1).labeled_set(n_samples, 1).unwrap();
+        let samples = set.samples().iter();
+        samples
+            .map(|sample| sample.series.truncated(30).unwrap())
+            .collect()
+    }
+
+    fn fitted(series: &[&Series], options: &FitOptions) -> (Features, Vec<String>) {
         let device = BackendChoice::Only(BackendKind::Cpu).choose(None).unwrap();
+        let mut notes = Vec::new();
+        let pretrained = Pretrained::default();
+        let note = |text| notes.push(text);
+        let features = Features::fit(series, options, &pretrained, &device, note);
+        (features.unwrap().unwrap(), notes)
+    }
+
+    fn held<'a>(features: &'a Features, series: &'a [&'a Series]) -> TrainingRows<'a> {
+        let rows = TrainingRows::new(features, series, |_| ControlFlow::Continue(()));
+        rows.unwrap().unwrap()
+    }
+
+    #[test]
+    fn blocks_and_ridges_are_those_of_the_modalities() {
+        let series = cut_curves(4);
+        let series: Vec<&Series> = series.iter().collect();
         for (modalities, n_blocks, n_ridges) in [
-            (Modalities::FULL, 5, [7, 2]),
-            (Modalities::DUAL, 8, [15, 1]),
-            (Modalities::KERNELS_ONLY, 3, [4, 1]),
-            (Modalities::VISION_ONLY, 4, [5, 1]),
+            (Modalities::FULL, 5, 7),
+            (Modalities::DUAL, 8, 15),
+            (Modalities::KERNELS_ONLY, 3, 4),
+            (Modalities::VISION_ONLY, 4, 5),
         ] {
             let options = FitOptions {
                 modalities,
                 ..FitOptions::default()
             };
-            let features = Features::fit(&series, &options, &Pretrained::default(), &device);
-            let features = features.unwrap().unwrap();
-            let held = TrainingRows::new(&features, &series).unwrap();
-            let computed = TrainingRows::Computed {
-                features: &features,
-                series: &series,
-                blocks: features.blocks(),
-            };
-            let found = [&held, &computed].map(|rows| features.views(rows).ridges.len());
-            assert_eq!(found, n_ridges, "{modalities}");
-            assert_eq!(held.blocks().len(), n_blocks, "{modalities}");
-            let last = n_blocks - 1;
-            for blocks in [vec![0], vec![1, last], vec![last], (0..n_blocks).collect()] {
-                let widths = features_of(held.blocks(), &blocks);
-                let width: usize = widths.iter().map(Range::len).sum();
-                let [one, other] = [&held, &computed].map(|rows| {
-                    let mut out = vec![0.0; 2 * width];
-                    rows.read_blocks(&blocks, &[3, 1], &mut out).unwrap();
-                    out
-                });
-                assert!(one == other, "{modalities}, blocks {blocks:?}");
-            }
+            let (features, notes) = fitted(&series, &options);
+            let rows = held(&features, &series);
+            assert_eq!(rows.blocks().len(), n_blocks, "{modalities}");
+            assert_eq!(features.views(&rows).ridges.len(), n_ridges, "{modalities}");
+            assert!(notes.is_empty(), "{notes:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_computed_are_those_that_are_held() {
+        let series = cut_curves(4);
+        let series: Vec<&Series> = series.iter().collect();
+        let options = FitOptions {
+            modalities: Modalities::KERNELS_ONLY,
+            ..FitOptions::default()
+        };
+        let (features, _) = fitted(&series, &options);
+        let computed = TrainingRows::Computed {
+            kernels: features.kernels.as_ref().unwrap(),
+            series: &series,
+            blocks: features.blocks(),
+        };
+        assert_eq!(features.views(&computed).ridges.len(), 1);
+        for blocks in [vec![0], vec![1, 2], vec![0, 1, 2]] {
+            let width: usize = blocks.iter().map(|&b| computed.blocks()[b].width).sum();
+            let [one, other] = [&held(&features, &series), &computed].map(|rows| {
+                let mut out = vec![0.0; 2 * width];
+                rows.read_blocks(&blocks, &[3, 1], &mut out).unwrap();
+                out
+            });
+            assert!(one == other, "blocks {blocks:?}");
+        }
+    }
+
+    #[test]
+    fn encoders_of_many_samples_have_no_more_features_than_the_ridge_has_axes() {
+        let series = cut_curves(4);
+        let series: Vec<&Series> = series.iter().collect();
+        let mut options = FitOptions {
+            modalities: Modalities::DUAL,
+            ..FitOptions::default()
+        };
+        options.ridge.most_axes = 40;
+        let (features, _) = fitted(&series, &options);
+        let rows = held(&features, &series);
+        let widths: Vec<usize> = rows.blocks().iter().map(|block| block.width).collect();
+        assert_eq!(widths, [10; 8]);
+
+        // The features are among those of a model that keeps them all.
+        options.ridge.most_axes = 4096;
+        let (all, _) = fitted(&series, &options);
+        let row = |features: &Features| features.rows(&series[..1]).unwrap();
+        let (kept, all) = (row(&features), row(&all));
+        assert_eq!((kept.len(), all.len()), (80, 4 * (4096 + 2048)));
+        assert!(
+            kept[..10]
+                .iter()
+                .all(|feature| all[..4096].contains(feature))
+        );
+        assert!(
+            kept[70..]
+                .iter()
+                .all(|feature| all[all.len() - 2048..].contains(feature))
+        );
+    }
+
+    /// Series of so many variates that those of each are encoded apart.
+    fn wide(n_samples: usize) -> Vec<Series> {
+        let values = |i: usize| (0..9 * 1024).map(move |j| ((i + j) % 13) as f32);
+        let series = |i| Series::new(values(i).collect(), 9, 1024);
+        (0..n_samples)
+            .map(series)
+            .collect::<Result<_, _>>()
+            .unwrap()
+    }
+
+    #[test]
+    fn beside_kernels_encoders_look_at_no_more_curves_than_is_quick() {
+        let n_samples = MOST_BESIDE_KERNELS / 1024;
+        let series = wide(n_samples + 1);
+        let series: Vec<&Series> = series.iter().collect();
+        let options = FitOptions::default();
+        let (features, notes) = fitted(&series, &options);
+        assert!(features.encoders.is_none());
+        let note = "the closed form is fitted to kernels alone: encoders look at 4096 curves at most beside \
+                    them, and there are 5120";
+        assert_eq!(notes, [note]);
+        let (features, notes) = fitted(&series[..n_samples], &options);
+        assert!(features.encoders.is_some() && notes.is_empty());
+    }
+
+    #[test]
+    fn computing_can_be_stopped_before_the_last_series() {
+        let series = wide(2);
+        let series: Vec<&Series> = series.iter().collect();
+        let options = FitOptions {
+            modalities: Modalities::LANGUAGE_ONLY,
+            ..FitOptions::default()
+        };
+        let (features, _) = fitted(&series, &options);
+        for (n_series, is_stopped) in [(2, true), (1, false)] {
+            let mut told = Vec::new();
+            let rows = TrainingRows::new(&features, &series[..n_series], |done| {
+                told.push(done);
+                ControlFlow::Break(())
+            });
+            assert_eq!(rows.unwrap().is_none(), is_stopped);
+            assert_eq!(told, [1]);
         }
     }
 }

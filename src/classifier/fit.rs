@@ -181,14 +181,15 @@ impl Fit<'_, '_> {
         let series = rows.series(self.set);
         let n_classes = self.set.n_classes();
         let _ = self.watch.start(Phase::Features, series.len());
-        let Some(features) = Features::fit(&series, self.options, pretrained, device)? else {
+        let note = |text| self.watch.note(text);
+        let features = Features::fit(&series, self.options, pretrained, device, note)?;
+        let Some(features) = features else {
             return Ok(None);
         };
         let fitted = {
-            let table = TrainingRows::new(&features, &series)?;
-            let _ = self
-                .watch
-                .progress(Phase::Features, series.len(), series.len());
+            let go_on = |done| self.watch.progress(Phase::Features, done, series.len());
+            let table = TrainingRows::new(&features, &series, go_on)?;
+            let table = table.ok_or(FitError::Cancelled)?;
             let _ = self.watch.start(Phase::ClosedForm, 1);
             let targets = Targets {
                 weights: rows.weights.as_deref(),

@@ -59,8 +59,8 @@ impl EncoderBlocks {
 
 impl Features {
     /// The ridges to fit, `docs/accuracy.md` has what each is worth: one sees all kernels, and each kind of
-    /// kernels is seen alone; encoders as [`EncoderBlocks::views`] says. Rows that are computed anew for each
-    /// of them are seen by no more than two.
+    /// kernels is seen alone, unless rows are computed anew for each ridge; encoders as [`EncoderBlocks::views`]
+    /// says.
     pub(super) fn views(&self, rows: &TrainingRows<'_>) -> Views {
         let held = matches!(rows, TrainingRows::Held(_));
         let mut views = Views::default();
@@ -83,13 +83,6 @@ impl Features {
             n_looks: state.looks.len(),
         };
         let together: Vec<usize> = (0..blocks.n_encoders).collect();
-        if !held {
-            let all = blocks.of(&together, 0..blocks.n_looks);
-            let all = views.add(vec![all]);
-            views.all.extend(all);
-            views.modalities.clear();
-            return views;
-        }
         let named = [
             ("vision", state.vision.is_some()),
             ("language", state.language),

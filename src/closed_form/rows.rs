@@ -73,7 +73,7 @@ pub trait FeatureRows: Sync {
 }
 
 /// Which features of a row some of its blocks are.
-pub(crate) fn features_of(all: &[Block], blocks: &[usize]) -> Vec<Range<usize>> {
+pub(super) fn features_of(all: &[Block], blocks: &[usize]) -> Vec<Range<usize>> {
     let features = |&block: &usize| {
         let first = width_of(&all[..block]);
         first..first + all[block].width

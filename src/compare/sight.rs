@@ -8,7 +8,7 @@ use super::CompareError;
 use crate::backend::BackendJob;
 use crate::baselines::PlainAnswer;
 use crate::classifier::options::FitOptions;
-use crate::classifier::{EncoderBlocks, FEW_SAMPLES, LookState};
+use crate::classifier::{EncoderBlocks, Looks};
 use crate::closed_form::{Block, FeatureTable, RidgeViews, Targets};
 use crate::data::{Series, SeriesDataset};
 use crate::encode::PlotAxes;
@@ -41,14 +41,8 @@ impl BackendJob for PlainSight<'_> {
     type Output = Result<Result<Vec<PlainAnswer>, String>, CompareError>;
 
     fn run<B: Backend>(self, devices: &[B::Device]) -> Self::Output {
-        let (n, most) = (self.train.len(), self.options.ridge.most_axes);
-        if n > most {
-            return Ok(Err(format!(
-                "{n} training samples are more than the {most} of frozen encoders"
-            )));
-        }
         match self.eyes {
-            Eyes::RawInk => self.answer(ink).map(Ok),
+            Eyes::RawInk => self.answer(INK_CELLS * INK_CELLS, ink).map(Ok),
             Eyes::RandomWeights => self.random::<B>(&devices[0]),
         }
     }
@@ -70,7 +64,7 @@ impl PlainSight<'_> {
             encoder
         });
         let seer = crate::encode::PlotSeer::new(encoder, device);
-        self.answer(|axes, series| seer.features(axes, series))
+        self.answer(seer.width(), |axes, series| seer.features(axes, series))
             .map(Ok)
     }
 
@@ -83,8 +77,10 @@ impl PlainSight<'_> {
         Ok(Err(problem.to_owned()))
     }
 
+    /// Answers by what is seen of every variate, `width` numbers each.
     fn answer(
         &self,
+        width: usize,
         look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
     ) -> Result<Vec<PlainAnswer>, CompareError> {
         let train = self.train;
@@ -93,12 +89,13 @@ impl PlainSight<'_> {
             samples.map(|sample| &sample.series).collect::<Vec<_>>()
         });
         // As `vision_only` does.
-        let looks = LookState::fit_all(&trained, train.len() > FEW_SAMPLES);
+        let mut looks = Looks::fit(&trained, false);
+        looks.thin_for(train.len(), self.options.ridge.most_axes, &[width]);
         let [trained, tested] = [trained, tested].map(|series| seen(&looks, &series, &look));
         let (trained, tested) = (trained?, tested?);
         let n_looks = looks.len();
-        let width = trained.len() / train.len() / n_looks;
-        let blocks = vec![Block { width, scale: 1.0 }; n_looks];
+        let widths = looks.widths(&[width]).into_iter();
+        let blocks = widths.map(|width| Block { width, scale: 1.0 }).collect();
         let rows = FeatureTable::new(trained, blocks)?;
         let (labels, groups) = (train.labels(), train.group_numbers());
         let targets = Targets {
@@ -124,22 +121,17 @@ impl PlainSight<'_> {
     }
 }
 
-/// What is seen of some series, `[series, n_looks * width]`.
+/// What is kept of what is seen of some series, a row each.
 fn seen(
-    looks: &[LookState],
+    looks: &Looks,
     series: &[&Series],
     look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
 ) -> Result<Vec<f32>, RasterError> {
-    let parts = looks.iter().map(|state| state.features(series, &look));
-    let parts = parts.collect::<Result<Vec<_>, _>>()?;
-    let of_series = |i: usize| {
-        let parts = parts.iter();
-        parts.flat_map(move |part| {
-            let width = part.len() / series.len();
-            part[i * width..(i + 1) * width].iter().copied()
-        })
-    };
-    Ok((0..series.len()).flat_map(of_series).collect())
+    let mut rows = Vec::new();
+    for series in series.chunks(looks.series_at_once()) {
+        rows.extend(looks.rows(series, |axes, series| Ok(vec![look(axes, series)?]))?);
+    }
+    Ok(rows)
 }
 
 /// The mean ink of each cell of every variate's plot, `[series, n_variates * 256]`.
