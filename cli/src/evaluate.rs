@@ -9,9 +9,9 @@ use timesclip::data::answers::TsmlResult;
 use timesclip::data::read::Labels;
 use timesclip::{Evaluation, TimesClip};
 
-use crate::output::{visible, write_results};
+use crate::output::write_results;
 use crate::predict::DeviceFlags;
-use crate::read::{ReadFlags, read_like};
+use crate::read::{ReadFlags, read_like, tell};
 
 /// The model, and the series it is scored on.
 #[derive(Debug, Args)]
@@ -39,13 +39,13 @@ pub(crate) struct EvaluateArgs {
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let model = TimesClip::load_with(&args.model, &args.device.options())?;
     let options = args.read.options(Labels::Required);
-    let set = read_like(&args.data, &options, model.schema())?.dataset;
+    let read = read_like(&args.data, &options, model.schema())?;
+    // Classes that the model does not know are among the warnings.
+    tell(&read);
+    let set = read.dataset;
     let evaluation = model.evaluate(&set)?;
-    for class in &evaluation.unknown_classes {
-        say!(
-            "warning: the model does not know the class `{}`: its samples are errors",
-            visible(class)
-        );
+    if evaluation.unknown_classes.iter().any(String::is_empty) {
+        say!("warning: samples without a label count as wrong");
     }
     if let Some(folder) = &args.tsml {
         write_tsml(folder, &set, &evaluation)?;

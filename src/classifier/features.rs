@@ -18,7 +18,7 @@ use crate::weights::{Checkpoint, NamedTensor};
 
 /// Samples up to which every kind of kernels has a ridge of its own, and encoders without kernels look at
 /// more than values: each ridge is a matrix of the samples' size to decompose.
-pub(crate) const FEW_SAMPLES: usize = 1500;
+pub(super) const FEW_SAMPLES: usize = 1500;
 /// Curves up to which encoders are asked beside kernels: they would cost most of the time, and what they add
 /// is little.
 const MOST_BESIDE_KERNELS: usize = 4096;
@@ -379,31 +379,31 @@ mod tests {
 
     #[test]
     fn encoders_of_many_samples_have_no_more_features_than_the_ridge_has_axes() {
-        let series = cut_curves(4);
+        let series = cut_curves(20);
         let series: Vec<&Series> = series.iter().collect();
         let mut options = FitOptions {
             modalities: Modalities::DUAL,
             ..FitOptions::default()
         };
-        options.ridge.most_axes = 40;
+        options.ridge.most_axes = 16;
         let (features, _) = fitted(&series, &options);
         let rows = held(&features, &series);
         let widths: Vec<usize> = rows.blocks().iter().map(|block| block.width).collect();
-        assert_eq!(widths, [10; 8]);
+        assert_eq!(widths, [4; 8]);
 
         // The features are among those of a model that keeps them all.
-        options.ridge.most_axes = 4096;
+        options.ridge.most_axes = 1696;
         let (all, _) = fitted(&series, &options);
         let row = |features: &Features| features.rows(&series[..1]).unwrap();
         let (kept, all) = (row(&features), row(&all));
-        assert_eq!((kept.len(), all.len()), (80, 4 * (4096 + 2048)));
+        assert_eq!((kept.len(), all.len()), (32, 4 * (4096 + 2048)));
         assert!(
-            kept[..10]
+            kept[..4]
                 .iter()
                 .all(|feature| all[..4096].contains(feature))
         );
         assert!(
-            kept[70..]
+            kept[28..]
                 .iter()
                 .all(|feature| all[all.len() - 2048..].contains(feature))
         );

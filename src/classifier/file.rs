@@ -28,7 +28,7 @@ use crate::files::{IoError, write_atomically};
 use crate::weights::{Checkpoint, NamedTensor, write_tensors};
 
 /// Version of what the metadata say, and of the tensors' names.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Key of the metadata.
 const KEY: &str = "timesclip_model";
 /// How the metadata begin, in the header of a file, up to the digits of the checksum.

@@ -21,6 +21,8 @@ const LOOKS: [Look; 4] = [
 ];
 /// Features of all training samples that are held at once, in bytes.
 pub(super) const HELD_BYTES: usize = 2 << 30;
+/// Curves of all training samples up to which encoders look at more than values.
+const FEW_CURVES: usize = 1 << 15;
 /// Curves that are encoded before the next ones are.
 const CURVES_AT_ONCE: usize = 2048;
 
@@ -46,9 +48,11 @@ pub(crate) struct LookState {
 pub(crate) type Encoded = Result<Vec<Vec<f32>>, RasterError>;
 
 impl Looks {
-    /// Values, and of few series without kernels beside them everything else.
+    /// Values; and everything else of few series with few variates, unless kernels do.
     pub(crate) fn fit(series: &[&Series], beside_kernels: bool) -> Self {
-        let only_values = beside_kernels || series.len() > FEW_SAMPLES;
+        let n_curves: usize = series.iter().map(|series| series.n_variates()).sum();
+        let few = series.len() <= FEW_SAMPLES && n_curves <= FEW_CURVES;
+        let only_values = beside_kernels || !few;
         let looks = if only_values { &LOOKS[..1] } else { &LOOKS };
         let states = looks.iter().map(|&look| {
             let curves: Vec<Cow<'_, Series>> = series.iter().map(|s| look.at(s)).collect();
@@ -221,6 +225,14 @@ mod tests {
             let other = Looks { states, n_kept };
             assert!(other.check(2).is_err(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn of_many_curves_values_alone_are_looked_at() {
+        let wide = |n_variates| Series::new(vec![1.0; n_variates], 1, n_variates).unwrap();
+        assert_eq!(Looks::fit(&[&wide(FEW_CURVES)], false).len(), LOOKS.len());
+        assert_eq!(Looks::fit(&[&wide(FEW_CURVES + 1)], false).len(), 1);
+        assert_eq!(Looks::fit(&[&wide(1)], true).len(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
-use super::smoothed::{Smoothing, softmax};
+use super::smoothed::{BLUNTEST, Smoothing, softmax};
 
 /// Probabilities below this are taken for it: no member can rule a class out for all.
 const LEAST: f64 = 1e-7;
@@ -20,7 +20,8 @@ const PRECISION: f64 = 1e-9;
 ///
 /// Weights are not negative and are those of the least log loss of held-out probabilities, with
 /// targets smoothed as in [`super`]. The sum of the weights is an inverse temperature, so that a
-/// fitted pool is calibrated, also one of a single member.
+/// fitted pool is calibrated, also one of a single member. It is not 0: the first member's most probable class
+/// is that of a pool of members that know nothing.
 ///
 /// # Examples
 ///
@@ -91,10 +92,10 @@ impl LogPool {
             smoothing: Smoothing::new(labels.len(), n_classes),
             start,
         };
-        Self {
-            weights: problem.minimize(),
-            n_classes,
-        }
+        let mut weights = problem.minimize();
+        let sum: f64 = weights.iter().sum();
+        weights[0] += (BLUNTEST - sum).max(0.0);
+        Self { weights, n_classes }
     }
 
     /// Pooled probabilities, `[n, n_classes]`, of members' probabilities of that shape.
@@ -326,6 +327,19 @@ mod tests {
         let pool = LogPool::fit(&[&p], &labels, 2, None);
         let pooled = pool.pool(&[&p]);
         assert!((pooled[0] - 0.9).abs() < 0.02, "{pool:?} {}", pooled[0]);
+    }
+
+    #[test]
+    fn a_member_that_is_always_wrong_still_says_which_class() {
+        let labels = labels(20);
+        let wrong: Vec<f32> = labels
+            .iter()
+            .flat_map(|label| [[0.1, 0.9], [0.9, 0.1]][*label])
+            .collect();
+        let pool = LogPool::fit(&[&wrong, &wrong], &labels, 2, None);
+        assert_eq!(pool.weights, [BLUNTEST, 0.0]);
+        let pooled = pool.pool(&[&wrong, &wrong]);
+        assert!(pooled[0] < 0.5 && pooled[0] > 0.49, "{}", pooled[0]);
     }
 
     #[test]

@@ -58,10 +58,10 @@ pub(super) fn softmax(scores: &[f64], sharpness: f64, out: &mut [f64]) -> f64 {
 /// loss(b) = mean over i of w_i (ln sum_c exp(b f_ic) - b sum_c t_ic f_ic)
 /// ```
 ///
-/// It is convex in `b`; Newton steps between bounds that close in on its minimum.
+/// It is convex in `b`; Newton steps between bounds that close in on its minimum, or on [`BLUNTEST`].
 pub(super) fn sharpen(answers: &[f64], indices: &[usize], targets: &Prepared) -> (f64, f64) {
     let smoothing = Smoothing::new(targets.n_rows(), targets.n_classes);
-    let (mut low, mut high) = (0.0, SHARPEST);
+    let (mut low, mut high) = (BLUNTEST, SHARPEST);
     let mut sharpness = 4.0;
     let mut loss = f64::INFINITY;
     for _ in 0..MOST_STEPS {
@@ -86,6 +86,9 @@ pub(super) fn sharpen(answers: &[f64], indices: &[usize], targets: &Prepared) ->
     (sharpness, loss)
 }
 
+/// Least sharpness: where held-out answers say nothing, probabilities are all but equal, and the most probable
+/// class is still that of the highest score.
+pub(super) const BLUNTEST: f64 = 0.01;
 /// Largest sharpness: answers that differ by a hundredth of a target are then certain.
 const SHARPEST: f64 = 1000.0;
 const MOST_STEPS: usize = 50;
@@ -118,4 +121,20 @@ fn derivatives(
         total += weight;
     }
     sums.map(|sum| sum / total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Targets;
+    use super::*;
+
+    #[test]
+    fn answers_that_are_always_wrong_are_all_but_equal() {
+        let labels = [0, 1, 0, 1, 0, 1];
+        let targets = Prepared::new(&Targets::new(&labels, 2), 6).expect("two classes");
+        let wrong = labels.map(|label| [[0.2, 0.8], [0.7, 0.3]][label]);
+        let (sharpness, loss) = sharpen(&wrong.concat(), &[0, 1, 2, 3, 4, 5], &targets);
+        assert!((sharpness / BLUNTEST - 1.0).abs() < 1e-4, "{sharpness}");
+        assert!((loss - 2f64.ln()).abs() < 0.01, "{loss}");
+    }
 }

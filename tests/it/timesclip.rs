@@ -277,7 +277,7 @@ fn a_later_format_names_the_release_that_wrote_it() {
             error,
             ModelFileError::Newer {
                 found: 9,
-                supported: 2,
+                supported: 3,
                 ..
             }
         ),
@@ -477,6 +477,31 @@ fn encoders_look_at_more_than_values_unless_kernels_do() {
     let full = n_features(Modalities::FULL);
     // Values alone, of four looks.
     assert_eq!(full, kernels + (vision + language) / 4);
+}
+
+#[test]
+fn encoders_answer_where_the_ridge_has_fewer_axes_than_there_are_samples() {
+    let (set, folder) = (waves_but(None, 60), tempfile::tempdir().expect("a folder"));
+    for modalities in [
+        Modalities::DUAL,
+        Modalities::VISION_ONLY,
+        Modalities::LANGUAGE_ONLY,
+    ] {
+        let mut options = quick(modalities);
+        options.effort = Effort::Fast;
+        options.ridge.most_axes = 40;
+        let model = TimesClip::fit(&set, &options).expect("a fit");
+        let answers = model.predict(&set).expect("answers");
+        let labels = set.labels();
+        let right = answers.iter().zip(&labels).filter(|(a, l)| a.class == **l);
+        assert!(right.count() > 45, "{modalities}");
+
+        let path = folder.path().join(format!("{modalities}.safetensors"));
+        model.save(&path).expect("saved");
+        let loaded = TimesClip::load(&path).expect("loaded");
+        let again = loaded.predict(&set).expect("answers");
+        assert_eq!(answers, again, "{modalities}");
+    }
 }
 
 #[test]

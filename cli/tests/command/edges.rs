@@ -90,9 +90,8 @@ fn a_missing_value_may_be_a_negative_number() {
     assert!(text.contains("missing values: 0.69 %"), "{text}");
 }
 
-#[test]
-fn malformed_rows_of_a_long_table_are_left_out_of_predictions() {
-    let bench = Bench::new();
+/// Sixteen series, rising and falling, with a row for each step.
+fn long_table() -> String {
     let mut long = "series,time,value,label\n".to_owned();
     for sample in 0..16_u8 {
         let (sign, label) = match sample % 2 {
@@ -104,9 +103,18 @@ fn malformed_rows_of_a_long_table_are_left_out_of_predictions() {
             long.push_str(&format!("s{sample},{step},{value:.2},{label}\n"));
         }
     }
+    long
+}
+
+/// The flags that say what the columns of [`long_table`] are.
+const COLUMNS: [&str; 4] = ["--id-column", "series", "--time-column", "time"];
+
+#[test]
+fn malformed_rows_of_a_long_table_are_left_out_of_predictions() {
+    let bench = Bench::new();
+    let long = long_table();
     bench.write("long.csv", &long);
     bench.write("bad.csv", &long.replacen(",3.00,", ",x,", 1));
-    let columns = ["--id-column", "series", "--time-column", "time"];
     let args = [
         "train",
         "long.csv",
@@ -115,7 +123,7 @@ fn malformed_rows_of_a_long_table_are_left_out_of_predictions() {
         "--out",
         "run",
     ];
-    let output = bench.run(&[&args[..], &columns].concat());
+    let output = bench.run(&[&args[..], &COLUMNS].concat());
     assert!(output.status.success(), "{output:?}");
 
     let args = [
@@ -135,6 +143,61 @@ fn malformed_rows_of_a_long_table_are_left_out_of_predictions() {
     );
     let answers = fs::read_to_string(bench.path("answers.csv")).expect("a file");
     assert_eq!(answers.lines().count(), 17, "{answers}");
+}
+
+#[test]
+fn labels_that_change_within_a_sample_are_refused_where_labels_are_needed_alone() {
+    let bench = Bench::new();
+    let long = long_table();
+    bench.write("long.csv", &long);
+    bench.write("mixed.csv", &long.replacen(",up\n", ",down\n", 1));
+    let args = ["--model-type", "kernels_only", "--out", "run"];
+    let output = bench.run(&[&["train", "long.csv"], &args[..], &COLUMNS].concat());
+    assert!(output.status.success(), "{output:?}");
+
+    let sound = bench.run(&["predict", "run", "long.csv"]);
+    assert!(sound.status.success(), "{sound:?}");
+    let mixed = bench.run(&["predict", "run", "mixed.csv"]);
+    assert!(mixed.status.success(), "{mixed:?}");
+    assert_eq!(stdout(&mixed), stdout(&sound));
+    let warning = "1 samples have several labels";
+    assert!(stderr(&mixed).contains(warning), "{mixed:?}");
+    assert!(!stderr(&sound).contains(warning), "{sound:?}");
+
+    let told = bench.run(&[&["inspect", "mixed.csv"], &COLUMNS[..]].concat());
+    assert!(told.status.success(), "{told:?}");
+    assert!(stdout(&told).contains(warning), "{told:?}");
+    for args in [
+        [&["train", "mixed.csv"], &COLUMNS[..]].concat(),
+        vec!["evaluate", "run", "mixed.csv"],
+    ] {
+        let refused = bench.run(&args);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(
+            stderr(&refused).contains("within one sample"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn evaluate_says_how_the_series_were_read() {
+    let bench = Bench::trained();
+    bench.write("odd.csv", &table(8).replacen(",up\n", ",sideways\n", 1));
+    let output = bench.run(&["evaluate", "run", "odd.csv"]);
+    assert!(output.status.success(), "{output:?}");
+    let told = stderr(&output);
+    for line in [
+        "8 samples, 1 variate (x), 9 steps, ",
+        "  the first row is a header\n",
+        "  warning: classes that the model does not know, with their samples",
+        "sideways (1)",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let printed = stdout(&output);
+    assert!(printed.starts_with("test accuracy "), "{printed}");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
 }
 
 #[test]

@@ -4,10 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::shortened;
-use super::options::{Format, Labels, ReadOptions};
+use super::options::{Format, Labels, OnError, ReadOptions};
 use super::sample::{About, Facts, LabelOrigin, Sample, Source};
+use super::schema::TableSchema;
 use super::{Place, ReadError, source, table};
 use crate::data::Series;
+
+/// What leaves out what is malformed.
+const SKIP: &str = "--on-error skip leaves malformed rows and files out";
 
 /// The samples of a folder, read as they are asked for.
 struct Folder {
@@ -15,12 +19,48 @@ struct Folder {
     /// Files and their classes.
     files: std::vec::IntoIter<(PathBuf, Option<String>)>,
     options: ReadOptions,
+    /// Names of the variates that a model knows.
+    known: Vec<String>,
+    /// Names and number of the variates of the first file; of the first that is not malformed, where
+    /// such files are left out.
+    first: Option<(Vec<String>, usize)>,
     facts: Facts,
     row: u64,
 }
 
-/// Reads a folder.
-pub(super) fn read(root: &Path, options: &ReadOptions) -> Result<Box<dyn Source>, ReadError> {
+/// Reads a folder; `known` is the table that its files are to match.
+pub(super) fn read(
+    root: &Path,
+    options: &ReadOptions,
+    known: Option<&TableSchema>,
+) -> Result<Box<dyn Source>, ReadError> {
+    let files = files(root, options.labels)?;
+    let labeled = files.iter().any(|(_, class)| class.is_some());
+    let origin = LabelOrigin::of_file("the names of the folders");
+    let mut folder = Folder {
+        root: root.to_owned(),
+        files: files.into_iter(),
+        options: options.clone(),
+        known: known.map_or_else(Vec::new, |known| known.variates.clone()),
+        first: None,
+        facts: Facts {
+            name: root
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            label: labeled.then_some(origin),
+            ids: vec!["file".to_owned()],
+            ..Facts::default()
+        },
+        row: 0,
+    };
+    folder.read_names()?;
+    Ok(Box::new(folder))
+}
+
+/// The files of a folder, at least one, and their classes.
+fn files(root: &Path, labels: Labels) -> Result<Vec<(PathBuf, Option<String>)>, ReadError> {
     let mut files = Vec::new();
     let folders = entries(root, true)?;
     for class in &folders {
@@ -35,9 +75,8 @@ pub(super) fn read(root: &Path, options: &ReadOptions) -> Result<Box<dyn Source>
                 .map(|file| (file, Some(name.clone()))),
         );
     }
-    let labeled = !folders.is_empty();
-    if !labeled {
-        if options.labels == Labels::Required {
+    if folders.is_empty() {
+        if labels == Labels::Required {
             let error = Place::file(root).found("no folders in it", "a folder for each class");
             return Err(error.hint("--no-label reads files without classes"));
         }
@@ -46,28 +85,10 @@ pub(super) fn read(root: &Path, options: &ReadOptions) -> Result<Box<dyn Source>
     if files.is_empty() {
         return Err(Place::file(root).found("no files in it", "a file for each sample"));
     }
-    if options.labels == Labels::Absent {
+    if labels == Labels::Absent {
         files.iter_mut().for_each(|(_, class)| *class = None);
     }
-    let origin = LabelOrigin::of_file("the names of the folders");
-    let mut folder = Folder {
-        root: root.to_owned(),
-        files: files.into_iter(),
-        options: options.clone(),
-        facts: Facts {
-            name: root
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-            label: (labeled && options.labels != Labels::Absent).then_some(origin),
-            ids: vec!["file".to_owned()],
-            ..Facts::default()
-        },
-        row: 0,
-    };
-    folder.read_names()?;
-    Ok(Box::new(folder))
+    Ok(files)
 }
 
 /// The folders or the files in a folder, by name, but for hidden ones.
@@ -86,11 +107,24 @@ fn entries(folder: &Path, folders: bool) -> Result<Vec<PathBuf>, ReadError> {
 }
 
 impl Folder {
-    /// Takes the names of the variates from the first file.
+    /// Takes the names of the variates from the first file. If all are malformed and left out, there
+    /// are none.
     fn read_names(&mut self) -> Result<(), ReadError> {
-        if let Some((file, _)) = self.files.as_slice().first() {
-            let (_, facts) = self.recording(&file.clone())?;
+        let mut first = None;
+        for (file, _) in self.files.as_slice() {
+            match self.recording(file) {
+                Ok(found) => {
+                    first = Some(found);
+                    break;
+                }
+                Err(error) if self.leaves_out(&error) => {}
+                Err(error) => return Err(with_remedy(error)),
+            }
+        }
+        if let Some((series, facts)) = first {
+            self.first = Some((facts.variates.clone(), series.n_variates()));
             self.facts.variates = facts.variates;
+            self.facts.ignored = facts.ignored;
             self.facts.notes = facts.notes;
         }
         Ok(())
@@ -102,24 +136,40 @@ impl Folder {
             let found = format!("a {}", opened.format);
             return Err(Place::file(file).found(found, "a table with a row for each step"));
         }
-        let (sample, facts) = table::read_recording(opened, &self.options)?;
+        let why = match self.facts.label.is_some() {
+            true => "classes come from the names of the folders",
+            false => "no labels are read",
+        };
+        let like_labels = (&self.known[..], why);
+        let (sample, facts) = table::read_recording(opened, &self.options, like_labels)?;
         Ok((sample.series, facts))
+    }
+
+    /// Refuses a file with other columns than the first one.
+    fn check(&self, file: &Path, found: (&[String], usize)) -> Result<(), ReadError> {
+        let Some((names, n_variates)) = &self.first else {
+            return Ok(());
+        };
+        let first = (&names[..], *n_variates);
+        if found == first {
+            return Ok(());
+        }
+        let expected = format!("{} as in the first file", described(first));
+        Err(Place::file(file).found(described(found), expected))
     }
 
     fn sample(&mut self, file: &Path, label: Option<String>) -> Result<Sample, ReadError> {
         let row = self.row;
+        // A file that is left out has a number, too.
         self.row += 1;
         let (series, facts) = self.recording(file)?;
-        if facts.variates != self.facts.variates {
-            let found = format!("the columns {}", shortened(&facts.variates));
-            let expected = format!("{} as in the first file", shortened(&self.facts.variates));
-            return Err(Place::file(file).found(found, expected));
-        }
+        self.check(file, (&facts.variates[..], series.n_variates()))?;
         for warning in facts.warnings {
             self.facts
                 .warnings
                 .push(format!("`{}`: {warning}", file.display()));
         }
+        self.facts.rejected.extend(facts.rejected);
         let name = file
             .strip_prefix(&self.root)
             .unwrap_or(file)
@@ -134,13 +184,53 @@ impl Folder {
             ..Sample::new(row, 0, series, label)
         })
     }
+
+    /// Whether a file with this error is left out: it is malformed, not out of reach.
+    fn leaves_out(&self, error: &ReadError) -> bool {
+        self.options.on_error == OnError::Skip && !matches!(error, ReadError::Io(_))
+    }
+}
+
+/// Columns of values in words, by their names, or by their number where they have none.
+fn described((names, n_variates): (&[String], usize)) -> String {
+    match names {
+        [] => format!("{n_variates} columns of values without names"),
+        names => format!("the columns {}", shortened(names)),
+    }
+}
+
+/// The error of a file, with what would leave it out.
+fn with_remedy(error: ReadError) -> ReadError {
+    let error = match error {
+        ReadError::Foreign {
+            file,
+            found,
+            expected,
+        } => Place::file(&file).found(found, expected),
+        other => other,
+    };
+    let hint = match &error {
+        ReadError::Content { hint, .. } => hint.clone(),
+        _ => None,
+    };
+    match hint {
+        Some(hint) if hint.contains("--on-error skip") => error,
+        Some(hint) => error.hint(format!("{hint}, {SKIP}")),
+        None => error.hint(SKIP),
+    }
 }
 
 impl Source for Folder {
     fn next(&mut self) -> Result<Option<Sample>, ReadError> {
-        match self.files.next() {
-            Some((file, label)) => self.sample(&file, label).map(Some),
-            None => Ok(None),
+        loop {
+            let Some((file, label)) = self.files.next() else {
+                return Ok(None);
+            };
+            match self.sample(&file, label) {
+                Ok(sample) => return Ok(Some(sample)),
+                Err(error) if self.leaves_out(&error) => self.facts.rejected.push(error),
+                Err(error) => return Err(with_remedy(error)),
+            }
         }
     }
 

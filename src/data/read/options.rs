@@ -263,7 +263,8 @@ pub enum Labels {
     /// All have.
     #[default]
     Required,
-    /// Some may be missing, or all: those samples have a class without a name.
+    /// Some may be missing, or all: those samples have a class without a name, and so has one whose
+    /// steps have several labels.
     Optional,
     /// None has: all samples have one class without a name.
     Absent,
@@ -282,7 +283,7 @@ pub enum HeaderRow {
     Absent,
 }
 
-/// What to do about a malformed row.
+/// What to do about a malformed row, or a malformed file of a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {

@@ -103,7 +103,7 @@ impl SeriesReader<'static> {
         options.validate()?;
         if path.is_dir() {
             options.check_use(path, Format::Folder)?;
-            let source = folder::read(path, options)?;
+            let source = folder::read(path, options, known)?;
             let origin = Origin {
                 file: path.display().to_string(),
                 format: Format::Folder,

@@ -72,7 +72,7 @@ pub(crate) struct Facts {
     pub(crate) notes: Vec<String>,
     /// What looks wrong, but can be read.
     pub(crate) warnings: Vec<String>,
-    /// Rows that were left out while rows were put together.
+    /// Rows that were left out while rows were put together, and files of a folder.
     pub(crate) rejected: Vec<ReadError>,
 }
 

@@ -62,21 +62,30 @@ pub(super) fn read_rows<'a, R: Rows + 'a>(
 }
 
 /// Reads a table that is one recording: a row for each step, no labels.
+///
+/// `like_labels` is about columns that are called as those of labels are: the names of those that
+/// hold values all the same, and why the others do not.
 pub(super) fn read_recording(
     opened: Opened<'_>,
     options: &ReadOptions,
+    like_labels: (&[String], &str),
 ) -> Result<(super::sample::Sample, Facts), ReadError> {
     let (dialect, mut first_rows) = start(&opened, options);
-    let mut plan = Plan::of_recording(&mut first_rows, options)?;
+    let mut plan = Plan::of_recording(&mut first_rows, options, like_labels)?;
     drop(first_rows);
     let rows = TextRows::new(opened.reader, &opened.file, dialect);
     plan.note(dialect);
     let file = opened.file.clone();
     let mut source = plan.source(rows)?;
     let sample = source.next()?;
-    let sample =
-        sample.ok_or_else(|| super::Place::file(&file).found("no rows", "a row for each step"))?;
-    Ok((sample, std::mem::take(source.facts())))
+    let mut facts = std::mem::take(source.facts());
+    match sample {
+        Some(sample) => Ok((sample, facts)),
+        None => Err(match facts.rejected.drain(..).next() {
+            Some(error) => error,
+            None => super::Place::file(&file).found("no rows", "a row for each step"),
+        }),
+    }
 }
 
 /// The dialect of a table, and its first rows.
@@ -110,6 +119,8 @@ struct Reading {
     missing: Missing,
     labels: Labels,
     on_error: OnError,
+    /// Whether windows are cut from the samples, each with a label of its own.
+    windowed: bool,
 }
 
 enum Shape {
@@ -142,22 +153,27 @@ impl Plan {
             labels = Labels::Absent;
         }
         let facts = facts(&file, &head, &mut roles, &missing);
-        let on_error = asked.options.on_error;
+        let reading = Reading {
+            facts,
+            missing,
+            labels,
+            on_error: asked.options.on_error,
+            windowed: asked.options.windows.is_some(),
+        };
         Ok(Self {
             head,
             roles,
             shape,
-            reading: Reading {
-                facts,
-                missing,
-                labels,
-                on_error,
-            },
+            reading,
         })
     }
 
     /// All rows are steps of one sample.
-    fn of_recording(first_rows: &mut impl Rows, options: &ReadOptions) -> Result<Self, ReadError> {
+    fn of_recording(
+        first_rows: &mut impl Rows,
+        options: &ReadOptions,
+        like_labels: (&[String], &str),
+    ) -> Result<Self, ReadError> {
         let missing = Missing::new(&options.missing);
         let mut head = Head::read(first_rows, (options, None), &missing)?;
         // Four variates may well count in the first step.
@@ -182,13 +198,14 @@ impl Plan {
         let mut roles = request.roles(&head)?;
         roles.time = roles.time.or_else(|| head.usual(head::TIME_NAMES, &[]));
         roles.ignored.append(&mut roles.ids);
+        roles.pass_over_labels(&head, like_labels);
         let facts = facts(&file, &head, &mut roles, &missing);
-        let (labels, on_error) = (Labels::Absent, options.on_error);
         let reading = Reading {
             facts,
             missing,
-            labels,
-            on_error,
+            labels: Labels::Absent,
+            on_error: options.on_error,
+            windowed: false,
         };
         Ok(Self {
             head,

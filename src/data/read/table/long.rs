@@ -63,6 +63,8 @@ struct Counts {
     replaced: usize,
     gaps: usize,
     unsorted: usize,
+    /// Samples whose steps have several labels, where none is needed.
+    mixed: usize,
 }
 
 /// All that rows are put together with.
@@ -72,6 +74,7 @@ struct Builder<'a> {
     columns: Vec<usize>,
     missing: &'a Missing,
     labels: Labels,
+    windowed: bool,
     recordings: Vec<Recording>,
     keys: Interned,
     classes: Interned,
@@ -91,6 +94,7 @@ impl Long {
             missing,
             labels,
             on_error,
+            windowed,
         } = reading;
         let columns = roles.rest(head.n_columns);
         let columns: Vec<usize> = columns
@@ -104,6 +108,7 @@ impl Long {
             columns,
             missing: &missing,
             labels,
+            windowed,
             recordings: Vec::new(),
             keys: Interned::default(),
             classes: Interned::default(),
@@ -213,6 +218,8 @@ impl Builder<'_> {
     }
 
     fn finish(self, rows: &impl Rows, facts: &mut Facts) -> Result<Vec<Sample>, ReadError> {
+        // Where no label is needed, one that changes is none; else the reader refuses the sample.
+        let may_change = self.windowed || self.labels == Labels::Required;
         let Self {
             head,
             roles,
@@ -252,26 +259,29 @@ impl Builder<'_> {
             let series = Series::new(steps.values, steps.times.len(), n_columns);
             let series = series.and_then(|series| series.with_times(steps.times));
             let series = series.map_err(ReadError::series(at))?;
-            let names = steps
-                .labels
-                .iter()
-                .map(|label| label.map(|l| classes.names[l].clone()));
-            let names: Vec<Option<String>> = names.collect();
+            let (label, step_labels) = labels_of(&steps.labels, &classes.names);
             let mut sample = Sample::new(row, recording.line, series, None);
-            sample.label = names.iter().flatten().next_back().cloned();
-            if names
-                .iter()
-                .flatten()
-                .any(|name| Some(name) != sample.label.as_ref())
-            {
-                let named = |name: Option<String>| name.unwrap_or_default();
-                sample.step_labels = names.into_iter().map(named).collect();
+            match step_labels.is_empty() || may_change {
+                true => (sample.label, sample.step_labels) = (label, step_labels),
+                false => counts.mixed += 1,
             }
             sample.about = recording.about;
             samples.push(sample);
         }
         counts.say(facts);
         Ok(samples)
+    }
+}
+
+/// The label of the last step that has one and, if others differ from it, those of all steps.
+fn labels_of(steps: &[Option<usize>], classes: &[String]) -> (Option<String>, Vec<String>) {
+    let named = |label: Option<usize>| label.map(|label| classes[label].clone());
+    let last = steps.iter().flatten().next_back().copied();
+    let differ = steps.iter().any(|label| label.is_some() && *label != last);
+    let all = steps.iter().map(|&label| named(label).unwrap_or_default());
+    match differ {
+        true => (named(last), all.collect()),
+        false => (named(last), Vec::new()),
     }
 }
 
@@ -355,6 +365,14 @@ impl Counts {
             facts
                 .warnings
                 .push(format!("{} gaps between times", self.gaps));
+        }
+        if self.mixed > 0 {
+            let warning = format!(
+                "{} samples have several labels, and so none: to train on them, --window and \
+                 --stride cut recordings into samples, or --id-column tells samples apart",
+                self.mixed
+            );
+            facts.warnings.push(warning);
         }
     }
 }

@@ -60,6 +60,28 @@ impl Roles {
         rest.retain(|column| !taken.contains(column));
         rest
     }
+
+    /// Passes over columns that are called as those of labels are, but for those of the given names:
+    /// the labels come from elsewhere, or there are none. What is told to hold values does.
+    pub(super) fn pass_over_labels(&mut self, head: &Head, (kept, why): (&[String], &str)) {
+        if !self.values.is_empty() {
+            return;
+        }
+        let Some(names) = &head.names else {
+            return;
+        };
+        for column in self.rest(head.n_columns) {
+            let name = &names[column];
+            let is_usual = LABEL_NAMES.contains(&name.to_lowercase().as_str());
+            if is_usual && !kept.contains(name) {
+                self.ignored.push(column);
+                let described = head.describe(column);
+                self.notes.push(format!(
+                    "{described} is passed over: {why} (--value-columns says else)"
+                ));
+            }
+        }
+    }
 }
 
 impl Request<'_> {
@@ -258,7 +280,10 @@ impl Request<'_> {
         if roles.label.is_some() || self.no_labels(head) {
             return Ok(());
         }
-        roles.label = head.usual(LABEL_NAMES, &roles.taken());
+        let mut taken = roles.taken();
+        let variates = self.known.map_or(&[][..], |known| &known.variates);
+        taken.extend((0..head.n_columns).filter(|&c| variates.contains(&head.name(c))));
+        roles.label = head.usual(LABEL_NAMES, &taken);
         if roles.label.is_none() && self.known.is_none() {
             let mut texts = roles.rest(head.n_columns);
             texts.retain(|&column| head.kind(column, self.missing).is_text());

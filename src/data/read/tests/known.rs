@@ -196,3 +196,100 @@ fn steps_of_many_samples_in_order_of_time_are_not_taken_for_samples() {
     );
     assert_eq!(plain(rows(20)).dataset.len(), 20);
 }
+
+#[test]
+fn new_tables_are_matched_to_a_model_by_name() {
+    let trained = plain("id,a_0,a_1,b_0,b_1,label\n7,1,2,10,20,x\n8,3,4,30,40,y\n");
+    let like = |text: &str, labels| {
+        let options = ReadOptions {
+            labels,
+            ..ReadOptions::default()
+        };
+        parse_like(
+            text.as_bytes(),
+            Path::new("new.csv"),
+            &options,
+            &trained.schema,
+        )
+    };
+    let schema: TableSchema =
+        serde_json::from_str(&serde_json::to_string(&trained.schema).unwrap()).unwrap();
+    assert_eq!(schema, trained.schema);
+
+    let text = "note,b_1,b_0,c_0,c_1,a_1,a_0,id\nn,20,10,5,6,2,1,7\n";
+    let found = like(text, Labels::Optional).unwrap();
+
+    assert_eq!(found.dataset.variate_names(), ["a", "b"]);
+    assert_eq!(values(&found, 0), some(&[1.0, 10.0, 2.0, 20.0]));
+    assert_eq!(found.dataset.class_names(), ["x", "y", ""]);
+    assert_eq!(found.dataset.metadata().ids[0].values, ["7"]);
+    assert_eq!(found.understanding.ignored, ["note", "c"]);
+    let extra = "sensor2,a_0,a_1,b_0,b_1\n9,1,2,10,20\n";
+    assert_eq!(
+        values(&like(extra, Labels::Optional).unwrap(), 0),
+        some(&[1.0, 10.0, 2.0, 20.0])
+    );
+    let message = like("a_0,a_1\n1,2\n", Labels::Optional)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        message,
+        "`new.csv`: found the variates a, expected also those that the model was trained on: b"
+    );
+    let message = like("a_0,a_1,b_0,b_1\n1,2,3,4\n", Labels::Required)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.starts_with("`new.csv`, line 1: found no column `label`"),
+        "{message}"
+    );
+    let found = like(
+        "a_0,a_1,b_0,b_1,label\n1,2,3,4,z\n1,2,3,4,y\n",
+        Labels::Required,
+    )
+    .unwrap();
+    assert_eq!(found.dataset.class_names(), ["x", "y", "z"]);
+    let warning = &found.understanding.warnings;
+    assert!(
+        warning
+            .iter()
+            .any(|w| w.ends_with("which count as wrong: z (1)")),
+        "{warning:?}"
+    );
+}
+
+#[test]
+fn tables_without_names_are_matched_by_position() {
+    let trained = read("t.csv", "1,10,2,20,b\n3,30,4,40,a\n", &variates(2)).unwrap();
+    let like = |text: &str, labels| {
+        let options = ReadOptions {
+            labels,
+            ..ReadOptions::default()
+        };
+        parse_like(
+            text.as_bytes(),
+            Path::new("new.csv"),
+            &options,
+            &trained.schema,
+        )
+    };
+    let found = like("1,10,2,20,a\n", Labels::Optional).unwrap();
+    assert_eq!(
+        (classes(&found), values(&found, 0)),
+        (vec!["a"], some(&[1.0, 10.0, 2.0, 20.0]))
+    );
+    let found = like("1,10,2,20\n", Labels::Optional).unwrap();
+    assert_eq!(
+        (classes(&found), values(&found, 0)),
+        (vec![""], some(&[1.0, 10.0, 2.0, 20.0]))
+    );
+    let found = like("1,10,2,20,3,30\n", Labels::Absent).unwrap();
+    assert_eq!(found.dataset.samples()[0].series.n_steps(), 3);
+    let error = like("@classLabel false\n@data\n1,2\n", Labels::Optional)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("found 1 variates, expected the 2 that the model was trained on"),
+        "{error}"
+    );
+}
