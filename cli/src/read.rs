@@ -37,7 +37,7 @@ pub(crate) struct ReadFlags {
     /// Column of the class: a name, a number from 1, first, last or none
     #[arg(long, value_name = "COLUMN")]
     label_column: Option<String>,
-    /// Samples have no labels: all columns without another role hold values
+    /// Samples have no labels: columns without another role hold values
     #[arg(long, conflicts_with = "label_column")]
     no_label: bool,
     /// File with one label a sample, beside an array
@@ -93,7 +93,7 @@ pub(crate) struct ReadFlags {
         requires = "window"
     )]
     window_label: LabelRule,
-    /// What a malformed row does: fail, or skip it
+    /// What a malformed row does, or file of a folder: fail, or skip it
     #[arg(long, value_name = "WHAT", default_value = "fail")]
     on_error: OnError,
 }
@@ -183,5 +183,8 @@ pub(crate) fn tell(read: &ReadSeries) {
     }
     for warning in &understanding.warnings {
         say!("  warning: {}", visible(warning));
+    }
+    for left_out in &understanding.rejected {
+        say!("  left out: {}", visible(left_out));
     }
 }

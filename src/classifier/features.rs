@@ -16,7 +16,7 @@ use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 use crate::weights::{Checkpoint, NamedTensor};
 
-/// Samples up to which every kind of kernels has a ridge of its own, and encoders without kernels look at
+/// Samples up to which every kind of kernels has a ridge of its own, and encoders without kernels may look at
 /// more than values: each ridge is a matrix of the samples' size to decompose.
 pub(super) const FEW_SAMPLES: usize = 1500;
 /// Curves up to which encoders are asked beside kernels: they would cost most of the time, and what they add
@@ -120,42 +120,53 @@ impl Features {
 
     /// Rows of all blocks, `[series, width]`.
     pub(super) fn rows(&self, series: &[&Series]) -> Result<Vec<f32>, PredictError> {
-        let rows = self.rows_while(series, |_| ControlFlow::Continue(()))?;
+        let go_on = |_| ControlFlow::Continue(());
+        let rows = self.rows_while(series, self.series_to_answer(), go_on)?;
         Ok(rows.unwrap_or_default())
     }
 
-    /// The same; `go_on` hears how many series are done. Nothing comes back if it breaks before all are.
+    /// The same, encoding so many series at once; `go_on` hears how many are done. Nothing comes back if it breaks
+    /// before all are.
     fn rows_while(
         &self,
         series: &[&Series],
+        at_once: usize,
         mut go_on: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Vec<f32>>, PredictError> {
-        let at_once = self.encoders.as_ref();
-        let at_once = at_once.map_or(series.len(), |(state, _)| state.looks.series_at_once());
-        let width: usize = self.blocks().iter().map(|block| block.width).sum();
-        let all = series.len();
-        let mut rows = Vec::new();
-        for series in series.chunks(at_once.max(1)) {
-            let kernels = self.kernels.as_ref();
-            let kernels = kernels.map(|kernels| kernels.transform_all(series));
-            let encoders = self.encoders.as_ref().map(|(state, encoders)| {
-                let looks = &state.looks;
-                looks.rows(series, |axes, series| encoders.features(axes, series))
-            });
-            let part = beside(kernels.transpose()?, encoders.transpose()?, series.len());
-            match series.len() == all {
-                true => rows = part,
-                false => {
-                    rows.reserve_exact(all * width - rows.len());
-                    rows.extend(part);
-                }
+        let kernels = self.kernels.as_ref();
+        let kernels = kernels.map(|kernels| kernels.transform_all(series));
+        let kernels = kernels.transpose()?;
+        let Some((state, encoders)) = &self.encoders else {
+            let _ = go_on(series.len());
+            return Ok(kernels);
+        };
+        let mut encoded = Vec::new();
+        let mut done = 0;
+        for part in series.chunks(at_once) {
+            let rows = state
+                .looks
+                .rows(part, |axes, series| encoders.features(axes, series))?;
+            if encoded.is_empty() {
+                encoded.reserve_exact(rows.len() / part.len() * series.len());
             }
-            let done = rows.len() / width;
-            if go_on(done).is_break() && done < all {
+            encoded.extend(rows);
+            done += part.len();
+            if go_on(done).is_break() && done < series.len() {
                 return Ok(None);
             }
         }
-        Ok(Some(rows))
+        Ok(Some(match kernels {
+            Some(kernels) => beside(&kernels, &encoded, series.len()),
+            None => encoded,
+        }))
+    }
+
+    /// Series that are encoded at once for their answers.
+    fn series_to_answer(&self) -> usize {
+        let encoders = self.encoders.as_ref();
+        encoders.map_or(1, |(state, encoders)| {
+            state.looks.series_to_answer(&widths(encoders.as_ref()))
+        })
     }
 
     /// Features of the encoders, averaged over places: `[series][n_variates * d_model * encoders]`,
@@ -164,17 +175,21 @@ impl Features {
         let Some((state, encoders)) = &self.encoders else {
             return Ok(None);
         };
-        let mut embeddings = vec![Vec::new(); series.len()];
-        let values = &state.looks.states[0];
-        let parts = values.encoded(series, |axes, series| encoders.features(axes, series))?;
-        for (part, (width, place)) in parts.iter().zip(encoders.widths()) {
-            let rows = part.chunks(part.len() / series.len());
-            for (embedding, row) in embeddings.iter_mut().zip(rows) {
-                let variates = row.chunks(width);
-                embedding.extend(variates.flat_map(|row| mean_of_places(row, place)));
-            }
+        let mut embeddings = Vec::with_capacity(series.len());
+        for series in series.chunks(self.series_to_answer()) {
+            let values = &state.looks.states[0];
+            let parts = values.encoded(series, |axes, series| encoders.features(axes, series))?;
+            embeddings.extend((0..series.len()).map(|i| {
+                let parts = parts.iter().zip(encoders.widths());
+                let embedding = parts.flat_map(|(part, (width, place))| {
+                    let row = part.len() / series.len();
+                    let variates = part[i * row..][..row].chunks(width);
+                    variates.flat_map(move |variate| mean_of_places(variate, place))
+                });
+                unit(embedding.collect())
+            }));
         }
-        Ok(Some(embeddings.into_iter().map(unit).collect()))
+        Ok(Some(embeddings))
     }
 }
 
@@ -185,16 +200,12 @@ fn widths(encoders: &dyn Encoders) -> Vec<usize> {
 }
 
 /// Rows of which each has those of both, one beside the other.
-fn beside(left: Option<Vec<f32>>, right: Option<Vec<f32>>, n_rows: usize) -> Vec<f32> {
-    let (left, right) = match (left, right) {
-        (Some(left), Some(right)) => (left, right),
-        (left, right) => return left.or(right).unwrap_or_default(),
-    };
+fn beside(left: &[f32], right: &[f32], n_rows: usize) -> Vec<f32> {
+    let [l, r] = [left, right].map(|part| part.len() / n_rows.max(1));
     let mut rows = Vec::with_capacity(left.len() + right.len());
-    let widths = [left.len() / n_rows, right.len() / n_rows];
-    for (left, right) in left.chunks(widths[0]).zip(right.chunks(widths[1])) {
-        rows.extend_from_slice(left);
-        rows.extend_from_slice(right);
+    for i in 0..n_rows {
+        rows.extend_from_slice(&left[i * l..][..l]);
+        rows.extend_from_slice(&right[i * r..][..r]);
     }
     rows
 }
@@ -244,13 +255,14 @@ impl<'a> TrainingRows<'a> {
     pub(super) fn new(
         features: &'a Features,
         series: &'a [&'a Series],
-        go_on: impl FnMut(usize) -> ControlFlow<()>,
+        mut go_on: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Self>, FitError> {
         let blocks = features.blocks();
         let width: usize = blocks.iter().map(|block| block.width).sum();
         match &features.kernels {
             // Encoders have no more features than can be held.
             Some(kernels) if features.encoders.is_none() && !is_held(series.len(), width) => {
+                let _ = go_on(series.len());
                 Ok(Some(Self::Computed {
                     kernels,
                     series,
@@ -258,7 +270,9 @@ impl<'a> TrainingRows<'a> {
                 }))
             }
             _ => {
-                let rows = features.rows_while(series, go_on)?;
+                let at_once = features.encoders.as_ref();
+                let at_once = at_once.map_or(1, |(state, _)| state.looks.series_to_train());
+                let rows = features.rows_while(series, at_once, go_on)?;
                 let table = rows.map(|rows| FeatureTable::new(rows, blocks));
                 Ok(table.transpose()?.map(Self::Held))
             }
@@ -392,7 +406,7 @@ mod tests {
         assert_eq!(widths, [4; 8]);
 
         // The features are among those of a model that keeps them all.
-        options.ridge.most_axes = 1696;
+        options.ridge.most_axes = 4096;
         let (all, _) = fitted(&series, &options);
         let row = |features: &Features| features.rows(&series[..1]).unwrap();
         let (kept, all) = (row(&features), row(&all));

@@ -23,8 +23,10 @@ const LOOKS: [Look; 4] = [
 pub(super) const HELD_BYTES: usize = 2 << 30;
 /// Curves of all training samples up to which encoders look at more than values.
 const FEW_CURVES: usize = 1 << 15;
-/// Curves that are encoded before the next ones are.
+/// Curves of training samples that are encoded before progress is told.
 const CURVES_AT_ONCE: usize = 2048;
+/// Features of one look that are held before they are thinned, in bytes, or those of one series.
+const ENCODED_BYTES: usize = 512 << 20;
 
 /// What encoders look at, values first, and how many of the features of each encoder and look are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,9 +110,16 @@ impl Looks {
         self.states[0].axes.n_variates()
     }
 
-    /// Series whose curves are encoded at once.
-    pub(crate) fn series_at_once(&self) -> usize {
+    /// Training series that are encoded at once.
+    pub(crate) fn series_to_train(&self) -> usize {
         (CURVES_AT_ONCE / (self.len() * self.n_variates())).max(1)
+    }
+
+    /// Series that are encoded at once for their answers: as many as memory allows, since variates that several
+    /// have in common are encoded once.
+    pub(crate) fn series_to_answer(&self, widths: &[usize]) -> usize {
+        let width: usize = widths.iter().sum::<usize>() * self.n_variates();
+        (ENCODED_BYTES / size_of::<f32>() / width.max(1)).max(1)
     }
 
     /// Features that are kept of each encoder, look after look.
@@ -132,27 +141,31 @@ impl Looks {
         series: &[&Series],
         encode: impl Fn(&PlotAxes, &[&Series]) -> Encoded,
     ) -> Result<Vec<f32>, RasterError> {
-        let encoded = self
-            .states
-            .iter()
-            .map(|state| state.encoded(series, &encode));
-        let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
-        let parts: Vec<Part> = encoded
-            .into_iter()
-            .flatten()
-            .map(|features| self.part(features, series.len()))
-            .collect();
-        let row = |i: usize| parts.iter().flat_map(move |part| part.row(i));
-        Ok((0..series.len()).flat_map(row).collect())
+        let parts = self.states.iter().map(|state| {
+            let encoded = state.encoded(series, &encode)?;
+            let parts = encoded.into_iter();
+            Ok(parts
+                .map(|features| self.part(features, series.len()))
+                .collect())
+        });
+        let parts: Vec<Vec<Part>> = parts.collect::<Result<_, RasterError>>()?;
+        let row = |i: usize| parts.iter().flatten().flat_map(move |part| part.row(i));
+        Ok((0..series.len()).flat_map(row).copied().collect())
     }
 
+    /// What is kept of one encoder's features.
     fn part(&self, features: Vec<f32>, n_rows: usize) -> Part {
-        let width = features.len() / n_rows;
-        let n_kept = self.n_kept_of(width);
+        let all = features.len() / n_rows;
+        let width = self.n_kept_of(all);
+        if width == all {
+            return Part { features, width };
+        }
+        let places = spread(width, all);
+        let kept = features.chunks(all);
+        let kept = kept.flat_map(|row| places.iter().map(|&place| row[place]));
         Part {
-            features,
+            features: kept.collect(),
             width,
-            kept: (n_kept < width).then(|| spread(n_kept, width)),
         }
     }
 }
@@ -171,21 +184,16 @@ impl LookState {
     }
 }
 
-/// What one encoder makes of one look at some series.
+/// What is kept of what one encoder makes of one look at some series.
 struct Part {
     /// `[series, width]`.
     features: Vec<f32>,
     width: usize,
-    /// Which are kept; `None`: all.
-    kept: Option<Vec<usize>>,
 }
 
 impl Part {
-    fn row(&self, i: usize) -> impl Iterator<Item = f32> {
-        let row = &self.features[i * self.width..][..self.width];
-        let kept = self.kept.iter().flatten().map(|&place| row[place]);
-        let all = if self.kept.is_some() { &[] } else { row };
-        kept.chain(all.iter().copied())
+    fn row(&self, i: usize) -> &[f32] {
+        &self.features[i * self.width..][..self.width]
     }
 }
 

@@ -59,8 +59,8 @@ impl EncoderBlocks {
 
 impl Features {
     /// The ridges to fit, `docs/accuracy.md` has what each is worth: one sees all kernels, and each kind of
-    /// kernels is seen alone, unless rows are computed anew for each ridge; encoders as [`EncoderBlocks::views`]
-    /// says.
+    /// kernels is seen alone, unless samples are many or rows are computed anew for each ridge; encoders as
+    /// [`EncoderBlocks::views`] says.
     pub(super) fn views(&self, rows: &TrainingRows<'_>) -> Views {
         let held = matches!(rows, TrainingRows::Held(_));
         let mut views = Views::default();

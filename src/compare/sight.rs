@@ -91,12 +91,17 @@ impl PlainSight<'_> {
         // As `vision_only` does.
         let mut looks = Looks::fit(&trained, false);
         looks.thin_for(train.len(), self.options.ridge.most_axes, &[width]);
-        let [trained, tested] = [trained, tested].map(|series| seen(&looks, &series, &look));
-        let (trained, tested) = (trained?, tested?);
+        let at_once = looks.series_to_train();
+        let seen =
+            |series: &[&Series]| looks.rows(series, |axes, series| Ok(vec![look(axes, series)?]));
+        let mut rows = Vec::new();
+        for part in trained.chunks(at_once) {
+            rows.extend(seen(part)?);
+        }
         let n_looks = looks.len();
         let widths = looks.widths(&[width]).into_iter();
         let blocks = widths.map(|width| Block { width, scale: 1.0 }).collect();
-        let rows = FeatureTable::new(trained, blocks)?;
+        let rows = FeatureTable::new(rows, blocks)?;
         let (labels, groups) = (train.labels(), train.group_numbers());
         let targets = Targets {
             groups: groups.as_deref(),
@@ -111,27 +116,17 @@ impl PlainSight<'_> {
         let members: Vec<usize> = (0..views.len()).collect();
         let ridges = RidgeViews::fit(&rows, &views, &targets, &self.options.ridge)?;
         let head = ridges.pool(&members).model;
-        let probabilities = head.probabilities(&tested);
-        let answers = probabilities.chunks(train.n_classes());
-        let answers = answers.map(|row| PlainAnswer {
-            class: most_probable(row),
-            probabilities: row.to_vec(),
-        });
-        Ok(answers.collect())
+        let mut answers = Vec::with_capacity(tested.len());
+        for part in tested.chunks(at_once) {
+            let probabilities = head.probabilities(&seen(part)?);
+            let rows = probabilities.chunks(train.n_classes());
+            answers.extend(rows.map(|row| PlainAnswer {
+                class: most_probable(row),
+                probabilities: row.to_vec(),
+            }));
+        }
+        Ok(answers)
     }
-}
-
-/// What is kept of what is seen of some series, a row each.
-fn seen(
-    looks: &Looks,
-    series: &[&Series],
-    look: impl Fn(&PlotAxes, &[&Series]) -> Result<Vec<f32>, RasterError>,
-) -> Result<Vec<f32>, RasterError> {
-    let mut rows = Vec::new();
-    for series in series.chunks(looks.series_at_once()) {
-        rows.extend(looks.rows(series, |axes, series| Ok(vec![look(axes, series)?]))?);
-    }
-    Ok(rows)
 }
 
 /// The mean ink of each cell of every variate's plot, `[series, n_variates * 256]`.

@@ -19,8 +19,8 @@ struct Folder {
     /// Files and their classes.
     files: std::vec::IntoIter<(PathBuf, Option<String>)>,
     options: ReadOptions,
-    /// Names of the variates that a model knows.
-    known: Vec<String>,
+    /// The table that the files are to match.
+    known: Option<TableSchema>,
     /// Names and number of the variates of the first file; of the first that is not malformed, where
     /// such files are left out.
     first: Option<(Vec<String>, usize)>,
@@ -41,7 +41,7 @@ pub(super) fn read(
         root: root.to_owned(),
         files: files.into_iter(),
         options: options.clone(),
-        known: known.map_or_else(Vec::new, |known| known.variates.clone()),
+        known: known.cloned(),
         first: None,
         facts: Facts {
             name: root
@@ -113,6 +113,8 @@ impl Folder {
         let mut first = None;
         for (file, _) in self.files.as_slice() {
             match self.recording(file) {
+                // One that lacks a variate of the model is malformed.
+                Ok((_, facts)) if self.leaves_out_files() && self.lacks_variates(&facts) => {}
                 Ok(found) => {
                     first = Some(found);
                     break;
@@ -124,6 +126,7 @@ impl Folder {
         if let Some((series, facts)) = first {
             self.first = Some((facts.variates.clone(), series.n_variates()));
             self.facts.variates = facts.variates;
+            self.facts.time = facts.time;
             self.facts.ignored = facts.ignored;
             self.facts.notes = facts.notes;
         }
@@ -140,8 +143,11 @@ impl Folder {
             true => "classes come from the names of the folders",
             false => "no labels are read",
         };
-        let like_labels = (&self.known[..], why);
-        let (sample, facts) = table::read_recording(opened, &self.options, like_labels)?;
+        let recordings = table::Recordings {
+            known: self.known.as_ref(),
+            why_no_labels: why,
+        };
+        let (sample, facts) = table::read_recording(opened, &self.options, &recordings)?;
         Ok((sample.series, facts))
     }
 
@@ -187,7 +193,18 @@ impl Folder {
 
     /// Whether a file with this error is left out: it is malformed, not out of reach.
     fn leaves_out(&self, error: &ReadError) -> bool {
-        self.options.on_error == OnError::Skip && !matches!(error, ReadError::Io(_))
+        self.leaves_out_files() && !matches!(error, ReadError::Io(_))
+    }
+
+    fn leaves_out_files(&self) -> bool {
+        self.options.on_error == OnError::Skip
+    }
+
+    /// Whether a file has no column for a variate that the model knows by its name.
+    fn lacks_variates(&self, facts: &Facts) -> bool {
+        let known = self.known.iter().flat_map(|known| &known.variates);
+        let mut missing = known.filter(|name| !facts.variates.contains(name));
+        !facts.variates.is_empty() && missing.next().is_some()
     }
 }
 

@@ -30,7 +30,7 @@ use super::options::{Labels, OnError, ReadOptions};
 use super::sample::{Facts, LabelOrigin, Source};
 use super::schema::TableSchema;
 use super::source::Opened;
-use super::text::{Missing, set_name};
+use super::text::{Missing, is_number, set_name};
 
 /// What is asked for of a table.
 #[derive(Clone, Copy)]
@@ -61,17 +61,22 @@ pub(super) fn read_rows<'a, R: Rows + 'a>(
     Plan::of(&mut first_rows, asked)?.source(rows)
 }
 
+/// What is known of the tables of a folder but from options.
+pub(super) struct Recordings<'a> {
+    /// The table that a model was trained on, if these are to match it.
+    pub(super) known: Option<&'a TableSchema>,
+    /// Why a column whose name is usual for labels is passed over.
+    pub(super) why_no_labels: &'a str,
+}
+
 /// Reads a table that is one recording: a row for each step, no labels.
-///
-/// `like_labels` is about columns that are called as those of labels are: the names of those that
-/// hold values all the same, and why the others do not.
 pub(super) fn read_recording(
     opened: Opened<'_>,
     options: &ReadOptions,
-    like_labels: (&[String], &str),
+    recordings: &Recordings<'_>,
 ) -> Result<(super::sample::Sample, Facts), ReadError> {
     let (dialect, mut first_rows) = start(&opened, options);
-    let mut plan = Plan::of_recording(&mut first_rows, options, like_labels)?;
+    let mut plan = Plan::of_recording(&mut first_rows, options, recordings)?;
     drop(first_rows);
     let rows = TextRows::new(opened.reader, &opened.file, dialect);
     plan.note(dialect);
@@ -172,12 +177,13 @@ impl Plan {
     fn of_recording(
         first_rows: &mut impl Rows,
         options: &ReadOptions,
-        like_labels: (&[String], &str),
+        recordings: &Recordings<'_>,
     ) -> Result<Self, ReadError> {
         let missing = Missing::new(&options.missing);
         let mut head = Head::read(first_rows, (options, None), &missing)?;
         // Four variates may well count in the first step.
-        if std::mem::take(&mut head.counted) {
+        let only_numbers = head.names.iter().flatten().all(|name| is_number(name));
+        if only_numbers && std::mem::take(&mut head.counted) {
             head.first_row_is_header = false;
             let first = head.names.take();
             head.rows.splice(..0, first);
@@ -189,16 +195,24 @@ impl Plan {
             id_columns: Vec::new(),
             ..options.clone()
         };
+        // Roles that do not tell samples apart.
+        let known = recordings.known.map(|known| TableSchema {
+            time_column: known.time_column.clone(),
+            value_columns: known.value_columns.clone(),
+            ignore_columns: known.ignore_columns.clone(),
+            ..TableSchema::default()
+        });
         let request = Request {
             file: &file,
             options: &options,
-            known: None,
+            known: known.as_ref(),
             missing: &missing,
         };
         let mut roles = request.roles(&head)?;
         roles.time = roles.time.or_else(|| head.usual(head::TIME_NAMES, &[]));
         roles.ignored.append(&mut roles.ids);
-        roles.pass_over_labels(&head, like_labels);
+        let variates = recordings.known.map_or(&[][..], |known| &known.variates);
+        roles.pass_over_labels(&head, variates, recordings.why_no_labels);
         let facts = facts(&file, &head, &mut roles, &missing);
         let reading = Reading {
             facts,

@@ -218,8 +218,9 @@ impl Builder<'_> {
     }
 
     fn finish(self, rows: &impl Rows, facts: &mut Facts) -> Result<Vec<Sample>, ReadError> {
-        // Where no label is needed, one that changes is none; else the reader refuses the sample.
-        let may_change = self.windowed || self.labels == Labels::Required;
+        // Windows need the label of each step, and so does the reader to refuse a sample that needs one label; else
+        // a label that changes is none.
+        let keeps_step_labels = self.windowed || self.labels == Labels::Required;
         let Self {
             head,
             roles,
@@ -261,7 +262,7 @@ impl Builder<'_> {
             let series = series.map_err(ReadError::series(at))?;
             let (label, step_labels) = labels_of(&steps.labels, &classes.names);
             let mut sample = Sample::new(row, recording.line, series, None);
-            match step_labels.is_empty() || may_change {
+            match step_labels.is_empty() || keeps_step_labels {
                 true => (sample.label, sample.step_labels) = (label, step_labels),
                 false => counts.mixed += 1,
             }

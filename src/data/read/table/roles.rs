@@ -61,9 +61,9 @@ impl Roles {
         rest
     }
 
-    /// Passes over columns that are called as those of labels are, but for those of the given names:
-    /// the labels come from elsewhere, or there are none. What is told to hold values does.
-    pub(super) fn pass_over_labels(&mut self, head: &Head, (kept, why): (&[String], &str)) {
+    /// Passes over columns whose names are usual for labels, which come from elsewhere, or of which there are
+    /// none; but for columns that are known to be variates, or told to hold values.
+    pub(super) fn pass_over_labels(&mut self, head: &Head, variates: &[String], why: &str) {
         if !self.values.is_empty() {
             return;
         }
@@ -73,7 +73,7 @@ impl Roles {
         for column in self.rest(head.n_columns) {
             let name = &names[column];
             let is_usual = LABEL_NAMES.contains(&name.to_lowercase().as_str());
-            if is_usual && !kept.contains(name) {
+            if is_usual && !variates.contains(name) {
                 self.ignored.push(column);
                 let described = head.describe(column);
                 self.notes.push(format!(

@@ -4,16 +4,11 @@ use super::*;
 
 #[test]
 fn a_folder_for_each_class_holds_a_table_for_each_sample() {
-    let root = tempfile::tempdir().unwrap();
-    for (class, file, text) in [
+    let root = folder(&[
         ("walk", "001.csv", "time,x,y\n0,1,10\n1,2,20\n"),
         ("walk", "002.csv", "time,x,y\n0,3,30\n1,4,40\n2,5,50\n"),
         ("run", "003.csv", "time,x,y\n0,6,60\n1,7,70\n"),
-    ] {
-        let folder = root.path().join(class);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(file), text).unwrap();
-    }
+    ]);
     let found = read_with(root.path(), &ReadOptions::default()).unwrap();
 
     assert_eq!(found.dataset.variate_names(), ["x", "y"]);
@@ -236,4 +231,46 @@ fn a_file_of_a_folder_that_cannot_be_opened_is_not_left_out() {
     std::os::unix::fs::symlink("absent", root.path().join("a/2.csv")).unwrap();
     let error = read_with(root.path(), &skipping()).unwrap_err();
     assert!(matches!(error, ReadError::Io(_)), "{error}");
+}
+
+#[test]
+fn a_folder_is_read_again_with_the_columns_that_options_named() {
+    let root = folder(&[
+        ("a", "1.csv", "note,sec,x\np,1,20\nq,0,10\n"),
+        ("b", "2.csv", "note,sec,x\nr,1,40\ns,0,30\n"),
+    ]);
+    let options = ReadOptions {
+        time_column: Some("sec".to_owned()),
+        ignore_columns: vec!["note".to_owned()],
+        ..ReadOptions::default()
+    };
+    let trained = read_with(root.path(), &options).unwrap();
+    assert_eq!(values(&trained, 0), some(&[10.0, 20.0]));
+
+    let optional = with_labels(Labels::Optional);
+    let again = read_like(root.path(), &optional, &trained.schema).unwrap();
+    assert_eq!(again.dataset.variate_names(), ["x"]);
+    assert_eq!(again.dataset.samples(), trained.dataset.samples());
+}
+
+#[test]
+fn a_header_of_a_folder_counts_where_a_column_is_named_as_labels_are() {
+    let root = folder(&[
+        ("a", "1.csv", "0,1,label\n5,6,0\n7,8,0\n"),
+        ("b", "2.csv", "0,1,label\n1,2,1\n3,4,1\n"),
+    ]);
+    let found = read_with(root.path(), &ReadOptions::default()).unwrap();
+    assert_eq!(found.dataset.variate_names(), ["0", "1"]);
+    assert_eq!(values(&found, 0), some(&[5.0, 6.0, 7.0, 8.0]));
+}
+
+#[test]
+fn another_table_in_front_is_left_out_where_a_model_knows_the_variates() {
+    let file = "time,x,y\n0,1,10\n1,2,20\n";
+    let trained = folder(&[("a", "1.csv", file), ("b", "2.csv", file)]);
+    let trained = read_with(trained.path(), &ReadOptions::default()).unwrap();
+    let new = folder(&[("a", "0.csv", "q,r\n1,2\n3,4\n"), ("a", "1.csv", file)]);
+    let found = read_like(new.path(), &skipping(), &trained.schema).unwrap();
+    assert_eq!(found.understanding.n_rejected, 1);
+    assert_eq!(values(&found, 0), some(&[1.0, 10.0, 2.0, 20.0]));
 }
