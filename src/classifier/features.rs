@@ -322,25 +322,30 @@ mod tests {
     use crate::curves::CurveGenerator;
 
     fn cut_curves(n_samples: usize) -> Vec<Series> {
-        let set = CurveGenerator::new(1).labeled_set(n_samples, 1).unwrap();
+        let set = CurveGenerator::new(1)
+            .labeled_set(n_samples, 1)
+            .expect("a set");
         let samples = set.samples().iter();
         samples
-            .map(|sample| sample.series.truncated(30).unwrap())
+            .map(|sample| sample.series.truncated(30).expect("a step"))
             .collect()
     }
 
     fn fitted(series: &[&Series], options: &FitOptions) -> (Features, Vec<String>) {
-        let device = BackendChoice::Only(BackendKind::Cpu).choose(None).unwrap();
+        let device = BackendChoice::Only(BackendKind::Cpu)
+            .choose(None)
+            .expect("a processor");
         let mut notes = Vec::new();
         let pretrained = Pretrained::default();
         let note = |text| notes.push(text);
         let features = Features::fit(series, options, &pretrained, &device, note);
-        (features.unwrap().unwrap(), notes)
+        let features = features.expect("a fit").expect("some features");
+        (features, notes)
     }
 
     fn held<'a>(features: &'a Features, series: &'a [&'a Series]) -> TrainingRows<'a> {
         let rows = TrainingRows::new(features, series, |_| ControlFlow::Continue(()));
-        rows.unwrap().unwrap()
+        rows.expect("rows").expect("nothing stops it")
     }
 
     #[test]
@@ -430,7 +435,7 @@ mod tests {
         (0..n_samples)
             .map(series)
             .collect::<Result<_, _>>()
-            .unwrap()
+            .expect("finite values")
     }
 
     #[test]

@@ -199,6 +199,10 @@ impl Part {
 
 /// `n` of so many places, in ascending order: one of each stretch of them, which is as if at random and always
 /// the same.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a place in a stretch is less than its length"
+)]
 fn spread(n: usize, places: usize) -> Vec<usize> {
     let stretch = |i: usize| i * places / n..(i + 1) * places / n;
     let place = |Range { start, end }: Range<usize>| {
@@ -214,7 +218,7 @@ mod tests {
 
     fn two_variates(n_steps: usize) -> Series {
         let values = (0..2 * n_steps).map(|i| (i % 7) as f32).collect();
-        Series::new(values, n_steps, 2).unwrap()
+        Series::new(values, n_steps, 2).expect("finite values")
     }
 
     #[test]
