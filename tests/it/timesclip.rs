@@ -342,6 +342,33 @@ fn a_cancelled_fit_leaves_a_model_that_loads() {
 }
 
 #[test]
+fn a_fit_that_is_cancelled_while_series_are_encoded_leaves_nothing() {
+    // So wide that each series is encoded by itself.
+    let sample = |id: u64| LabeledSeries {
+        id,
+        series: Series::new(vec![id as f32; 2 * 1024], 2, 1024).expect("finite values"),
+        label: usize::from(id % 2 == 1),
+    };
+    let classes = vec!["a".to_owned(), "b".to_owned()];
+    let set = SeriesDataset::new("wide", classes, (0..4).map(sample).collect());
+    let mut done = Vec::new();
+    let mut cancel = |event: &FitEvent| match event {
+        FitEvent::Progress { done: n, .. } if *n > 0 => {
+            done.push(*n);
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    let options = FitOptions {
+        effort: Effort::Fast,
+        ..quick(Modalities::LANGUAGE_ONLY)
+    };
+    let fitted = TimesClip::fit_observed(&set.expect("a sound set"), &options, &mut cancel);
+    assert!(matches!(fitted, Err(FitError::Cancelled)), "{fitted:?}");
+    assert_eq!(done, [1]);
+}
+
+#[test]
 fn interrupted_at_any_epoch_and_resumed_equals_uninterrupted() {
     let _turn = lock_generator();
     let (set, folder) = (waves(24), tempfile::tempdir().expect("a folder"));
