@@ -428,10 +428,9 @@ mod tests {
         );
     }
 
-    /// Series of so many variates that those of each are encoded apart.
-    fn wide(n_samples: usize) -> Vec<Series> {
-        let values = |i: usize| (0..9 * 1024).map(move |j| ((i + j) % 13) as f32);
-        let series = |i| Series::new(values(i).collect(), 9, 1024);
+    fn wide(n_samples: usize, n_variates: usize) -> Vec<Series> {
+        let values = |i: usize| (0..9 * n_variates).map(move |j| ((i + j) % 13) as f32);
+        let series = |i| Series::new(values(i).collect(), 9, n_variates);
         (0..n_samples)
             .map(series)
             .collect::<Result<_, _>>()
@@ -441,7 +440,7 @@ mod tests {
     #[test]
     fn beside_kernels_encoders_look_at_no_more_curves_than_is_quick() {
         let n_samples = MOST_BESIDE_KERNELS / 1024;
-        let series = wide(n_samples + 1);
+        let series = wide(n_samples + 1, 1024);
         let series: Vec<&Series> = series.iter().collect();
         let options = FitOptions::default();
         let (features, notes) = fitted(&series, &options);
@@ -455,7 +454,8 @@ mod tests {
 
     #[test]
     fn computing_can_be_stopped_before_the_last_series() {
-        let series = wide(2);
+        // Each is encoded by itself: four looks at 260 variates.
+        let series = wide(2, 260);
         let series: Vec<&Series> = series.iter().collect();
         let options = FitOptions {
             modalities: Modalities::LANGUAGE_ONLY,

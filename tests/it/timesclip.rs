@@ -346,7 +346,7 @@ fn a_fit_that_is_cancelled_while_series_are_encoded_leaves_nothing() {
     // So wide that each series is encoded by itself.
     let sample = |id: u64| LabeledSeries {
         id,
-        series: Series::new(vec![id as f32; 2 * 1024], 2, 1024).expect("finite values"),
+        series: Series::new(vec![id as f32; 2 * 260], 2, 260).expect("finite values"),
         label: usize::from(id % 2 == 1),
     };
     let classes = vec!["a".to_owned(), "b".to_owned()];
@@ -508,27 +508,21 @@ fn encoders_look_at_more_than_values_unless_kernels_do() {
 
 #[test]
 fn encoders_answer_where_the_ridge_has_fewer_axes_than_there_are_samples() {
-    let (set, folder) = (waves_but(None, 60), tempfile::tempdir().expect("a folder"));
-    for modalities in [
-        Modalities::DUAL,
-        Modalities::VISION_ONLY,
-        Modalities::LANGUAGE_ONLY,
-    ] {
-        let mut options = quick(modalities);
-        options.effort = Effort::Fast;
-        options.ridge.most_axes = 40;
-        let model = TimesClip::fit(&set, &options).expect("a fit");
-        let answers = model.predict(&set).expect("answers");
-        let labels = set.labels();
-        let right = answers.iter().zip(&labels).filter(|(a, l)| a.class == **l);
-        assert!(right.count() > 45, "{modalities}");
+    let (set, folder) = (waves_but(None, 40), tempfile::tempdir().expect("a folder"));
+    let mut options = quick(Modalities::DUAL);
+    options.effort = Effort::Fast;
+    options.ridge.most_axes = 32;
+    let model = TimesClip::fit(&set, &options).expect("a fit");
+    let answers = model.predict(&set).expect("answers");
+    let labels = set.labels();
+    let right = answers.iter().zip(&labels).filter(|(a, l)| a.class == **l);
+    let n_right = right.count();
+    assert!(n_right > 30, "{n_right}");
 
-        let path = folder.path().join(format!("{modalities}.safetensors"));
-        model.save(&path).expect("saved");
-        let loaded = TimesClip::load(&path).expect("loaded");
-        let again = loaded.predict(&set).expect("answers");
-        assert_eq!(answers, again, "{modalities}");
-    }
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).expect("saved");
+    let loaded = TimesClip::load(&path).expect("loaded");
+    assert_eq!(answers, loaded.predict(&set).expect("answers"));
 }
 
 #[test]
