@@ -93,7 +93,7 @@ pub(crate) struct ReadFlags {
         requires = "window"
     )]
     window_label: LabelRule,
-    /// What a malformed row does, or file of a folder: fail, or skip it
+    /// What to do about a malformed row, or a malformed file of a folder: fail or skip
     #[arg(long, value_name = "WHAT", default_value = "fail")]
     on_error: OnError,
 }

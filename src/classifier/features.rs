@@ -1,20 +1,22 @@
 //! The features that the closed form is fitted over: kernels and frozen encoders, side by side.
 
+mod training;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::encoders::{EncoderState, Encoders, LoadError, VisionWeights};
 use super::error::{FitError, PredictError};
-use super::looks::HELD_BYTES;
 use super::network::unit;
 use super::options::FitOptions;
 use super::pretrained::Pretrained;
 use super::record::Record;
 use crate::backend::ChosenDevice;
-use crate::closed_form::{Block, FeatureRows, FeatureTable, RowsError};
+use crate::closed_form::Block;
 use crate::data::Series;
 use crate::kernels::{KernelConfig, KernelTransform};
 use crate::weights::{Checkpoint, NamedTensor};
+pub(super) use training::TrainingRows;
 
 /// Samples up to which every kind of kernels has a ridge of its own, and encoders without kernels may look at
 /// more than values: each ridge is a matrix of the samples' size to decompose.
@@ -48,8 +50,8 @@ impl Features {
         if encoders.is_some() && kernels.is_some() && n_curves > MOST_BESIDE_KERNELS {
             encoders = None;
             note(format!(
-                "the closed form is fitted to kernels alone: encoders look at {MOST_BESIDE_KERNELS} curves at most \
-                 beside them, and there are {n_curves}"
+                "the closed form is fitted to kernels alone: beside them, encoders look at {MOST_BESIDE_KERNELS} curves \
+                 at most, and there are {n_curves}"
             ));
         }
         let encoders = match encoders {
@@ -239,237 +241,5 @@ fn kernels(series: &[&Series], options: &FitOptions) -> KernelConfig {
     config.within(most, longest.unwrap_or_default())
 }
 
-/// The rows of the training samples: held if they are few, else computed when asked for.
-pub(super) enum TrainingRows<'a> {
-    Held(FeatureTable),
-    Computed {
-        kernels: &'a KernelTransform,
-        series: &'a [&'a Series],
-        blocks: Vec<Block>,
-    },
-}
-
-impl<'a> TrainingRows<'a> {
-    /// Computes what is held; `go_on` hears how many series are done. Nothing comes back if it breaks before
-    /// all are.
-    pub(super) fn new(
-        features: &'a Features,
-        series: &'a [&'a Series],
-        mut go_on: impl FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Option<Self>, FitError> {
-        let blocks = features.blocks();
-        let width: usize = blocks.iter().map(|block| block.width).sum();
-        match &features.kernels {
-            // Encoders have no more features than can be held.
-            Some(kernels) if features.encoders.is_none() && !is_held(series.len(), width) => {
-                let _ = go_on(series.len());
-                Ok(Some(Self::Computed {
-                    kernels,
-                    series,
-                    blocks,
-                }))
-            }
-            _ => {
-                let at_once = features.encoders.as_ref();
-                let at_once = at_once.map_or(1, |(state, _)| state.looks.series_to_train());
-                let rows = features.rows_while(series, at_once, go_on)?;
-                let table = rows.map(|rows| FeatureTable::new(rows, blocks));
-                Ok(table.transpose()?.map(Self::Held))
-            }
-        }
-    }
-}
-
-/// Whether so many rows are held.
-fn is_held(n_rows: usize, width: usize) -> bool {
-    n_rows * width * size_of::<f32>() <= HELD_BYTES
-}
-
-impl FeatureRows for TrainingRows<'_> {
-    fn n_rows(&self) -> usize {
-        match self {
-            Self::Held(table) => table.n_rows(),
-            Self::Computed { series, .. } => series.len(),
-        }
-    }
-
-    fn blocks(&self) -> &[Block] {
-        match self {
-            Self::Held(table) => table.blocks(),
-            Self::Computed { blocks, .. } => blocks,
-        }
-    }
-
-    fn read(&self, indices: &[usize], out: &mut [f32]) -> Result<(), RowsError> {
-        match self {
-            Self::Held(table) => table.read(indices, out),
-            Self::Computed {
-                kernels, series, ..
-            } => {
-                let wanted: Vec<&Series> = indices.iter().map(|index| series[*index]).collect();
-                out.copy_from_slice(&kernels.transform_all(&wanted)?);
-                Ok(())
-            }
-        }
-    }
-}
-
 #[cfg(all(test, feature = "cpu", feature = "builtin"))]
-mod tests {
-    use super::*;
-    use crate::Modalities;
-    use crate::backend::{BackendChoice, BackendKind};
-    use crate::curves::CurveGenerator;
-
-    fn cut_curves(n_samples: usize) -> Vec<Series> {
-        let set = CurveGenerator::new(1)
-            .labeled_set(n_samples, 1)
-            .expect("a set");
-        let samples = set.samples().iter();
-        samples
-            .map(|sample| sample.series.truncated(30).expect("a step"))
-            .collect()
-    }
-
-    fn fitted(series: &[&Series], options: &FitOptions) -> (Features, Vec<String>) {
-        let device = BackendChoice::Only(BackendKind::Cpu)
-            .choose(None)
-            .expect("a processor");
-        let mut notes = Vec::new();
-        let pretrained = Pretrained::default();
-        let note = |text| notes.push(text);
-        let features = Features::fit(series, options, &pretrained, &device, note);
-        let features = features.expect("a fit").expect("some features");
-        (features, notes)
-    }
-
-    fn held<'a>(features: &'a Features, series: &'a [&'a Series]) -> TrainingRows<'a> {
-        let rows = TrainingRows::new(features, series, |_| ControlFlow::Continue(()));
-        rows.expect("rows").expect("nothing stops it")
-    }
-
-    #[test]
-    fn blocks_and_ridges_are_those_of_the_modalities() {
-        let series = cut_curves(4);
-        let series: Vec<&Series> = series.iter().collect();
-        for (modalities, n_blocks, n_ridges) in [
-            (Modalities::FULL, 5, 7),
-            (Modalities::DUAL, 8, 15),
-            (Modalities::KERNELS_ONLY, 3, 4),
-            (Modalities::VISION_ONLY, 4, 5),
-        ] {
-            let options = FitOptions {
-                modalities,
-                ..FitOptions::default()
-            };
-            let (features, notes) = fitted(&series, &options);
-            let rows = held(&features, &series);
-            assert_eq!(rows.blocks().len(), n_blocks, "{modalities}");
-            assert_eq!(features.views(&rows).ridges.len(), n_ridges, "{modalities}");
-            assert!(notes.is_empty(), "{notes:?}");
-        }
-    }
-
-    #[test]
-    fn rows_that_are_computed_are_those_that_are_held() {
-        let series = cut_curves(4);
-        let series: Vec<&Series> = series.iter().collect();
-        let options = FitOptions {
-            modalities: Modalities::KERNELS_ONLY,
-            ..FitOptions::default()
-        };
-        let (features, _) = fitted(&series, &options);
-        let computed = TrainingRows::Computed {
-            kernels: features.kernels.as_ref().unwrap(),
-            series: &series,
-            blocks: features.blocks(),
-        };
-        assert_eq!(features.views(&computed).ridges.len(), 1);
-        for blocks in [vec![0], vec![1, 2], vec![0, 1, 2]] {
-            let width: usize = blocks.iter().map(|&b| computed.blocks()[b].width).sum();
-            let [one, other] = [&held(&features, &series), &computed].map(|rows| {
-                let mut out = vec![0.0; 2 * width];
-                rows.read_blocks(&blocks, &[3, 1], &mut out).unwrap();
-                out
-            });
-            assert!(one == other, "blocks {blocks:?}");
-        }
-    }
-
-    #[test]
-    fn encoders_of_many_samples_have_no_more_features_than_the_ridge_has_axes() {
-        let series = cut_curves(20);
-        let series: Vec<&Series> = series.iter().collect();
-        let mut options = FitOptions {
-            modalities: Modalities::DUAL,
-            ..FitOptions::default()
-        };
-        options.ridge.most_axes = 16;
-        let (features, _) = fitted(&series, &options);
-        let rows = held(&features, &series);
-        let widths: Vec<usize> = rows.blocks().iter().map(|block| block.width).collect();
-        assert_eq!(widths, [4; 8]);
-
-        // The features are among those of a model that keeps them all.
-        options.ridge.most_axes = 4096;
-        let (all, _) = fitted(&series, &options);
-        let row = |features: &Features| features.rows(&series[..1]).unwrap();
-        let (kept, all) = (row(&features), row(&all));
-        assert_eq!((kept.len(), all.len()), (32, 4 * (4096 + 2048)));
-        assert!(
-            kept[..4]
-                .iter()
-                .all(|feature| all[..4096].contains(feature))
-        );
-        assert!(
-            kept[28..]
-                .iter()
-                .all(|feature| all[all.len() - 2048..].contains(feature))
-        );
-    }
-
-    fn wide(n_samples: usize, n_variates: usize) -> Vec<Series> {
-        let values = |i: usize| (0..9 * n_variates).map(move |j| ((i + j) % 13) as f32);
-        let series = |i| Series::new(values(i).collect(), 9, n_variates);
-        (0..n_samples)
-            .map(series)
-            .collect::<Result<_, _>>()
-            .expect("finite values")
-    }
-
-    #[test]
-    fn beside_kernels_encoders_look_at_no_more_curves_than_is_quick() {
-        let n_samples = MOST_BESIDE_KERNELS / 1024;
-        let series = wide(n_samples + 1, 1024);
-        let series: Vec<&Series> = series.iter().collect();
-        let options = FitOptions::default();
-        let (features, notes) = fitted(&series, &options);
-        assert!(features.encoders.is_none());
-        let note = "the closed form is fitted to kernels alone: encoders look at 4096 curves at most beside \
-                    them, and there are 5120";
-        assert_eq!(notes, [note]);
-        let (features, notes) = fitted(&series[..n_samples], &options);
-        assert!(features.encoders.is_some() && notes.is_empty());
-    }
-
-    #[test]
-    fn computing_can_be_stopped_before_the_last_series() {
-        // Each is encoded by itself: four looks at 260 variates.
-        let series = wide(2, 260);
-        let series: Vec<&Series> = series.iter().collect();
-        let options = FitOptions {
-            modalities: Modalities::LANGUAGE_ONLY,
-            ..FitOptions::default()
-        };
-        let (features, _) = fitted(&series, &options);
-        for (n_series, is_stopped) in [(2, true), (1, false)] {
-            let mut told = Vec::new();
-            let rows = TrainingRows::new(&features, &series[..n_series], |done| {
-                told.push(done);
-                ControlFlow::Break(())
-            });
-            assert_eq!(rows.unwrap().is_none(), is_stopped);
-            assert_eq!(told, [1]);
-        }
-    }
-}
+mod tests;

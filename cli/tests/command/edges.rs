@@ -146,7 +146,7 @@ fn malformed_rows_of_a_long_table_are_left_out_of_predictions() {
 }
 
 #[test]
-fn labels_that_change_within_a_sample_are_refused_where_labels_are_needed_alone() {
+fn labels_that_change_within_a_sample_are_refused_only_where_labels_are_needed() {
     let bench = Bench::new();
     let long = long_table();
     bench.write("long.csv", &long);
@@ -160,7 +160,7 @@ fn labels_that_change_within_a_sample_are_refused_where_labels_are_needed_alone(
     let mixed = bench.run(&["predict", "run", "mixed.csv"]);
     assert!(mixed.status.success(), "{mixed:?}");
     assert_eq!(stdout(&mixed), stdout(&sound));
-    let warning = "1 samples have several labels";
+    let warning = "samples whose labels change are read without a label: 1 ";
     assert!(stderr(&mixed).contains(warning), "{mixed:?}");
     assert!(!stderr(&sound).contains(warning), "{sound:?}");
 

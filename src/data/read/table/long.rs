@@ -369,8 +369,8 @@ impl Counts {
         }
         if self.mixed > 0 {
             let warning = format!(
-                "{} samples have several labels, and so none: to train on them, --window and \
-                 --stride cut recordings into samples, or --id-column tells samples apart",
+                "samples whose labels change are read without a label: {} (to train on them, --window \
+                 and --stride cut recordings into samples, or --id-column tells samples apart)",
                 self.mixed
             );
             facts.warnings.push(warning);

@@ -200,18 +200,7 @@ fn steps_of_many_samples_in_order_of_time_are_not_taken_for_samples() {
 #[test]
 fn new_tables_are_matched_to_a_model_by_name() {
     let trained = plain("id,a_0,a_1,b_0,b_1,label\n7,1,2,10,20,x\n8,3,4,30,40,y\n");
-    let like = |text: &str, labels| {
-        let options = ReadOptions {
-            labels,
-            ..ReadOptions::default()
-        };
-        parse_like(
-            text.as_bytes(),
-            Path::new("new.csv"),
-            &options,
-            &trained.schema,
-        )
-    };
+    let like = |text: &str, labels| like(text, labels, &trained.schema);
     let schema: TableSchema =
         serde_json::from_str(&serde_json::to_string(&trained.schema).unwrap()).unwrap();
     assert_eq!(schema, trained.schema);
@@ -229,16 +218,12 @@ fn new_tables_are_matched_to_a_model_by_name() {
         values(&like(extra, Labels::Optional).unwrap(), 0),
         some(&[1.0, 10.0, 2.0, 20.0])
     );
-    let message = like("a_0,a_1\n1,2\n", Labels::Optional)
-        .unwrap_err()
-        .to_string();
+    let message = like("a_0,a_1\n1,2\n", Labels::Optional).unwrap_err();
     assert_eq!(
         message,
         "`new.csv`: found the variates a, expected also those that the model was trained on: b"
     );
-    let message = like("a_0,a_1,b_0,b_1\n1,2,3,4\n", Labels::Required)
-        .unwrap_err()
-        .to_string();
+    let message = like("a_0,a_1,b_0,b_1\n1,2,3,4\n", Labels::Required).unwrap_err();
     assert!(
         message.starts_with("`new.csv`, line 1: found no column `label`"),
         "{message}"
@@ -261,18 +246,7 @@ fn new_tables_are_matched_to_a_model_by_name() {
 #[test]
 fn tables_without_names_are_matched_by_position() {
     let trained = read("t.csv", "1,10,2,20,b\n3,30,4,40,a\n", &variates(2)).unwrap();
-    let like = |text: &str, labels| {
-        let options = ReadOptions {
-            labels,
-            ..ReadOptions::default()
-        };
-        parse_like(
-            text.as_bytes(),
-            Path::new("new.csv"),
-            &options,
-            &trained.schema,
-        )
-    };
+    let like = |text: &str, labels| like(text, labels, &trained.schema);
     let found = like("1,10,2,20,a\n", Labels::Optional).unwrap();
     assert_eq!(
         (classes(&found), values(&found, 0)),
@@ -285,9 +259,7 @@ fn tables_without_names_are_matched_by_position() {
     );
     let found = like("1,10,2,20,3,30\n", Labels::Absent).unwrap();
     assert_eq!(found.dataset.samples()[0].series.n_steps(), 3);
-    let error = like("@classLabel false\n@data\n1,2\n", Labels::Optional)
-        .unwrap_err()
-        .to_string();
+    let error = like("@classLabel false\n@data\n1,2\n", Labels::Optional).unwrap_err();
     assert!(
         error.ends_with("found 1 variates, expected the 2 that the model was trained on"),
         "{error}"
