@@ -1,14 +1,16 @@
 //! Pretrains the two small encoders of line plots on synthetic curves.
 //!
 //! The vision encoder learns to give what a middle block of a large ViT gives; the reading encoder
-//! learns the same for the values of the curves, and to find the picture of a curve by them. The
-//! teacher runs once over every curve; its tokens are kept in the output folder. `docs/encoders.md`
-//! has the recipe.
+//! learns the same for the values of the curves, to find the picture of a curve by them, and, with
+//! `--kernels`, what random kernels find in them. The ViT runs once over every curve; its tokens are
+//! kept in the output folder. `docs/encoders.md` has the recipe.
 //!
 //! `cargo run --release --example pretrain -- --teacher DINOV2 --out FOLDER`
 
 mod curves;
+mod kernels;
 mod reading;
+mod rows;
 mod steps;
 mod teacher;
 mod vision;
@@ -61,6 +63,9 @@ struct Args {
     /// Optimizer steps of the reading encoder
     #[arg(long, default_value_t = 1500)]
     reading_steps: usize,
+    /// Weight of what random kernels find in the values, beside the teacher, for the reading encoder
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    kernels: f64,
     /// Decides the curves, the first weights and the order of the curves
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -87,6 +92,10 @@ fn run(args: &Args) -> Result<()> {
         args.curves >= reading::BATCH.max(args.vision_curves)
             && args.vision_curves.min(args.held_back) >= vision::BATCH,
         "too few curves for a batch"
+    );
+    ensure!(
+        args.kernels >= 0.0 && args.kernels.is_finite(),
+        "--kernels is a weight, 0 or more"
     );
     std::fs::create_dir_all(&args.out)?;
     let device = args.backend.choose(None)?;
@@ -128,8 +137,8 @@ impl TrainingJob for Pretraining<'_> {
             }
         };
         save_vision(&encoder, args.out.join("vision.safetensors"))?;
-        let data = reading::Data::new(&curves, &data, &encoder, device)?;
-        let reader = reading::Student::<B>::new(teacher.width(), device);
+        let data = reading::Data::new(&curves, &data, &encoder, args.kernels, device)?;
+        let reader = reading::Student::<B>::new(&data, device);
         let course = (args.reading_steps, args.curves);
         let reader = steps("reading", course, reading::BATCH).run(reader, &data, device)?;
         let reader = reader.valid();

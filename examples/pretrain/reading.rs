@@ -1,5 +1,5 @@
 //! The reading student: gives, of the values of a curve, what teacher and vision encoder give of
-//! the columns of its picture.
+//! the columns of its picture and, if it is told to, what random kernels find in the values.
 
 use std::path::Path;
 
@@ -13,6 +13,8 @@ use timesclip::model::{ReadingEncoder, ReadingEncoderConfig, VisionEncoder};
 use timesclip::weights::save_reading;
 
 use crate::curves::{Curves, N_POINTS};
+use crate::kernels;
+use crate::rows::Rows;
 use crate::steps::Learner;
 use crate::teacher::{GRID, TOKENS, Teacher};
 use crate::vision;
@@ -28,11 +30,13 @@ const TEMPERATURE: [f64; 2] = [0.07, 0.01];
 /// Added under a square root.
 const TINY: f64 = 1e-12;
 
-/// The encoder, and a map to the teacher's columns.
+/// The encoder, and maps to the teachers' columns.
 #[derive(Module, Debug)]
 pub(crate) struct Student<B: Backend> {
     encoder: ReadingEncoder<B>,
     head: Linear<B>,
+    /// Only where it learns what kernels find.
+    kernels: Option<Linear<B>>,
     /// Logarithm of one over the temperature, `[1]`.
     sharpness: Param<Tensor<B, 1>>,
 }
@@ -43,6 +47,7 @@ pub(crate) struct Data {
     points: Rows,
     /// `[n, GRID, d_teacher]`
     taught: Rows,
+    kernels: Option<Found>,
     /// `[n, GRID, d_model]`
     seen: Rows,
     /// What `seen` is less than what is seen, `[GRID, d_model]`.
@@ -50,29 +55,11 @@ pub(crate) struct Data {
     n_held_back: usize,
 }
 
-/// Rows of one shape.
-struct Rows {
-    values: Vec<f32>,
-    shape: [usize; 2],
-}
-
-impl Rows {
-    fn take<B: Backend>(&self, curves: &[usize], device: &B::Device) -> Tensor<B, 3> {
-        let [rows, columns] = self.shape;
-        let width = rows * columns;
-        let taken = curves
-            .iter()
-            .flat_map(|index| &self.values[index * width..][..width]);
-        let taken: Vec<f32> = taken.copied().collect();
-        Tensor::from_data(
-            TensorData::new(taken, [curves.len(), rows, columns]),
-            device,
-        )
-    }
-
-    fn len(&self) -> usize {
-        self.values.len() / (self.shape[0] * self.shape[1])
-    }
+/// What kernels find, and its weight beside the teacher.
+struct Found {
+    /// `[n, GRID, kernels::WIDTH]`
+    rows: Rows,
+    weight: f64,
 }
 
 impl Data {
@@ -80,16 +67,25 @@ impl Data {
         curves: &Curves,
         data: &vision::Data<'_>,
         encoder: &VisionEncoder<B>,
+        weight: f64,
         device: &B::Device,
     ) -> Result<Self> {
         let points = Rows {
             values: curves.points()?,
             shape: [N_POINTS, 4],
         };
+        let kernels = (weight > 0.0).then(|| Found {
+            rows: Rows {
+                values: kernels::found(&points.values),
+                shape: [GRID, kernels::WIDTH],
+            },
+            weight,
+        });
         let (seen, center) = seen(data, encoder, device);
         Ok(Self {
             points,
             taught: taught(data.teacher)?,
+            kernels,
             seen,
             center,
             n_held_back: data.n_held_back,
@@ -149,27 +145,58 @@ fn seen<B: Backend>(
     (rows, numbers(mean))
 }
 
+/// What is said of each column by what was read of some curves.
+struct Columns<B: Backend> {
+    /// `[n, GRID, d_teacher]`
+    taught: Tensor<B, 3>,
+    /// `[n, GRID, d_model]`
+    read: Tensor<B, 3>,
+    /// `[n, GRID, kernels::WIDTH]`
+    found: Option<Tensor<B, 3>>,
+}
+
+impl<B: Backend> Columns<B> {
+    /// The errors in what the teacher says and in what kernels find.
+    fn errors(&self, data: &Data, curves: &[usize], device: &B::Device) -> ErrorsOf<B> {
+        let taught = error(&self.taught, data.taught.take(curves, device));
+        let found = self.found.as_ref().zip(data.kernels.as_ref());
+        let found = found.map(|(given, found)| error(given, found.rows.take(curves, device)));
+        (taught, found)
+    }
+}
+
+type ErrorsOf<B> = (Tensor<B, 1>, Option<Tensor<B, 1>>);
+
 impl<B: Backend> Student<B> {
-    pub(crate) fn new(d_teacher: usize, device: &B::Device) -> Self {
+    pub(crate) fn new(data: &Data, device: &B::Device) -> Self {
         let config = ReadingEncoderConfig::new().with_joint_columns(Some(GRID));
         let d_model = config.transformer.d_model;
         let sharpness = Tensor::from_floats([-TEMPERATURE[0].ln()], device);
         Self {
-            head: LinearConfig::new(d_model, d_teacher).init(device),
+            head: LinearConfig::new(d_model, data.taught.shape[1]).init(device),
+            kernels: data.kernels.as_ref().map(|found| {
+                let [_, width] = found.rows.shape;
+                LinearConfig::new(d_model, width).init(device)
+            }),
             sharpness: Param::from_tensor(sharpness),
             encoder: config.init(device),
         }
     }
 
-    /// What the teacher, and the vision encoder, should say of each column by what it reads.
-    fn columns(&self, points: Tensor<B, 3>) -> [Tensor<B, 3>; 2] {
+    /// What the teacher, the vision encoder and the kernels should say of each column by what it
+    /// reads.
+    fn columns(&self, points: Tensor<B, 3>) -> Columns<B> {
         let tokens = self.encoder.forward(points);
         let [n, n_tokens, d_model] = tokens.dims();
         let means = tokens.clone();
         let means = means.reshape([n * GRID, n_tokens / GRID, d_model]);
         let means = means.mean_dim(1).reshape([n, GRID, d_model]);
         let joint = self.encoder.joint.as_ref().expect("a joint space");
-        [linear(&self.head, means), joint.project(tokens)]
+        Columns {
+            taught: linear(&self.head, means.clone()),
+            read: joint.project(tokens),
+            found: self.kernels.as_ref().map(|map| linear(map, means)),
+        }
     }
 
     /// Writes the encoder.
@@ -191,7 +218,7 @@ impl<B: Backend> Student<B> {
     /// Shares of the curves held back that are found by the other view, as [`recall`] has them.
     fn retrieval(&self, data: &Data, device: &B::Device) -> [f64; 4] {
         let curves = data.held_back();
-        let [_, read] = self.columns(data.points.take(&curves, device));
+        let read = self.columns(data.points.take(&curves, device)).read;
         let read = unit(read.flatten::<2>(1, 2));
         let seen = unit(data.seen.take::<B>(&curves, device).flatten::<2>(1, 2));
         both_ways(&read, &seen)
@@ -251,6 +278,12 @@ fn linear<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
     y.reshape([n, seq, width])
 }
 
+/// The mean of the squared differences.
+fn error<B: Backend>(given: &Tensor<B, 3>, taught: Tensor<B, 3>) -> Tensor<B, 1> {
+    let errors = given.clone() - taught;
+    (errors.clone() * errors).mean()
+}
+
 /// Rows of length 1.
 fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     let length = ((x.clone() * x.clone()).sum_dim(1) + TINY).sqrt();
@@ -276,9 +309,13 @@ impl<B: AutodiffBackend> Learner<B> for Student<B> {
         random: u64,
         device: &B::Device,
     ) -> Result<Tensor<B, 1>> {
-        let [given, read] = self.columns(data.points.take(curves, device));
-        let errors = given - data.taught.take::<B>(curves, device);
-        let error = (errors.clone() * errors).mean();
+        let columns = self.columns(data.points.take(curves, device));
+        let (taught, found) = columns.errors(data, curves, device);
+        let distilled = match found.zip(data.kernels.as_ref()) {
+            Some((found, kernels)) => taught + found * kernels.weight,
+            None => taught,
+        };
+        let read = columns.read;
         let seen = data.seen.take::<B>(curves, device);
         let most = -TEMPERATURE[1].ln();
         let sharpness = self.sharpness.val().clamp_max(most).exp();
@@ -286,19 +323,22 @@ impl<B: AutodiffBackend> Learner<B> for Student<B> {
         let of_column = |x: &Tensor<B, 3>| x.clone().narrow(1, column, 1).flatten::<2>(1, 2);
         let of_column = info_nce(of_column(&read), of_column(&seen), sharpness.clone());
         let whole = info_nce(read.flatten(1, 2), seen.flatten(1, 2), sharpness);
-        Ok(error + (whole + of_column) * ALIGNMENT)
+        Ok(distilled + (whole + of_column) * ALIGNMENT)
     }
 
     fn measure(&self, data: &Data, device: &B::Device) -> Result<String> {
         let student = self.valid();
         let curves = data.held_back();
-        let [given, _] = student.columns(data.points.take(&curves, device));
-        let errors = given - data.taught.take::<B::InnerBackend>(&curves, device);
-        let error = (errors.clone() * errors).mean().into_scalar().elem::<f64>();
+        let columns = student.columns(data.points.take(&curves, device));
+        let (taught, found) = columns.errors(data, &curves, device);
+        let taught = taught.into_scalar().elem::<f64>();
+        let found = found.map_or(String::new(), |found| {
+            format!(" (of kernels {:.4})", found.into_scalar().elem::<f64>())
+        });
         let [one, ten, back_one, back_ten] = student.retrieval(data, device);
         Ok(format!(
-            "of {} curves held back: error {error:.4}, picture found by values {one:.3} (of ten \
-             {ten:.3}), values by picture {back_one:.3} ({back_ten:.3})",
+            "of {} curves held back: error {taught:.4}{found}, picture found by values {one:.3} (of \
+             ten {ten:.3}), values by picture {back_one:.3} ({back_ten:.3})",
             curves.len()
         ))
     }
