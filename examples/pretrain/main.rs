@@ -140,7 +140,9 @@ impl TrainingJob for Pretraining<'_> {
         let data = reading::Data::new(&curves, &data, &encoder, args.kernels, device)?;
         let reader = reading::Student::<B>::new(&data, device);
         let course = (args.reading_steps, args.curves);
-        let reader = steps("reading", course, reading::BATCH).run(reader, &data, device)?;
+        // A checkpoint of the one is none of the other.
+        let name = ["reading", "reading-kernels"][usize::from(args.kernels > 0.0)];
+        let reader = steps(name, course, reading::BATCH).run(reader, &data, device)?;
         let reader = reader.valid();
         reader.save(&data, device, &args.out)?;
         let fresh = Curves::draw(!args.seed, args.fresh)?;

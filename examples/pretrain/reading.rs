@@ -145,6 +145,9 @@ fn seen<B: Backend>(
     (rows, numbers(mean))
 }
 
+/// The errors in what the teacher says and in what kernels find, each `[1]`.
+type Errors<B> = (Tensor<B, 1>, Option<Tensor<B, 1>>);
+
 /// What is said of each column by what was read of some curves.
 struct Columns<B: Backend> {
     /// `[n, GRID, d_teacher]`
@@ -156,16 +159,13 @@ struct Columns<B: Backend> {
 }
 
 impl<B: Backend> Columns<B> {
-    /// The errors in what the teacher says and in what kernels find.
-    fn errors(&self, data: &Data, curves: &[usize], device: &B::Device) -> ErrorsOf<B> {
+    fn errors(&self, data: &Data, curves: &[usize], device: &B::Device) -> Errors<B> {
         let taught = error(&self.taught, data.taught.take(curves, device));
         let found = self.found.as_ref().zip(data.kernels.as_ref());
         let found = found.map(|(given, found)| error(given, found.rows.take(curves, device)));
         (taught, found)
     }
 }
-
-type ErrorsOf<B> = (Tensor<B, 1>, Option<Tensor<B, 1>>);
 
 impl<B: Backend> Student<B> {
     pub(crate) fn new(data: &Data, device: &B::Device) -> Self {
