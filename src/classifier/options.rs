@@ -188,6 +188,13 @@ impl FitOptions {
             ))
         } else if self.starting_model().is_some() && self.effort == Effort::Fast {
             Some("a model to start from: the effort `fast` trains no network".to_owned())
+        } else if modalities.has_language()
+            && matches!(self.encoders.text_weights, EncoderWeights::Pretrained(_))
+            && self.effort == Effort::Fast
+        {
+            let problem = "text weights of a file: the effort `fast` trains no network, and the closed form reads \
+                           with the built-in encoder alone";
+            Some(problem.to_owned())
         } else {
             self.idle_encoder_rate()
                 .or_else(|| self.network.problem())
@@ -329,5 +336,23 @@ impl Default for KernelOptions {
             hydra_groups: config.hydra_groups,
             difference_features: config.difference_features,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_weights_of_a_file_are_refused_where_no_network_is_trained() {
+        let mut options = FitOptions::default();
+        let file = crate::weights::hub::WeightsSource::Path("reading.safetensors".into());
+        options.encoders.text_weights = EncoderWeights::Pretrained(file);
+        assert!(options.validate().is_ok());
+        options.effort = Effort::Fast;
+        let error = options.validate().unwrap_err().to_string();
+        assert!(error.contains("text weights of a file"), "{error}");
+        options.encoders.text_weights = EncoderWeights::Builtin;
+        assert!(options.validate().is_ok());
     }
 }
